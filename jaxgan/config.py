@@ -1,0 +1,250 @@
+"""The keys that every config has, how ARG is read, and the one exception a user's mistake raises."""
+
+import dataclasses
+import math
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from ml_collections import ConfigDict
+
+
+class UserError(Exception):
+    """A mistake of the user's: becomes one or two lines on stderr and exit status 2.
+
+    Args:
+      what: the thing that is wrong, named.
+      remedy: what to do about it.
+    """
+
+    def __init__(self, what: str, remedy: str = "") -> None:
+        super().__init__(f"{what}\n{remedy}" if remedy else what)
+
+
+@dataclasses.dataclass(frozen=True)
+class Key:
+    """One key: its default, what it may be, and whether a started run may change it."""
+
+    default: Any
+    choices: tuple[str, ...] = ()
+    low: float | None = None
+    high: float | None = None
+    may_change: bool = False
+
+
+PLAYER = {
+    "optimizer": Key("adam", ("adam",)),
+    "learning_rate": Key(2e-4, low=0),
+    "beta1": Key(0.5, low=0, high=1),
+    "beta2": Key(0.999, low=0, high=1),
+    "epsilon": Key(1e-8, low=0),
+}
+
+# What each key means stands in the README, under "Keys"; a test holds the two lists together.
+KEYS: dict[str, Key] = {
+    "system": Key("infogan", ("infogan",)),
+    "networks": Key("paper", ("document", "paper")),
+    "width": Key(1.0, low=1e-3),
+    "dtype": Key("float32", ("float32", "bfloat16", "float64")),
+    "seed": Key(0, low=0, high=2**31 - 1),
+    "seeds": Key(1, low=1),
+    "steps": Key(1000, low=1, may_change=True),
+    "batch_size": Key(64, low=2),
+    "dataset.name": Key("digits"),
+    "dataset.classes": Key(""),
+    "dataset.data_dir": Key("", may_change=True),
+    "dataset.replacement": Key(False),
+    "dataset.validation": Key(-1, low=-1),
+    "dataset.size": Key(28, low=4),
+    "latent.noise": Key(62, low=1),
+    "latent.noise_prior": Key("normal", ("normal", "uniform")),
+    "latent.codes": Key("categorical:10"),
+    "q.continuous": Key("gaussian", ("gaussian", "point")),
+    "q.deviation": Key("exponential", ("exponential", "sigmoid", "fixed")),
+    "information": Key("paper", ("document", "paper")),
+    "lambda_categorical": Key(1.0, low=0),
+    "lambda_continuous": Key(1.0, low=0),
+    "loss": Key("non_saturating", ("non_saturating", "minimax", "least_squares", "hinge")),
+    "real_target": Key(1.0, low=0, high=1),
+    "fake_target": Key(0.0, low=0, high=1),
+    "generator_target": Key(1.0, low=0, high=1),
+    **{f"discriminator.{name}": key for name, key in PLAYER.items()},
+    **{f"generator.{name}": key for name, key in PLAYER.items()},
+    "ema_decay": Key(0.0, low=0, high=1),
+    "order": Key("discriminator_first", ("discriminator_first", "generator_first")),
+    "discriminator_steps": Key(1, low=1),
+    "discriminator_batches": Key("together", ("together", "real_fake", "fake_real")),
+    "discriminator_batch_size": Key(0, low=0),
+    "fresh_noise": Key(False),
+    "steps_per_call": Key(0, low=0, may_change=True),
+    "log_every": Key(10, low=1, may_change=True),
+    "sample_every": Key(100, low=1, may_change=True),
+    "eval_every": Key(500, low=1, may_change=True),
+    "checkpoint_every": Key(500, low=1, may_change=True),
+    "checkpoints_kept": Key(2, low=1, may_change=True),
+    "eval_images": Key(2_000, low=1),
+    "results_images": Key(10_000, low=1),
+    "tensorboard": Key(True, may_change=True),
+    "progress": Key(True, may_change=True),
+}
+
+
+def base() -> ConfigDict:
+    """A config with every key at its default."""
+    config = ConfigDict()
+    for path, key in KEYS.items():
+        put(config, path, key.default)
+    return config
+
+
+def put(config: ConfigDict, path: str, value: Any) -> None:
+    """config.a.b = value for the path "a.b"; missing groups are made."""
+    *groups, name = path.split(".")
+    for group in groups:
+        if group not in config:
+            config[group] = ConfigDict()
+        config = config[group]
+    config[name] = value
+
+
+def get(config: ConfigDict, path: str) -> Any:
+    """config.a.b for the path "a.b"."""
+    for name in path.split("."):
+        config = config[name]
+    return config
+
+
+def leaves(config: ConfigDict, prefix: str = "") -> Iterator[tuple[str, Any]]:
+    """Every (path, value) of a config."""
+    for name, value in config.items():
+        if isinstance(value, ConfigDict):
+            yield from leaves(value, f"{prefix}{name}.")
+        else:
+            yield prefix + name, value
+
+
+def update(config: ConfigDict, values: Mapping[str, Any]) -> ConfigDict:
+    """Sets paths to values, in place; returns the config."""
+    for path, value in values.items():
+        put(config, path, value)
+    return config
+
+
+def apply_argument(config: ConfigDict, arg: str, words: Mapping[str, Mapping[str, Any]]) -> ConfigDict:
+    """Applies a config file's ARG: comma-separated known words and key=value.
+
+    The words take effect in the order of `words`, whatever the order they are typed in, and
+    key=value after them.
+
+    Args:
+      config: changed in place.
+      arg: such as "mnist,document" or "paper,width=0.5".
+      words: for each known word, the paths and values it sets.
+
+    Returns:
+      The config.
+
+    Raises:
+      UserError: for an unknown word or key, or a value of another type.
+    """
+    parts = [part.strip() for part in arg.split(",") if part.strip()]
+    given = [part for part in parts if "=" not in part]
+    for word in given:
+        if word not in words:
+            raise UserError(
+                f"ARG '{arg}': unknown word '{word}'",
+                f"known: {', '.join(words)}; or key=value with a key of the config",
+            )
+    for word, values in words.items():
+        if word in given:
+            update(config, values)
+    for part in parts:
+        if "=" in part:
+            path, _, text = part.partition("=")
+            if path not in KEYS:
+                raise UserError(f"ARG '{arg}': no key '{path}'", nearest(path))
+            put(config, path, parse_value(path, text))
+    return config
+
+
+def nearest(path: str) -> str:
+    """A line that names the keys most like `path`."""
+    import difflib
+
+    close = difflib.get_close_matches(path, KEYS, n=3, cutoff=0.5)
+    return f"did you mean {' or '.join(close)}?" if close else "the README lists the keys"
+
+
+def parse_value(path: str, text: str) -> Any:
+    """The text of key=value, in the type of the key's default."""
+    default = KEYS[path].default
+    try:
+        if isinstance(default, bool):
+            return {"true": True, "false": False}[text.lower()]
+        return type(default)(text)
+    except (KeyError, ValueError):
+        kind = {bool: "true or false", int: "a whole number", float: "a number"}[type(default)]
+        raise UserError(f"{path}={text}: not {kind}") from None
+
+
+def validate(config: ConfigDict) -> None:
+    """Checks every key's type, choice and limits, and what keys demand of one another.
+
+    Raises:
+      UserError: naming the first key that is wrong.
+    """
+    present = dict(leaves(config))
+    for path in present:
+        if path not in KEYS:
+            raise UserError(f"config: unknown key {path}", nearest(path))
+    for path, key in KEYS.items():
+        if path not in present:
+            raise UserError(f"config: the key {path} is missing", "start from jaxgan.config.base()")
+        _check(path, present[path], key)
+    own = config.discriminator_batch_size
+    if not config.fresh_noise and own not in (0, config.batch_size):
+        raise UserError(
+            f"discriminator_batch_size={own}: with fresh_noise=False the generator reuses the"
+            f" discriminator's noise, and batch_size is {config.batch_size}",
+            "set fresh_noise=True, or leave discriminator_batch_size at 0 (the same size)",
+        )
+    if config.dataset.size % 4:
+        raise UserError(f"dataset.size={config.dataset.size}: not a multiple of 4")
+
+
+def _check(path: str, value: Any, key: Key) -> None:
+    kind = type(key.default)
+    if type(value) is not kind and not (kind is float and type(value) is int):
+        raise UserError(f"{path}={value!r}: the type is {type(value).__name__}, not {kind.__name__}")
+    if key.choices and value not in key.choices:
+        raise UserError(f"{path}={value}: unknown", f"choose from {', '.join(key.choices)}")
+    if kind in (int, float):
+        if not math.isfinite(value):
+            raise UserError(f"{path}={value}: not a finite number")
+        if key.low is not None and value < key.low:
+            raise UserError(f"{path}={value}: must be at least {key.low:g}")
+        if key.high is not None and value > key.high:
+            raise UserError(f"{path}={value}: must be at most {key.high:g}")
+
+
+def refuse_changes(config: ConfigDict, saved: Mapping[str, Any], workdir: str) -> None:
+    """Refuses to go on with a run whose config differs in more than it may.
+
+    Args:
+      config: of this start.
+      saved: path -> value, of the run's first start.
+      workdir: the run's folder, for the message.
+
+    Raises:
+      UserError: naming each key that differs, with both values.
+    """
+    now = dict(leaves(config))
+    differing = [
+        f"{path} (was {saved.get(path)!r}, now {now.get(path)!r})"
+        for path in sorted(now.keys() | saved.keys())
+        if now.get(path) != saved.get(path) and not (path in KEYS and KEYS[path].may_change)
+    ]
+    if differing:
+        raise UserError(
+            f"{workdir} holds a run with another config: {'; '.join(differing)}",
+            "give another --workdir, or the same keys",
+        )

@@ -1,0 +1,40 @@
+"""Which images a step trains on: a pure function of the seed and the step."""
+
+import functools
+
+import numpy as np
+
+
+def indices(seed: int, step: int, images: int, shape: tuple[int, ...], replacement: bool) -> np.ndarray:
+    """The places in the training split of the real images of one step.
+
+    Without replacement, the steps walk through one permutation after another, so that every image
+    is seen once an epoch (a batch may reach over from one epoch into the next). With replacement,
+    every place is an independent uniform draw.
+
+    Args:
+      seed: of the run.
+      step: counted from 0.
+      images: size of the training split.
+      shape: of the answer, such as (discriminator steps, batch).
+      replacement: whether an image may come twice in an epoch.
+
+    Returns:
+      int32, of that shape.
+    """
+    count = int(np.prod(shape))
+    if replacement:
+        # The third number keeps these draws apart from the permutations'.
+        drawn = np.random.default_rng([seed, step, 1]).integers(images, size=count)
+        return drawn.astype(np.int32).reshape(shape)
+    places = np.arange(step * count, (step + 1) * count, dtype=np.int64)
+    out = np.empty(count, np.int32)
+    for epoch in np.unique(places // images):
+        here = places // images == epoch
+        out[here] = _permutation(seed, int(epoch), images)[places[here] % images]
+    return out.reshape(shape)
+
+
+@functools.lru_cache(maxsize=64)
+def _permutation(seed: int, epoch: int, images: int) -> np.ndarray:
+    return np.random.default_rng([seed, epoch]).permutation(images).astype(np.int32)

@@ -1,0 +1,181 @@
+"""What is measured of a run: during training, and at its end."""
+
+from typing import Any
+
+import jax
+import numpy as np
+
+from jaxgan.data.dataset import Dataset
+from jaxgan.metrics import clustering, information
+from jaxgan.metrics.code_accuracy import (
+    code_accuracy,
+    contingency,
+    match_many_to_one,
+    match_one_to_one,
+)
+from jaxgan.metrics.measure import Measure
+from jaxgan.models.infogan import CategoricalParameters, GaussianParameters, PointParameters
+from jaxgan.reading import Instruments
+from jaxgan.rng import stream
+from jaxgan.state import Gan, Variables
+from jaxgan.step import code_loss
+
+REAL_PROTOCOL = (
+    "Q's most likely code of real images; BatchNorm's statistics of D and Q re-estimated on {n}"
+    " training images"
+)
+GENERATED_PROTOCOL = (
+    "fresh latents, G with its moving statistics; BatchNorm's statistics of D and Q re-estimated"
+    " on the same images"
+)
+
+
+def evaluate(
+    instruments: Instruments,
+    generator: Variables,
+    discriminator: Variables,
+    q: Variables | None,
+    dataset: Dataset,
+    seed: int,
+    step: int,
+    checkpoint: str,
+    limit: int,
+) -> list[Measure]:
+    """Every measure of one seed's networks.
+
+    Args:
+      instruments: of this run's networks.
+      generator: the one that samples.
+      discriminator, q: `q` None where there are no codes.
+      dataset: the run's.
+      seed, step, checkpoint: what is measured, for the record.
+      limit: at most so many images of each split, and generated ones.
+
+    Returns:
+      The measures, in the order of a report.
+    """
+    if q is None:
+        return []
+    about = {"seed": seed, "step": step, "checkpoint": checkpoint}
+    measures = real_measures(instruments, discriminator, q, dataset, about, limit)
+    return measures + generated_measures(instruments, generator, discriminator, q, about, limit)
+
+
+def real_measures(
+    instruments: Instruments,
+    discriminator: Variables,
+    q: Variables,
+    dataset: Dataset,
+    about: dict[str, Any],
+    limit: int,
+) -> list[Measure]:
+    """What Q reads off real images.
+
+    The information read off the validation split wants no label; accuracy, NMI and ARI are there
+    for datasets with labels, the matching fitted on the training split and applied to the test
+    split.
+    """
+    codes = instruments.gan.latent.codes
+    train, validation, test = (
+        split.first(limit) for split in (dataset.train, dataset.validation, dataset.test)
+    )
+    still = instruments.statistics(discriminator, q, train.images)
+    read = {
+        "train": instruments.read(*still, train.images),
+        "validation": instruments.read(*still, validation.images),
+        "test": instruments.read(*still, test.images),
+    }
+    protocol = REAL_PROTOCOL.format(n=len(train))
+    measures = []
+    for i, code in enumerate(codes):
+        if not code.categorical:
+            continue
+        logits = {name: parameters[i].logits for name, parameters in read.items()}
+        measures.append(
+            Measure(
+                "code_information",
+                information.information_read(_softmax(logits["validation"])),
+                "nats",
+                "validation",
+                n_real=len(validation),
+                code=i,
+                reference=code.entropy,
+                protocol=protocol,
+                **about,
+            )
+        )
+        if train.labels is None or test.labels is None:
+            continue
+        classes = int(max(train.labels.max(), test.labels.max())) + 1
+        on_train, on_test = logits["train"].argmax(-1), logits["test"].argmax(-1)
+        counts = contingency(on_train, train.labels, code.values, classes)
+        one, many = match_one_to_one(counts), match_many_to_one(counts)
+        fitted = f"{protocol}; matching fitted on them"
+        for name, value, how in (
+            ("code_accuracy", code_accuracy(one, on_test, test.labels), fitted + " (Hungarian)"),
+            (
+                "code_accuracy_many_to_one",
+                code_accuracy(many, on_test, test.labels),
+                fitted + " (commonest class)",
+            ),
+            ("nmi", clustering.normalized_mutual_information(on_test, test.labels), protocol),
+            ("ari", clustering.adjusted_rand_index(on_test, test.labels), protocol),
+        ):
+            unit = "share" if name.startswith("code_accuracy") else "1"
+            measures.append(
+                Measure(
+                    name, value, unit, "test", n_real=len(test), code=i, protocol=how, **about
+                )
+            )
+    return measures
+
+
+def generated_measures(
+    instruments: Instruments,
+    generator: Variables,
+    discriminator: Variables,
+    q: Variables,
+    about: dict[str, Any],
+    limit: int,
+) -> list[Measure]:
+    """What Q reads off generated images: each code's information bound beside its entropy, and
+    R^2 of the continuous ones."""
+    gan: Gan = instruments.gan
+    key = stream(jax.random.key(about["seed"]), "evaluate/generated")
+    latent = gan.latent.sample(key, limit)
+    images = instruments.sample(generator, latent)
+    still = instruments.statistics(discriminator, q, images)
+    parameters = instruments.read(*still, images)
+    measures = []
+    for i, (code, read, value) in enumerate(
+        zip(gan.latent.codes, parameters, latent.codes, strict=True)
+    ):
+        shared = {
+            "split": "generated",
+            "n_generated": limit,
+            "code": i,
+            "protocol": GENERATED_PROTOCOL,
+            **about,
+        }
+        learned = isinstance(read, GaussianParameters) and gan.q.deviation != "fixed"  # type: ignore[union-attr]
+        if isinstance(read, CategoricalParameters) or learned:
+            bound = information.information_bound(code.entropy, np.asarray(code_loss(read, value)))
+            measures.append(
+                Measure("information_bound", bound, "nats", reference=code.entropy, **shared)
+            )
+        if isinstance(read, (GaussianParameters, PointParameters)):
+            r2 = information.determination(read.mean[:, 0], np.asarray(value)[:, 0])
+            measures.append(Measure("code_r2", r2, "1", reference=1.0, **shared))
+    return measures
+
+
+def label_free_score(measures: list[Measure]) -> float:
+    """What the best checkpoint is chosen by: the information that Q reads off validation images,
+    summed over the categorical codes, in nats. No label enters. NaN without such a code."""
+    values = [m.value for m in measures if m.name == "code_information"]
+    return sum(values) if values else float("nan")
+
+
+def _softmax(logits: np.ndarray) -> np.ndarray:
+    shifted = np.exp(logits - logits.max(axis=-1, keepdims=True))
+    return shifted / shifted.sum(axis=-1, keepdims=True)

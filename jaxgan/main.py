@@ -1,0 +1,103 @@
+"""`python -m jaxgan.main --config=configs/infogan.py[:ARG] [--workdir=DIR] [--config.KEY=VALUE …]`
+
+Trains a run, or goes on with it. Exit status: 0 finished; 1 the losses ceased to be finite; 2 a
+mistake in what was asked for; 128 + n stopped and saved by signal n.
+"""
+
+import os
+import sys
+from typing import Any
+
+from absl import app, flags
+from ml_collections import config_flags
+
+from jaxgan import config as config_lib
+from jaxgan.config import UserError
+
+_CONFIG = config_flags.DEFINE_config_file("config", None, "The config file, and after a colon its ARG.")
+_WORKDIR = flags.DEFINE_string("workdir", None, "The run's folder; default runs/<config>[-ARG].")
+
+
+def main(argv: list[str]) -> int:
+    del argv
+    from jaxgan.train import NotFinite, train
+
+    try:
+        return train(_CONFIG.value, _WORKDIR.value or default_workdir(_config_argument(sys.argv)))
+    except UserError as error:
+        return complain(error, 2)
+    except NotFinite as error:
+        return complain(
+            f"{error}\nthe last good checkpoint is kept; lower a learning rate and give another --workdir",
+            1,
+        )
+
+
+def default_workdir(argument: str) -> str:
+    """runs/<config>[-ARG] for "configs/<config>.py[:ARG]"."""
+    path, _, arg = argument.partition(":")
+    name = os.path.splitext(os.path.basename(path))[0]
+    arg = arg.replace("/", "_").replace(" ", "")
+    return os.path.join("runs", f"{name}-{arg}" if arg else name)
+
+
+def complain(error: Any, status: int) -> int:
+    """Says what is wrong on stderr and hands the exit status on."""
+    print(f"jaxgan: {error}", file=sys.stderr, flush=True)
+    return status
+
+
+def parse_flags(argv: list[str]) -> list[str]:
+    """absl's parsing, with one line in place of its tracebacks."""
+    try:
+        argument = _config_argument(argv)
+        path = argument.partition(":")[0]
+        if not argument and not any(a in ("--help", "-h", "--helpfull", "--helpshort") for a in argv):
+            raise UserError("--config is missing", "such as --config=configs/infogan.py")
+        if argument and not os.path.isfile(path):
+            raise UserError(f"--config={argument}: no file {path}", _known_configs(path))
+        rest = flags.FLAGS(argv)
+    except UserError as error:
+        sys.exit(complain(error, 2))
+    except (flags.Error, AttributeError, TypeError) as error:
+        # AttributeError and TypeError are how ml_collections meets an unknown key; a config file's
+        # own mistakes are let through below.
+        said = str(error).strip() or type(error).__name__
+        if isinstance(error, flags.Error):
+            sys.exit(complain(said, 2))
+        if "Did you mean" not in said and not said.strip("'").isidentifier():
+            raise
+        sys.exit(complain(_unknown_key(said, argv), 2))
+    if len(rest) > 1:
+        sys.exit(complain(f"unknown argument {rest[1]!r}; flags begin with --", 2))
+    return rest
+
+
+def _config_argument(argv: list[str]) -> str:
+    for i, arg in enumerate(argv[1:], 1):
+        name, equals, value = arg.lstrip("-").partition("=")
+        if arg.startswith("-") and name == "config":
+            return value if equals else (argv[i + 1] if i + 1 < len(argv) else "")
+    return ""
+
+
+def _known_configs(path: str) -> str:
+    folder = os.path.dirname(path) or "."
+    if not os.path.isdir(folder):
+        folder = "configs"
+    if not os.path.isdir(folder):
+        return ""
+    names = sorted(name for name in os.listdir(folder) if name.endswith(".py"))
+    return "there are: " + ", ".join(os.path.join(folder, name) for name in names) if names else ""
+
+
+def _unknown_key(said: str, argv: list[str]) -> str:
+    for arg in argv[1:]:
+        path = arg.lstrip("-").partition("=")[0].removeprefix("config.")
+        if arg.lstrip("-").startswith("config.") and path not in config_lib.KEYS:
+            return f"config: unknown key {path}\n{config_lib.nearest(path)}"
+    return said
+
+
+if __name__ == "__main__":
+    app.run(main, flags_parser=parse_flags)

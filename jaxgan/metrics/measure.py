@@ -1,0 +1,69 @@
+"""A figure that describes itself."""
+
+import dataclasses
+from typing import Any
+
+
+@dataclasses.dataclass(frozen=True)
+class Measure:
+    """One row of `results.json`.
+
+    Attributes:
+      name: such as "code_accuracy".
+      value: the figure.
+      unit: "share", "nats", "1" for a bare number.
+      split: the real split it was read on, or "generated".
+      seed, step: of the run.
+      checkpoint: "last" or "best".
+      protocol: how it was taken, in a sentence.
+      n_real, n_generated: examples behind it.
+      code: which code it speaks of, where it speaks of one.
+      reference: what to hold it against (a bound's entropy), where there is something.
+      extractor, extractor_hash: the features' network, where there is one.
+    """
+
+    name: str
+    value: float
+    unit: str
+    split: str
+    seed: int
+    step: int
+    checkpoint: str
+    protocol: str
+    n_real: int = 0
+    n_generated: int = 0
+    code: int | None = None
+    reference: float | None = None
+    extractor: str | None = None
+    extractor_hash: str | None = None
+
+    def as_json(self) -> dict[str, Any]:
+        return dataclasses.asdict(self)
+
+
+def table(measures: list[dict[str, Any]]) -> str:
+    """The rows of `results.json` as text: a line for each measure and code, seeds averaged.
+
+    With several seeds the mean stands beside the lowest and the highest value.
+    """
+    groups: dict[tuple[Any, ...], list[dict[str, Any]]] = {}
+    for measure in measures:
+        key = (measure["checkpoint"], measure["name"], measure["code"], measure["split"])
+        groups.setdefault(key, []).append(measure)
+    lines = [("measure", "code", "split", "checkpoint", "value", "of", "unit", "seeds")]
+    for (checkpoint, name, code, split), rows in groups.items():
+        values = [row["value"] for row in rows]
+        value = f"{sum(values) / len(values):.4f}"
+        if len(values) > 1:
+            value += f" ({min(values):.4f} to {max(values):.4f})"
+        steps = sorted({row["step"] for row in rows})
+        at = f"{checkpoint}, step {steps[0]}" if len(steps) == 1 else checkpoint
+        reference = rows[0]["reference"]
+        of = "" if reference is None else f"{reference:.4f}"
+        shown = "" if code is None else str(code)
+        lines.append((name, shown, split, at, value, of, rows[0]["unit"], str(len(rows))))
+    widths = [max(len(line[i]) for line in lines) for i in range(len(lines[0]))]
+    return "\n".join(
+        "  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip()
+        for line in lines
+    )

@@ -1,0 +1,292 @@
+"""One step of the game, pure, written as if for one device and one seed.
+
+The equations: Goodfellow et al. 2014, algorithm 1 (the order of the updates, k discriminator
+steps); Chen et al. 2016, eq. 6 (the information term, and who learns from it).
+"""
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import optax
+
+from jaxgan import losses, optim
+from jaxgan.data.dataset import to_network
+from jaxgan.latents import Latent
+from jaxgan.models.infogan import CategoricalParameters, CodeParameters, GaussianParameters
+from jaxgan.rng import stream
+from jaxgan.state import Gan, GanState, Player, Variables, run
+
+Metrics = dict[str, jax.Array]
+
+
+class Batch(NamedTuple):
+    """The real examples of a step.
+
+    Attributes:
+      images: uint8 [k, B, H, W, C] (k discriminator steps).
+      condition: what belongs to them, [k, B, ...], or None.
+    """
+
+    images: jax.Array
+    condition: Any = None
+
+
+class Examples(NamedTuple):
+    """What the discriminator is shown: images in the network's range, [B, H, W, C], the condition
+    that goes with them, and the codes that they were made of (none for real ones)."""
+
+    images: jax.Array
+    condition: Any = None
+    codes: tuple[jax.Array, ...] = ()
+
+
+class Draw(NamedTuple):
+    """A latent and the key of the generator's dropout: what makes the same images again."""
+
+    latent: Latent
+    dropout: jax.Array
+
+
+def code_loss(parameters: CodeParameters, code: jax.Array) -> jax.Array:
+    """-log Q(c | x) in nats, or the squared error where Q gives one number: [B]."""
+    if isinstance(parameters, CategoricalParameters):
+        return losses.categorical_cross_entropy(parameters.logits, code)
+    if isinstance(parameters, GaussianParameters):
+        return losses.gaussian_negative_log_likelihood(
+            parameters.mean, parameters.log_deviation, code
+        )
+    return losses.squared_error(parameters.mean, code)
+
+
+def information_term(
+    gan: Gan, q: Variables, features: jax.Array, codes: tuple[jax.Array, ...]
+) -> tuple[jax.Array, Metrics, Any]:
+    """The sum over the codes of lambda times the code's mean loss (Chen et al. 2016, eq. 5 and 6,
+    with the sign turned and without the constant entropy).
+
+    Returns:
+      The term, each code's own mean loss by name, and Q's statistics after the pass.
+    """
+    assert gan.q is not None
+    parameters, stats = run(gan.q, q, features, train=True)
+    metrics = {}
+    total = jnp.zeros((), gan.dtype)
+    for i, (code, read, weight) in enumerate(zip(codes, parameters, gan.code_weights, strict=True)):
+        loss = jnp.mean(code_loss(read, code))
+        metrics[f"loss/code_{i}"] = loss
+        total = total + weight * loss
+    return total, metrics | {"loss/information": total}, stats
+
+
+def generate(gan: Gan, generator: Variables, draw: Draw) -> tuple[jax.Array, Any]:
+    """The generator in training: images [B, H, W, C], and its statistics after the pass."""
+    return run(gan.generator, generator, draw.latent, train=True, dropout=draw.dropout)
+
+
+def discriminator_update(
+    gan: Gan, state: GanState, real: Examples | None, fake: Examples | None, key: jax.Array
+) -> tuple[GanState, Metrics]:
+    """One update of the discriminator on real examples, generated ones, or both.
+
+    Real and generated examples go through the discriminator in two calls, each with its own batch
+    statistics. With `information` "paper" Q's head learns here too, and the trunk with it.
+
+    Args:
+      gan: the rules.
+      state: the generator's player is returned as it came.
+      real, fake: one of them may be None.
+      key: of this update.
+
+    Returns:
+      The new state and the losses, means over the batch, in nats for the cross entropies.
+    """
+    with_q = fake is not None and state.q is not None and gan.information == "paper"
+    players = {"discriminator": state.discriminator}
+    if with_q:
+        players["q"] = state.q
+
+    def loss(params: dict[str, Any]) -> tuple[jax.Array, tuple[Metrics, dict[str, Any]]]:
+        stats = {"discriminator": state.discriminator.batch_stats}
+        metrics: Metrics = {}
+        total = jnp.zeros((), gan.dtype)
+        for name, examples, target in (
+            ("real", real, gan.real_target),
+            ("fake", fake, gan.fake_target),
+        ):
+            if examples is None:
+                continue
+            (logits, features), stats["discriminator"] = run(
+                gan.discriminator,
+                Variables(params["discriminator"], stats["discriminator"]),
+                examples.images,
+                examples.condition,
+                train=True,
+                dropout=stream(key, f"dropout/{name}"),
+            )
+            targets = jnp.full_like(logits, target)
+            value = jnp.mean(gan.adversarial.discriminator(logits, targets))
+            metrics[f"loss/discriminator_{name}"] = value
+            metrics[f"logit/{name}"] = jnp.mean(logits)
+            total += value
+            if with_q and name == "fake":
+                q = Variables(params["q"], state.q.batch_stats)
+                term, terms, stats["q"] = information_term(gan, q, features, examples.codes)
+                metrics |= terms
+                total += term
+        return total, (metrics, stats)
+
+    return _descend(gan, state, players, loss)
+
+
+def generator_update(
+    gan: Gan, state: GanState, draw: Draw, key: jax.Array
+) -> tuple[GanState, Metrics]:
+    """One update of the generator, through a discriminator that is only read.
+
+    With `information` "document" Q's own head learns here too; the trunk does not.
+
+    Args:
+      gan: the rules.
+      state: the discriminator's whole player is returned as it came.
+      draw: what the images are made of.
+      key: of this update.
+
+    Returns:
+      The new state and the losses, means over the batch.
+    """
+    with_q = state.q is not None and gan.information == "document"
+    players = {"generator": state.generator}
+    if with_q:
+        players["q"] = state.q
+
+    def loss(params: dict[str, Any]) -> tuple[jax.Array, tuple[Metrics, dict[str, Any]]]:
+        stats: dict[str, Any] = {}
+        generator = Variables(params["generator"], state.generator.batch_stats)
+        images, stats["generator"] = generate(gan, generator, draw)
+        (logits, features), _ = run(
+            gan.discriminator,
+            state.discriminator.variables,
+            images,
+            draw.latent.condition,
+            train=True,
+            dropout=stream(key, "dropout/fake"),
+        )
+        targets = jnp.full_like(logits, gan.generator_target)
+        total = jnp.mean(gan.adversarial.generator(logits, targets))
+        metrics = {"loss/generator": total}
+        if state.q is not None:
+            q = Variables(params["q"] if with_q else state.q.params, state.q.batch_stats)
+            term, terms, q_stats = information_term(gan, q, features, draw.latent.codes)
+            metrics |= terms
+            total += term
+            if with_q:
+                stats["q"] = q_stats
+        return total, (metrics, stats)
+
+    return _descend(gan, state, players, loss)
+
+
+def _descend(
+    gan: Gan, state: GanState, players: dict[str, Player], loss: Callable[..., Any]
+) -> tuple[GanState, Metrics]:
+    """Moves `players`, and nobody else, down the gradient of loss(params by name)."""
+    params = {name: player.params for name, player in players.items()}
+    gradients, (metrics, stats) = jax.grad(loss, has_aux=True)(params)
+    moved = {}
+    for name, player in players.items():
+        metrics[f"gradient/{name}"] = optax.global_norm(gradients[name])
+        updates, opt_state = gan.optimizers[name].update(
+            gradients[name], player.opt_state, player.params
+        )
+        params_after = optax.apply_updates(player.params, updates)
+        moved[name] = Player(params_after, stats[name], opt_state)
+    return state.replace(**moved), metrics
+
+
+def train_step(
+    gan: Gan,
+    state: GanState,
+    batch: Batch,
+    key: jax.Array,
+    shard: Callable[[Any], Any] = lambda batch: batch,
+) -> tuple[GanState, Metrics]:
+    """k discriminator steps and one generator update.
+
+    A step whose losses or gradients are not finite changes nothing but `alive`, which it turns
+    off; from then on every step leaves the state as it is.
+
+    Args:
+      gan: the rules.
+      state: before the step.
+      batch: the real examples.
+      key: the run's root key; the step and the attempt are folded into it here.
+      shard: lays a batch, axis 0, over the devices that share it.
+
+    Returns:
+      The state after the step, and its metrics, scalars by name.
+    """
+    key = stream(key, "step", state.attempt, state.step)
+    before, metrics = state, Metrics()
+
+    def drawn(name: str, n: int, i: int) -> Draw:
+        condition = None if batch.condition is None else batch.condition[i]
+        latent = gan.latent.sample(stream(key, f"latent/{name}", i), n, condition)
+        return Draw(shard(latent), stream(key, f"dropout/{name}", i))
+
+    draw = None
+    if gan.order == "generator_first":
+        draw = drawn("generator", gan.batch_size, 0)
+        state, metrics = generator_update(gan, state, draw, stream(key, "generator"))
+    for i in range(gan.discriminator_steps):
+        if draw is None or gan.fresh_noise or i > 0:
+            draw = drawn("discriminator", gan.discriminator_batch_size, i)
+        real, fake = _examples(gan, state, batch, i, draw, shard)
+        for part in DISCRIMINATOR_BATCHES[gan.discriminator_batches]:
+            state, terms = discriminator_update(
+                gan,
+                state,
+                real if "real" in part else None,
+                fake if "fake" in part else None,
+                stream(key, "discriminator", i),
+            )
+            metrics |= terms
+    if gan.order == "discriminator_first":
+        if draw is None or gan.fresh_noise:
+            draw = drawn("generator", gan.batch_size, 0)
+        state, terms = generator_update(gan, state, draw, stream(key, "generator"))
+        metrics |= terms
+    metrics["loss/discriminator"] = (
+        metrics["loss/discriminator_real"] + metrics["loss/discriminator_fake"]
+    )
+    state = state.replace(step=state.step + 1)
+    if gan.ema_decay:
+        average = optim.moving_average(state.ema, state.generator.variables, gan.ema_decay)
+        state = state.replace(ema=average)
+    return _only_if_finite(before, state, metrics), metrics
+
+
+DISCRIMINATOR_BATCHES = {
+    "together": (("real", "fake"),),
+    "real_fake": (("real",), ("fake",)),
+    "fake_real": (("fake",), ("real",)),
+}
+
+
+def _examples(
+    gan: Gan, state: GanState, batch: Batch, i: int, draw: Draw, shard: Callable[[Any], Any]
+) -> tuple[Examples, Examples]:
+    """The real and the generated examples of discriminator step i."""
+    images = to_network(batch.images[i], gan.low, gan.dtype)
+    condition = None if batch.condition is None else batch.condition[i]
+    real = shard(Examples(images, condition))
+    generated, _ = generate(gan, state.generator.variables, draw)
+    return real, Examples(generated, draw.latent.condition, draw.latent.codes)
+
+
+def _only_if_finite(before: GanState, after: GanState, metrics: Metrics) -> GanState:
+    finite = jnp.all(jnp.stack([jnp.isfinite(value) for value in metrics.values()]))
+    alive = before.alive & finite
+    kept = jax.tree.map(lambda new, old: jnp.where(alive, new, old), after, before)
+    return kept.replace(alive=alive)

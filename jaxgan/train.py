@@ -1,0 +1,514 @@
+"""The loop, read from top to bottom: data, networks, the run's folder, restore, then step, log,
+sample, evaluate, save."""
+
+import importlib.metadata
+import json
+import os
+import platform
+import signal
+import subprocess
+import time
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from ml_collections import ConfigDict
+
+import jaxgan.config as config_lib
+from jaxgan import data, models, parallel
+from jaxgan.checkpoint import Checkpoints
+from jaxgan.config import UserError
+from jaxgan.data.batches import indices
+from jaxgan.data.dataset import Dataset, to_uint8
+from jaxgan.evaluate import evaluate, label_free_score, real_measures
+from jaxgan.images import grid, save_png
+from jaxgan.metrics.measure import Measure, table
+from jaxgan.models import summary
+from jaxgan.reading import Instruments
+from jaxgan.rng import stream
+from jaxgan.state import Best, Gan, GanState, Variables, first_best, keep_best, sampler_variables
+from jaxgan.writers import MetricsFile, Progress, TensorBoard, write_json
+
+RECORDED_PACKAGES = ("jax", "jaxlib", "flax", "optax", "orbax-checkpoint", "numpy")
+
+
+class NotFinite(Exception):
+    """Every seed's losses or gradients ceased to be finite: exit status 1."""
+
+
+def train(config: ConfigDict, workdir: str) -> int:
+    """Trains a run to its last step, or goes on with it; returns the process's exit status.
+
+    Args:
+      config: of the run.
+      workdir: its folder.
+
+    Raises:
+      UserError: for a config, a dataset or a folder that cannot be used; nothing is written then.
+      NotFinite: when the run has no seed left whose numbers are finite.
+    """
+    # --- The config, the data and the networks: all that can be refused is, before a file is made
+    config_lib.validate(config)
+    parallel.start(config.dtype)
+    saved = _open_folder(config, workdir)
+    if saved is not None and os.path.exists(_in(workdir, "results.json")):
+        if _last_step(workdir) >= config.steps:
+            print(_finished(workdir))
+            return 0
+    dataset = data.load(config)
+    if saved is not None and saved["dataset"]["sha256"] != dataset.digest():
+        raise UserError(f"{workdir} was trained on other images than {dataset.name} holds now")
+    gan = models.build(config, dataset.image_shape)
+    seeds = tuple(range(config.seed, config.seed + config.seeds))
+    groups = parallel.seed_groups(seeds, jax.default_backend())
+    programs = _programs(config, gan, groups, dataset)
+
+    # --- The run's folder
+    if saved is None:
+        _make_folder(config, workdir, dataset, gan)
+    checkpoints = Checkpoints(_in(workdir, "checkpoints"), config.checkpoints_kept)
+
+    # --- The state: new, or the newest whole checkpoint's
+    like = jax.eval_shape(lambda: _whole(*_fresh(programs)))
+    restored = checkpoints.restore(like)
+    if restored is None:
+        start, (states, bests) = 0, _fresh(programs)
+    else:
+        start, whole = restored
+        states, bests = _split(whole, programs)
+        print(f"{workdir}: going on from step {start}", flush=True)
+    if start > config.steps:
+        raise UserError(f"steps={config.steps}: {workdir} is already at step {start}")
+    run = _Run(config, workdir, dataset, gan, seeds, start)
+
+    # --- The loop
+    with _Stop() as stop:
+        try:
+            step = start
+            if step == 0:
+                run.sample(0, states)
+            while step < config.steps and not stop.asked:
+                count = _steps_to_next_cut(config, step, programs[0].steps_per_call)
+                metrics = []
+                for i, program in enumerate(programs):
+                    places = _places(config, gan, program.seeds, step, count, len(dataset.train))
+                    states[i], values = program.run(states[i], places)
+                    metrics.append(values)
+                step += count
+                run.note(step, count, metrics)
+                last = step == config.steps
+                if step % config.sample_every == 0 or last:
+                    run.sample(step, states)
+                if step % config.eval_every == 0 or last:
+                    scores = run.evaluate(step, states)
+                    for i in range(len(programs)):
+                        bests[i] = _keep_best(bests[i], states[i], scores[i])
+                if step % config.log_every == 0 or step % config.eval_every == 0 or last:
+                    run.log(step)
+                if step % config.checkpoint_every == 0 or last or stop.asked:
+                    run.settle()
+                    checkpoints.save(step, _whole(states, bests))
+
+            # --- The end
+            run.settle()
+            checkpoints.wait()
+            if step < config.steps:
+                run.progress.close()
+                print(f"stopped at step {step}, saved; the same command goes on from there")
+                return 128 + stop.asked
+            run.finish(states, bests)
+        finally:
+            run.close()
+            checkpoints.close()
+    print(_finished(workdir))
+    return 0
+
+
+# --- The folder
+
+
+def _in(workdir: str, *names: str) -> str:
+    return os.path.join(workdir, *names)
+
+
+def _open_folder(config: ConfigDict, workdir: str) -> dict[str, Any] | None:
+    """The run's `config.json`, or None for a new run; refuses a folder that holds another."""
+    path = _in(workdir, "config.json")
+    if os.path.exists(path):
+        try:
+            with open(path) as file:
+                saved: dict[str, Any] = json.load(file)
+            config_lib.refuse_changes(config, saved["config"], workdir)
+            saved["dataset"]["sha256"]
+        except (OSError, json.JSONDecodeError, KeyError, TypeError) as error:
+            raise UserError(f"{path} is not a run's config ({error})", "give another --workdir") from error
+        if not os.access(workdir, os.W_OK):
+            raise UserError(f"{workdir} cannot be written", "give another --workdir")
+        return saved
+    if os.path.exists(workdir):
+        if not os.path.isdir(workdir):
+            raise UserError(f"{workdir} is a file", "give another --workdir")
+        if os.listdir(workdir):
+            raise UserError(f"{workdir} holds something else than a run", "give another --workdir")
+    parent = os.path.abspath(workdir)
+    while not os.path.exists(parent):
+        parent = os.path.dirname(parent)
+    if not os.path.isdir(parent) or not os.access(parent, os.W_OK):
+        raise UserError(f"{workdir} cannot be written ({parent})", "give another --workdir")
+    return None
+
+
+def _make_folder(config: ConfigDict, workdir: str, dataset: Dataset, gan: Gan) -> None:
+    try:
+        os.makedirs(workdir, exist_ok=True)
+        with open(_in(workdir, "networks.txt"), "w") as file:
+            file.write(describe_networks(gan))
+        splits = {name: len(getattr(dataset, name)) for name in ("train", "validation", "test")}
+        about = {
+            "config": dict(config_lib.leaves(config)),
+            "dataset": {"name": dataset.name, "sha256": dataset.digest(), **splits},
+            "versions": {name: importlib.metadata.version(name) for name in RECORDED_PACKAGES}
+            | {"python": platform.python_version(), "jaxgan": importlib.metadata.version("jaxgan")},
+            "device": jax.devices()[0].device_kind,
+            "devices": len(jax.devices()),
+            "commit": _commit(),
+        }
+        # Last: a folder with this file is a run.
+        write_json(_in(workdir, "config.json"), about)
+    except OSError as error:
+        raise UserError(f"{workdir} cannot be written ({error.strerror})", "give another --workdir") from error
+
+
+def _commit() -> str | None:
+    """The commit of the source tree, where there is one."""
+    here = os.path.dirname(os.path.abspath(__file__))
+    try:
+        shown = subprocess.run(
+            ["git", "-C", here, "describe", "--always", "--dirty", "--abbrev=40", "--exclude=*"],
+            capture_output=True,
+            text=True,
+            timeout=10,
+            check=True,
+        )
+    except (OSError, subprocess.SubprocessError):
+        return None
+    return shown.stdout.strip()
+
+
+def describe_networks(gan: Gan) -> str:
+    """The networks' layers with shapes and parameter counts, as `networks.txt` holds them."""
+    latent = gan.latent.sample(jax.random.key(0), 2)
+    image = jnp.zeros((2, *gan.image_shape), gan.dtype)
+    parts = [
+        summary.describe("generator", summary.layers(gan.generator, latent)),
+        summary.describe("discriminator", summary.layers(gan.discriminator, image, None)),
+    ]
+    if gan.q is not None:
+        features = jax.eval_shape(
+            lambda: gan.discriminator.init_with_output(jax.random.key(0), image, None, train=False)
+        )[0][1]
+        parts.append(summary.describe("q", summary.layers(gan.q, features)))
+    return "\n\n".join(parts) + "\n"
+
+
+def _last_step(workdir: str) -> int:
+    with open(_in(workdir, "results.json")) as file:
+        return int(json.load(file)["step"])
+
+
+def _finished(workdir: str) -> str:
+    with open(_in(workdir, "results.json")) as file:
+        results = json.load(file)
+    sheets = _in(workdir, "samples", f"step_{results['step']:06}*.png")
+    return f"{table(results['measures'])}\n\nrun: {workdir}\nlast sheets: {sheets}"
+
+
+# --- States: for each group of seeds on the devices, and whole on disk
+
+
+def _programs(
+    config: ConfigDict, gan: Gan, groups: list[tuple[int, ...]], dataset: Dataset
+) -> list[parallel.Program]:
+    steps_per_call = config.steps_per_call or 16
+    if jax.default_backend() == "cpu":
+        steps_per_call = 1
+    mesh = parallel.make_mesh(len(groups[0]), (gan.batch_size, gan.discriminator_batch_size))
+    first = parallel.Program(gan, groups[0], dataset.train.images, mesh, steps_per_call)
+    return [first] + [first.for_seeds(seeds) for seeds in groups[1:]]
+
+
+def _fresh(programs: list[parallel.Program]) -> tuple[list[GanState], list[Best]]:
+    states = [program.initialise() for program in programs]
+    return states, [first_best(state) for state in states]
+
+
+def _whole(states: list[GanState], bests: list[Best]) -> dict[str, Any]:
+    def join(*parts: Any) -> Any:
+        return jnp.concatenate(parts) if len(parts) > 1 else parts[0]
+
+    return {"state": jax.tree.map(join, *states), "best": jax.tree.map(join, *bests)}
+
+
+def _split(whole: dict[str, Any], programs: list[parallel.Program]) -> tuple[list[Any], list[Any]]:
+    states, bests, start = [], [], 0
+    for program in programs:
+        here = slice(start, start + len(program.seeds))
+        states.append(program.place(jax.tree.map(lambda x, s=here: x[s], whole["state"])))
+        bests.append(program.place(jax.tree.map(lambda x, s=here: x[s], whole["best"])))
+        start = here.stop
+    return states, bests
+
+
+_keep_best = jax.jit(keep_best)
+
+
+def _places(
+    config: ConfigDict, gan: Gan, seeds: tuple[int, ...], step: int, count: int, images: int
+) -> np.ndarray:
+    """Which real images the next `count` steps use: int32 [S, T, k, B]."""
+    shape = (gan.discriminator_steps, gan.discriminator_batch_size)
+    return np.stack(
+        [
+            np.stack(
+                [indices(seed, s, images, shape, config.dataset.replacement)
+                 for s in range(step, step + count)]
+            )
+            for seed in seeds
+        ]
+    )
+
+
+def _steps_to_next_cut(config: ConfigDict, step: int, most: int) -> int:
+    """How many steps one call may run: it never reaches over a step at which something is due."""
+    every = (config.log_every, config.sample_every, config.eval_every, config.checkpoint_every)
+    return min(most, config.steps - step, *(n - step % n for n in every))
+
+
+class _Stop:
+    """SIGINT or SIGTERM, noted; the loop looks at `asked` (the signal's number) between steps."""
+
+    def __init__(self) -> None:
+        self.asked = 0
+
+    def __enter__(self) -> "_Stop":
+        self._before = {
+            name: signal.signal(name, self._note) for name in (signal.SIGINT, signal.SIGTERM)
+        }
+        return self
+
+    def _note(self, number: int, frame: Any) -> None:
+        if self.asked:  # The second one means it.
+            raise KeyboardInterrupt
+        self.asked = number
+
+    def __exit__(self, *unused: Any) -> None:
+        for name, handler in self._before.items():
+            signal.signal(name, handler)
+
+
+class _Run:
+    """What a run leaves behind while it trains: rows, sheets, measures."""
+
+    def __init__(
+        self,
+        config: ConfigDict,
+        workdir: str,
+        dataset: Dataset,
+        gan: Gan,
+        seeds: tuple[int, ...],
+        start: int,
+    ) -> None:
+        self.config, self.workdir, self.dataset, self.gan = config, workdir, dataset, gan
+        self.seeds = seeds
+        self.instruments = Instruments(gan)
+        self.rows = MetricsFile(_in(workdir, "metrics.jsonl"), after=start)
+        self.board = None
+        if config.tensorboard:
+            self.board = TensorBoard(_in(workdir, "tensorboard"), start, seeds)
+        self.progress = Progress(config.steps, start, config.progress)
+        self._pending: list[tuple[int, int, list[Any]]] = []
+        self._ready: list[tuple[int, int, list[Any]]] = []
+        self._due: list[tuple[int, float, dict[int, dict[str, float]]]] = []
+        self._evaluations: dict[int, dict[int, dict[str, float]]] = {}
+        self._dead: dict[int, str] = {}
+        self._clock, self._clock_step = time.monotonic(), start
+
+    # --- Metrics: fetched one interval late, so that waiting for them never stalls the devices
+
+    def note(self, step: int, count: int, metrics: list[Any]) -> None:
+        """Remembers the metrics, still on the devices, of the `count` steps up to `step`."""
+        self._pending.append((step, count, metrics))
+
+    def log(self, step: int) -> None:
+        """A row is due at `step`; the one before it is written now."""
+        self._write(self._ready, self._due)
+        # After the wait for the interval before: in the long run the host is no faster than that.
+        now = time.monotonic()
+        rate = self.gan.batch_size * len(self.seeds) * (step - self._clock_step)
+        rate /= max(now - self._clock, 1e-9)
+        self._clock, self._clock_step = now, step
+        self._due = [(step, rate, self._evaluations.pop(step, {}))]
+        self._ready, self._pending = self._pending, []
+
+    def settle(self) -> None:
+        """Writes all rows that are due, to the disk, and checks every step so far."""
+        self._write(self._ready, self._due)
+        self._write(self._pending, [])
+        self._ready, self._due, self._pending = [], [], []
+        self.rows.sync()
+
+    def _write(
+        self, noted: list[tuple[int, int, list[Any]]], due: list[tuple[int, float, dict[int, Any]]]
+    ) -> None:
+        fetched = jax.device_get([metrics for _, _, metrics in noted])
+        found: dict[int, list[dict[str, float]]] = {}
+        for (step, count, _), groups in zip(noted, fetched, strict=True):
+            for i in range(count):
+                here = [
+                    {name: float(values[seed, i]) for name, values in sorted(group.items())}
+                    for group in groups
+                    for seed in range(len(next(iter(group.values()))))
+                ]
+                found[step - count + 1 + i] = here
+                self._check_finite(step - count + 1 + i, here)
+        for step, rate, evaluation in due:
+            for i, seed in enumerate(self.seeds):
+                if seed in self._dead:
+                    continue
+                row = {"step": step, "seed": seed, **found[step][i], **evaluation.get(seed, {})}
+                row["time/images_per_s"] = round(rate, 2)
+                self.rows.write(row)
+                if self.board is not None:
+                    self.board.row(row)
+            self._show(step, found[step], rate)
+
+    def _check_finite(self, step: int, here: list[dict[str, float]]) -> None:
+        for seed, metrics in zip(self.seeds, here, strict=True):
+            bad = [name for name, value in metrics.items() if not np.isfinite(value)]
+            if bad and seed not in self._dead:
+                self._dead[seed] = f"seed {seed}: {', '.join(bad)} not finite at step {step}"
+                self.progress.say(self._dead[seed])
+        if len(self._dead) == len(self.seeds):
+            raise NotFinite("; ".join(self._dead.values()))
+
+    def _show(self, step: int, here: list[dict[str, float]], rate: float) -> None:
+        names = ("discriminator_real", "discriminator_fake", "generator", "information")
+        values = [
+            f"{name} {np.nanmean([m[f'loss/{name}'] for m in here]):.3f}"
+            for name in names
+            if f"loss/{name}" in here[0]
+        ]
+        images = f"{rate:.0f} images/s"
+        self.progress.show(step, f"{images}  " + "  ".join(values), force=step == self.config.steps)
+
+    # --- Sheets
+
+    def sample(self, step: int, states: list[GanState]) -> None:
+        """Writes a sheet for each code of each seed (of independent samples where no codes are)."""
+        for seed, state in self._by_seed(states):
+            for i, (latent, columns) in enumerate(self._sheet_latents()):
+                images = self.instruments.sample(sampler_variables(state), latent)
+                sheet = grid(to_uint8(images, self.gan.low), columns)
+                name = f"step_{step:06}" + (f"_code_{i}" if i else "")
+                name += f"_seed_{seed}" if len(self.seeds) > 1 else ""
+                save_png(_in(self.workdir, "samples", name + ".png"), sheet)
+                if self.board is not None:
+                    self.board.image("samples" + (f"/code_{i}" if i else ""), step, seed, sheet)
+
+    def _sheet_latents(self) -> list[Any]:
+        """The same latents at every step and for every seed, so that sheets can be compared."""
+        key = stream(jax.random.key(0), "sheet")
+        if not self.gan.latent.codes:
+            return [(self.gan.latent.sample(key, 100), 10)]
+        return [self.gan.latent.traversal(key, i) for i in range(len(self.gan.latent.codes))]
+
+    # --- Measures
+
+    def evaluate(self, step: int, states: list[GanState]) -> list[jax.Array]:
+        """Reads the real images; the figures go into the row of this step.
+
+        Returns:
+          The score that picks the best, for each group, float32 [S].
+        """
+        rows: dict[int, dict[str, float]] = {}
+        scores = []
+        for state in states:
+            of_group = []
+            for seed, one in self._by_seed([state], offset=len(rows)):
+                rows[seed], score = self._evaluate_one(seed, step, one)
+                of_group.append(score)
+            scores.append(jnp.asarray(of_group, jnp.float32))
+        self._evaluations[step] = rows
+        return scores
+
+    def _evaluate_one(self, seed: int, step: int, state: GanState) -> tuple[dict[str, float], float]:
+        if state.q is None or not bool(state.alive):
+            return {}, float("nan")
+        about = {"seed": seed, "step": step, "checkpoint": "last"}
+        measures = real_measures(
+            self.instruments,
+            state.discriminator.variables,
+            state.q.variables,
+            self.dataset,
+            about,
+            self.config.eval_images,
+        )
+        several = len({m.code for m in measures}) > 1
+        row = {f"eval/{m.name}" + (f"_{m.code}" if several else ""): m.value for m in measures}
+        return row, label_free_score(measures)
+
+    def finish(self, states: list[GanState], bests: list[Best]) -> None:
+        """Writes `results.json`: every measure of the last and of the best networks."""
+        measures: list[Measure] = []
+        for (seed, state), (_, best) in zip(
+            self._by_seed(states), self._by_seed(bests), strict=True
+        ):
+            q = None if state.q is None else state.q.variables
+            generator, discriminator = sampler_variables(state), state.discriminator.variables
+            last_step = int(state.step)
+            measures += self._measures(generator, discriminator, q, seed, last_step, "last")
+            if np.isfinite(best.score):
+                measures += self._measures(
+                    best.generator, best.discriminator, best.q, seed, int(best.step), "best"
+                )
+        results = {"step": self.config.steps, "measures": [m.as_json() for m in measures]}
+        write_json(_in(self.workdir, "results.json"), results)
+
+    def _measures(
+        self,
+        generator: Variables,
+        discriminator: Variables,
+        q: Variables | None,
+        seed: int,
+        step: int,
+        checkpoint: str,
+    ) -> list[Measure]:
+        limit = self.config.results_images
+        return evaluate(
+            self.instruments,
+            generator,
+            discriminator,
+            q,
+            self.dataset,
+            seed,
+            step,
+            checkpoint,
+            limit,
+        )
+
+    def _by_seed(self, groups: list[Any], offset: int = 0) -> list[tuple[int, Any]]:
+        """Each seed with its part of the groups' trees."""
+        found = []
+        for group in groups:
+            for i in range(len(jax.tree.leaves(group)[0])):
+                one = jax.tree.map(lambda x, i=i: x[i], group)
+                found.append((self.seeds[offset + len(found)], one))
+        return found
+
+    def close(self) -> None:
+        self.progress.close()
+        self.rows.close()
+        if self.board is not None:
+            self.board.close()
+
