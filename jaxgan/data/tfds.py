@@ -39,7 +39,7 @@ def load(name: str, data_dir: str, size: int, validation: int = -1) -> Dataset:
     keys = [key for key, kind in features.items() if type(kind).__name__ == "Image"]
     if len(keys) != 1:
         raise UserError(f"dataset.name={name}: {len(keys)} image features, 1 is wanted")
-    labels = features.get("label")
+    labels = features["label"] if "label" in features else None
     label_names = tuple(labels.names) if type(labels).__name__ == "ClassLabel" else ()
     splits = builder.info.splits
     if "train" not in splits:
