@@ -1,1 +1,31 @@
 #!/usr/bin/env bash
+# ./run.sh              sets up .venv and trains the main job, InfoGAN on the embedded digits
+# ./run.sh --config=…   sets up and runs any job: the flags are those of python -m jaxgan.main
+# ./run.sh test […]     sets up and runs the tests (arguments go to pytest)
+# ./run.sh setup        only sets up
+# PYTHON names the interpreter (3.11 or later); the default is python3.
+set -euo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")"
+
+setup() {
+  local python=${PYTHON:-python3}
+  if ! "$python" -c 'import sys; sys.exit(sys.version_info < (3, 11))'; then
+    echo "run.sh: $python is older than Python 3.11; name another: PYTHON=python3.12 ./run.sh" >&2
+    exit 2
+  fi
+  local stamp=.venv/installed
+  if [ -f "$stamp" ] && cmp -s "$stamp" <(cat requirements.txt pyproject.toml); then return; fi
+  echo "setting up .venv (a minute or two)"
+  [ -x .venv/bin/python ] || "$python" -m venv .venv
+  .venv/bin/python -m pip install --quiet --disable-pip-version-check -r requirements.txt
+  .venv/bin/python -m pip install --quiet --disable-pip-version-check --no-deps --editable .
+  cat requirements.txt pyproject.toml > "$stamp"
+}
+
+case "${1:-}" in
+  setup) setup ;;
+  test) setup; shift; exec .venv/bin/python -m pytest "$@" ;;
+  "") setup; exec .venv/bin/python -m jaxgan.main --config=configs/infogan.py ;;
+  -*) setup; exec .venv/bin/python -m jaxgan.main "$@" ;;
+  *) echo "run.sh: unknown word '$1'; there are setup, test, or flags of jaxgan.main" >&2; exit 2 ;;
+esac

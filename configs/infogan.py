@@ -1,5 +1,7 @@
 """InfoGAN."""
 
+from typing import Any
+
 from ml_collections import ConfigDict
 
 from jaxgan.config import apply_argument, base, update
@@ -33,7 +35,7 @@ PAPER = {
     "width": 1.0,
     "steps": 5_000,
 }
-WORDS = {
+WORDS: dict[str, dict[str, Any]] = {
     "digits": {"dataset.name": "digits"},
     "mnist": {"dataset.name": "mnist"},
     "fashion_mnist": {"dataset.name": "fashion_mnist"},

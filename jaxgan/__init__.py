@@ -1,0 +1,1 @@
+"""The classic GANs as pure functions over explicit pytrees, in JAX."""

@@ -144,6 +144,4 @@ def _name(path: Any) -> str:
 
 def _flatten(tree: Any) -> dict[str, np.ndarray]:
     # A copy: on the CPU np.asarray may be a view of a buffer that the next step is given.
-    return {
-        _name(path): np.array(leaf) for path, leaf in jax.tree_util.tree_leaves_with_path(tree)
-    }
+    return {_name(path): np.array(leaf) for path, leaf in jax.tree_util.tree_leaves_with_path(tree)}

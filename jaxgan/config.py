@@ -1,4 +1,4 @@
-"""The keys that every config has, how ARG is read, and the one exception a user's mistake raises."""
+"""The keys that every config has, how ARG is read, and the exception that a mistake raises."""
 
 import dataclasses
 import math
@@ -129,7 +129,9 @@ def update(config: ConfigDict, values: Mapping[str, Any]) -> ConfigDict:
     return config
 
 
-def apply_argument(config: ConfigDict, arg: str, words: Mapping[str, Mapping[str, Any]]) -> ConfigDict:
+def apply_argument(
+    config: ConfigDict, arg: str, words: Mapping[str, Mapping[str, Any]]
+) -> ConfigDict:
     """Applies a config file's ARG: comma-separated known words and key=value.
 
     The words take effect in the order of `words`, whatever the order they are typed in, and
@@ -214,7 +216,9 @@ def validate(config: ConfigDict) -> None:
 def _check(path: str, value: Any, key: Key) -> None:
     kind = type(key.default)
     if type(value) is not kind and not (kind is float and type(value) is int):
-        raise UserError(f"{path}={value!r}: the type is {type(value).__name__}, not {kind.__name__}")
+        raise UserError(
+            f"{path}={value!r}: the type is {type(value).__name__}, not {kind.__name__}"
+        )
     if key.choices and value not in key.choices:
         raise UserError(f"{path}={value}: unknown", f"choose from {', '.join(key.choices)}")
     if kind in (int, float):

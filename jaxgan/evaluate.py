@@ -14,7 +14,12 @@ from jaxgan.metrics.code_accuracy import (
     match_one_to_one,
 )
 from jaxgan.metrics.measure import Measure
-from jaxgan.models.infogan import CategoricalParameters, GaussianParameters, PointParameters
+from jaxgan.models.infogan import (
+    CategoricalParameters,
+    CodeParameters,
+    GaussianParameters,
+    PointParameters,
+)
 from jaxgan.reading import Instruments
 from jaxgan.rng import stream
 from jaxgan.state import Gan, Variables
@@ -90,7 +95,7 @@ def real_measures(
     for i, code in enumerate(codes):
         if not code.categorical:
             continue
-        logits = {name: parameters[i].logits for name, parameters in read.items()}
+        logits = {name: _logits(parameters[i]) for name, parameters in read.items()}
         measures.append(
             Measure(
                 "code_information",
@@ -123,9 +128,7 @@ def real_measures(
         ):
             unit = "share" if name.startswith("code_accuracy") else "1"
             measures.append(
-                Measure(
-                    name, value, unit, "test", n_real=len(test), code=i, protocol=how, **about
-                )
+                Measure(name, value, unit, "test", n_real=len(test), code=i, protocol=how, **about)
             )
     return measures
 
@@ -157,14 +160,14 @@ def generated_measures(
             "protocol": GENERATED_PROTOCOL,
             **about,
         }
-        learned = isinstance(read, GaussianParameters) and gan.q.deviation != "fixed"  # type: ignore[union-attr]
+        learned = isinstance(read, GaussianParameters) and gan.learned_deviation
         if isinstance(read, CategoricalParameters) or learned:
             bound = information.information_bound(code.entropy, np.asarray(code_loss(read, value)))
             measures.append(
                 Measure("information_bound", bound, "nats", reference=code.entropy, **shared)
             )
         if isinstance(read, (GaussianParameters, PointParameters)):
-            r2 = information.determination(read.mean[:, 0], np.asarray(value)[:, 0])
+            r2 = information.determination(np.asarray(read.mean)[:, 0], np.asarray(value)[:, 0])
             measures.append(Measure("code_r2", r2, "1", reference=1.0, **shared))
     return measures
 
@@ -174,6 +177,11 @@ def label_free_score(measures: list[Measure]) -> float:
     summed over the categorical codes, in nats. No label enters. NaN without such a code."""
     values = [m.value for m in measures if m.name == "code_information"]
     return sum(values) if values else float("nan")
+
+
+def _logits(parameters: CodeParameters) -> np.ndarray:
+    assert isinstance(parameters, CategoricalParameters)
+    return np.asarray(parameters.logits)
 
 
 def _softmax(logits: np.ndarray) -> np.ndarray:

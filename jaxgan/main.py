@@ -14,11 +14,14 @@ from ml_collections import config_flags
 from jaxgan import config as config_lib
 from jaxgan.config import UserError
 
-_CONFIG = config_flags.DEFINE_config_file("config", None, "The config file, and after a colon its ARG.")
+_CONFIG = config_flags.DEFINE_config_file(
+    "config", None, "The config file, and after a colon its ARG."
+)
 _WORKDIR = flags.DEFINE_string("workdir", None, "The run's folder; default runs/<config>[-ARG].")
 
 
 def main(argv: list[str]) -> int:
+    """Runs the training that the flags ask for; returns the exit status."""
     del argv
     from jaxgan.train import NotFinite, train
 
@@ -28,7 +31,8 @@ def main(argv: list[str]) -> int:
         return complain(error, 2)
     except NotFinite as error:
         return complain(
-            f"{error}\nthe last good checkpoint is kept; lower a learning rate and give another --workdir",
+            f"{error}\nthe last good checkpoint is kept; lower a learning rate, with another"
+            " --workdir",
             1,
         )
 
@@ -52,7 +56,9 @@ def parse_flags(argv: list[str]) -> list[str]:
     try:
         argument = _config_argument(argv)
         path = argument.partition(":")[0]
-        if not argument and not any(a in ("--help", "-h", "--helpfull", "--helpshort") for a in argv):
+        if not argument and not any(
+            a in ("--help", "-h", "--helpfull", "--helpshort") for a in argv
+        ):
             raise UserError("--config is missing", "such as --config=configs/infogan.py")
         if argument and not os.path.isfile(path):
             raise UserError(f"--config={argument}: no file {path}", _known_configs(path))

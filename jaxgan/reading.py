@@ -73,7 +73,7 @@ class Instruments:
         for start in range(0, n, self.batch):
             # Wrapped around, not zeros: with zeros a network could overflow where nobody looks.
             places = np.arange(start, start + self.batch) % n
-            yield jax.tree.map(lambda x: np.asarray(x)[places], tree)
+            yield jax.tree.map(lambda x, places=places: np.asarray(x)[places], tree)
 
 
 def _images(gan: Gan, images: jax.Array) -> jax.Array:
@@ -86,7 +86,9 @@ def _generate(gan: Gan, generator: Variables, latent: Latent) -> jax.Array:
 
 def _read(gan: Gan, discriminator: Variables, q: Variables, images: jax.Array) -> Any:
     assert gan.q is not None
-    (_, features), _ = run(gan.discriminator, discriminator, _images(gan, images), None, train=False)
+    (_, features), _ = run(
+        gan.discriminator, discriminator, _images(gan, images), None, train=False
+    )
     return run(gan.q, q, features, train=False)[0]
 
 

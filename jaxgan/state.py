@@ -69,6 +69,7 @@ class Gan:
       information: who learns from the information term besides the generator: "document", Q's own
         head, in the generator's update; "paper", the trunk and Q's head, in the discriminator's.
       code_weights: lambda of each code.
+      learned_deviation: whether Q says how sure it is of a continuous code.
       batch_size: of the generator's update.
       discriminator_batch_size: real examples, and as many generated ones, in a discriminator step.
       discriminator_steps: for each generator update (k in Goodfellow et al. 2014, algorithm 1).
@@ -92,6 +93,7 @@ class Gan:
     generator_target: float
     information: str
     code_weights: tuple[float, ...]
+    learned_deviation: bool
     batch_size: int
     discriminator_batch_size: int
     discriminator_steps: int
@@ -130,7 +132,9 @@ def _player(gan: Gan, name: str, key: jax.Array, *inputs: Any) -> Player:
     module: nn.Module = getattr(gan, name)
     variables = module.init(stream(key, f"initialise/{name}"), *inputs, train=False)
     params = variables["params"]
-    return Player(params, variables.get("batch_stats", {}), gan.optimizers[name].init(params))
+    # BatchNorm begins in float32 whatever the parameters are: the first step would change the type.
+    stats = jax.tree.map(lambda x: x.astype(gan.dtype), variables.get("batch_stats", {}))
+    return Player(params, stats, gan.optimizers[name].init(params))
 
 
 def run(

@@ -102,10 +102,8 @@ def discriminator_update(
     Returns:
       The new state and the losses, means over the batch, in nats for the cross entropies.
     """
-    with_q = fake is not None and state.q is not None and gan.information == "paper"
-    players = {"discriminator": state.discriminator}
-    if with_q:
-        players["q"] = state.q
+    learner = state.q if fake is not None and gan.information == "paper" else None
+    players = {"discriminator": state.discriminator} | ({} if learner is None else {"q": learner})
 
     def loss(params: dict[str, Any]) -> tuple[jax.Array, tuple[Metrics, dict[str, Any]]]:
         stats = {"discriminator": state.discriminator.batch_stats}
@@ -130,8 +128,8 @@ def discriminator_update(
             metrics[f"loss/discriminator_{name}"] = value
             metrics[f"logit/{name}"] = jnp.mean(logits)
             total += value
-            if with_q and name == "fake":
-                q = Variables(params["q"], state.q.batch_stats)
+            if learner is not None and name == "fake":
+                q = Variables(params["q"], learner.batch_stats)
                 term, terms, stats["q"] = information_term(gan, q, features, examples.codes)
                 metrics |= terms
                 total += term
@@ -156,10 +154,8 @@ def generator_update(
     Returns:
       The new state and the losses, means over the batch.
     """
-    with_q = state.q is not None and gan.information == "document"
-    players = {"generator": state.generator}
-    if with_q:
-        players["q"] = state.q
+    learner = state.q if gan.information == "document" else None
+    players = {"generator": state.generator} | ({} if learner is None else {"q": learner})
 
     def loss(params: dict[str, Any]) -> tuple[jax.Array, tuple[Metrics, dict[str, Any]]]:
         stats: dict[str, Any] = {}
@@ -177,11 +173,11 @@ def generator_update(
         total = jnp.mean(gan.adversarial.generator(logits, targets))
         metrics = {"loss/generator": total}
         if state.q is not None:
-            q = Variables(params["q"] if with_q else state.q.params, state.q.batch_stats)
+            q = Variables(params.get("q", state.q.params), state.q.batch_stats)
             term, terms, q_stats = information_term(gan, q, features, draw.latent.codes)
             metrics |= terms
             total += term
-            if with_q:
+            if learner is not None:
                 stats["q"] = q_stats
         return total, (metrics, stats)
 
@@ -196,7 +192,7 @@ def _descend(
     gradients, (metrics, stats) = jax.grad(loss, has_aux=True)(params)
     moved = {}
     for name, player in players.items():
-        metrics[f"gradient/{name}"] = optax.global_norm(gradients[name])
+        metrics[f"gradient/{name}"] = optax.tree.norm(gradients[name])
         updates, opt_state = gan.optimizers[name].update(
             gradients[name], player.opt_state, player.params
         )

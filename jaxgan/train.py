@@ -52,10 +52,9 @@ def train(config: ConfigDict, workdir: str) -> int:
     config_lib.validate(config)
     parallel.start(config.dtype)
     saved = _open_folder(config, workdir)
-    if saved is not None and os.path.exists(_in(workdir, "results.json")):
-        if _last_step(workdir) >= config.steps:
-            print(_finished(workdir))
-            return 0
+    if saved is not None and _last_step(workdir) >= config.steps:
+        print(_finished(workdir))
+        return 0
     dataset = data.load(config)
     if saved is not None and saved["dataset"]["sha256"] != dataset.digest():
         raise UserError(f"{workdir} was trained on other images than {dataset.name} holds now")
@@ -142,7 +141,9 @@ def _open_folder(config: ConfigDict, workdir: str) -> dict[str, Any] | None:
             config_lib.refuse_changes(config, saved["config"], workdir)
             saved["dataset"]["sha256"]
         except (OSError, json.JSONDecodeError, KeyError, TypeError) as error:
-            raise UserError(f"{path} is not a run's config ({error})", "give another --workdir") from error
+            raise UserError(
+                f"{path} is not a run's config ({error})", "give another --workdir"
+            ) from error
         if not os.access(workdir, os.W_OK):
             raise UserError(f"{workdir} cannot be written", "give another --workdir")
         return saved
@@ -177,7 +178,9 @@ def _make_folder(config: ConfigDict, workdir: str, dataset: Dataset, gan: Gan) -
         # Last: a folder with this file is a run.
         write_json(_in(workdir, "config.json"), about)
     except OSError as error:
-        raise UserError(f"{workdir} cannot be written ({error.strerror})", "give another --workdir") from error
+        raise UserError(
+            f"{workdir} cannot be written ({error.strerror})", "give another --workdir"
+        ) from error
 
 
 def _commit() -> str | None:
@@ -213,6 +216,9 @@ def describe_networks(gan: Gan) -> str:
 
 
 def _last_step(workdir: str) -> int:
+    """The step of the run's results, 0 where there are none yet."""
+    if not os.path.exists(_in(workdir, "results.json")):
+        return 0
     with open(_in(workdir, "results.json")) as file:
         return int(json.load(file)["step"])
 
@@ -271,8 +277,10 @@ def _places(
     return np.stack(
         [
             np.stack(
-                [indices(seed, s, images, shape, config.dataset.replacement)
-                 for s in range(step, step + count)]
+                [
+                    indices(seed, s, images, shape, config.dataset.replacement)
+                    for s in range(step, step + count)
+                ]
             )
             for seed in seeds
         ]
@@ -332,7 +340,7 @@ class _Run:
         self._due: list[tuple[int, float, dict[int, dict[str, float]]]] = []
         self._evaluations: dict[int, dict[int, dict[str, float]]] = {}
         self._dead: dict[int, str] = {}
-        self._clock, self._clock_step = time.monotonic(), start
+        self._clock_step, self._clock = start, time.monotonic()
 
     # --- Metrics: fetched one interval late, so that waiting for them never stalls the devices
 
@@ -345,7 +353,7 @@ class _Run:
         self._write(self._ready, self._due)
         # After the wait for the interval before: in the long run the host is no faster than that.
         now = time.monotonic()
-        rate = self.gan.batch_size * len(self.seeds) * (step - self._clock_step)
+        rate = float(self.gan.batch_size * len(self.seeds) * (step - self._clock_step))
         rate /= max(now - self._clock, 1e-9)
         self._clock, self._clock_step = now, step
         self._due = [(step, rate, self._evaluations.pop(step, {}))]
@@ -442,7 +450,9 @@ class _Run:
         self._evaluations[step] = rows
         return scores
 
-    def _evaluate_one(self, seed: int, step: int, state: GanState) -> tuple[dict[str, float], float]:
+    def _evaluate_one(
+        self, seed: int, step: int, state: GanState
+    ) -> tuple[dict[str, float], float]:
         if state.q is None or not bool(state.alive):
             return {}, float("nan")
         about = {"seed": seed, "step": step, "checkpoint": "last"}
@@ -499,7 +509,7 @@ class _Run:
 
     def _by_seed(self, groups: list[Any], offset: int = 0) -> list[tuple[int, Any]]:
         """Each seed with its part of the groups' trees."""
-        found = []
+        found: list[tuple[int, Any]] = []
         for group in groups:
             for i in range(len(jax.tree.leaves(group)[0])):
                 one = jax.tree.map(lambda x, i=i: x[i], group)
@@ -511,4 +521,3 @@ class _Run:
         self.rows.close()
         if self.board is not None:
             self.board.close()
-

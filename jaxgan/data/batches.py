@@ -5,7 +5,9 @@ import functools
 import numpy as np
 
 
-def indices(seed: int, step: int, images: int, shape: tuple[int, ...], replacement: bool) -> np.ndarray:
+def indices(
+    seed: int, step: int, images: int, shape: tuple[int, ...], replacement: bool
+) -> np.ndarray:
     """The places in the training split of the real images of one step.
 
     Without replacement, the steps walk through one permutation after another, so that every image

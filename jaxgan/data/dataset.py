@@ -75,10 +75,10 @@ def resize(images: np.ndarray, size: int) -> np.ndarray:
         return images
     side = min(height, width)
     top, left = (height - side) // 2, (width - side) // 2
-    box = (left, top, left + side, top + side)
+    square = images[:, top : top + side, left : left + side]
     out = np.empty((n, size, size, channels), np.uint8)
     for i in range(n):
         for c in range(channels):
-            plane = Image.fromarray(images[i, :, :, c])
-            out[i, :, :, c] = plane.resize((size, size), Image.Resampling.BICUBIC, box=box)
+            plane = Image.fromarray(square[i, :, :, c])
+            out[i, :, :, c] = np.asarray(plane.resize((size, size), Image.Resampling.BICUBIC))
     return out

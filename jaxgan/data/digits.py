@@ -29,8 +29,8 @@ def load(size: int = 28) -> Dataset:
         parts["validation"].append(members[sixth : 2 * sixth])
         parts["train"].append(members[2 * sixth :])
     splits = {}
-    for name, members in parts.items():
-        chosen = np.sort(np.concatenate(members))
+    for name, places in parts.items():
+        chosen = np.sort(np.concatenate(places))
         splits[name] = Split(images[chosen], labels[chosen])
     return Dataset("digits", **splits, label_names=tuple(map(str, range(10))))
 

@@ -40,7 +40,7 @@ def load(name: str, data_dir: str, size: int, validation: int = -1) -> Dataset:
     if len(keys) != 1:
         raise UserError(f"dataset.name={name}: {len(keys)} image features, 1 is wanted")
     labels = features["label"] if "label" in features else None
-    label_names = tuple(labels.names) if type(labels).__name__ == "ClassLabel" else ()
+    label_names = tuple(getattr(labels, "names", ()))
     splits = builder.info.splits
     if "train" not in splits:
         raise UserError(f"dataset.name={name}: no training split (it has {', '.join(splits)})")

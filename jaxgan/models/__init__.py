@@ -28,7 +28,7 @@ def build(config: ConfigDict, image_shape: tuple[int, int, int]) -> Gan:
         "width": config.width,
     }
     codes = parse_codes(config.latent.codes)
-    image = {"size": image_shape[0], "channels": image_shape[2]}
+    image: dict[str, Any] = {"size": image_shape[0], "channels": image_shape[2]}
     generator: Any
     discriminator: Any
     if config.networks == "document":
@@ -73,6 +73,7 @@ def build(config: ConfigDict, image_shape: tuple[int, int, int]) -> Gan:
             config.lambda_categorical if code.categorical else config.lambda_continuous
             for code in codes
         ),
+        learned_deviation=config.q.continuous == "gaussian" and config.q.deviation != "fixed",
         batch_size=config.batch_size,
         discriminator_batch_size=config.discriminator_batch_size or config.batch_size,
         discriminator_steps=config.discriminator_steps,

@@ -105,9 +105,7 @@ class DocumentDiscriminator(_Network):
     activation: Callable[[jax.Array], jax.Array] = leaky_relu(0.1)
 
     @nn.compact
-    def __call__(
-        self, x: jax.Array, condition: Any, train: bool
-    ) -> tuple[jax.Array, jax.Array]:
+    def __call__(self, x: jax.Array, condition: Any, train: bool) -> tuple[jax.Array, jax.Array]:
         del condition  # InfoGAN's discriminator is told nothing but the image.
         act = self.activation
         x = act(self._conv(scaled(64, self.width), 2, "conv_1")(x))
@@ -147,9 +145,7 @@ class PaperDiscriminator(_Network):
     activation: Callable[[jax.Array], jax.Array] = leaky_relu(0.1)
 
     @nn.compact
-    def __call__(
-        self, x: jax.Array, condition: Any, train: bool
-    ) -> tuple[jax.Array, jax.Array]:
+    def __call__(self, x: jax.Array, condition: Any, train: bool) -> tuple[jax.Array, jax.Array]:
         del condition
         act = self.activation
         x = act(self._conv(scaled(64, self.width), 2, "conv_1")(x))

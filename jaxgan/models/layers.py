@@ -89,9 +89,7 @@ def _backward(strides: Any, padding: Any, residuals: Any, output_gradient: Any) 
 
     def strided(output: jax.Array, kernel: jax.Array) -> jax.Array:
         mirrored = jnp.flip(kernel, (0, 1)).swapaxes(2, 3)
-        return lax.conv_general_dilated(
-            output, mirrored, strides, pairs, dimension_numbers=_LAYOUT
-        )
+        return lax.conv_general_dilated(output, mirrored, strides, pairs, dimension_numbers=_LAYOUT)
 
     # <y', conv_transpose(x, k)> = <strided(y', k), x>: the same bilinear form read from both sides.
     x_gradient, pull_back = jax.vjp(strided, output_gradient, kernel)

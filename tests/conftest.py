@@ -1,0 +1,74 @@
+"""Every test runs with eight fake CPU devices, warnings as errors and no silent rank promotion."""
+
+import os
+import pathlib
+import subprocess
+import sys
+
+import pytest
+
+ROOT = pathlib.Path(__file__).resolve().parent.parent
+_PLAIN_FLAGS = os.environ.get("XLA_FLAGS", "")
+os.environ["XLA_FLAGS"] = f"{_PLAIN_FLAGS} --xla_force_host_platform_device_count=8".strip()
+os.environ["JAX_PLATFORMS"] = "cpu"
+
+import jax  # noqa: E402
+
+jax.config.update("jax_numpy_rank_promotion", "raise")
+
+
+@pytest.fixture
+def float64():
+    """64-bit types for one test."""
+    jax.config.update("jax_enable_x64", True)
+    yield
+    jax.config.update("jax_enable_x64", False)
+
+
+def command_environment(**extra: str) -> dict[str, str]:
+    """The environment of a command as a user runs it: one device, no data but the embedded."""
+    environment = {**os.environ, "XLA_FLAGS": _PLAIN_FLAGS, "PYTHONPATH": str(ROOT), **extra}
+    if "TFDS_DATA_DIR" not in extra:
+        environment.pop("TFDS_DATA_DIR", None)
+    return environment
+
+
+def run_main(*arguments: str, cwd: pathlib.Path = ROOT, **extra: str):
+    """Runs `python -m jaxgan.main` in a process of its own."""
+    return subprocess.run(
+        [sys.executable, "-m", "jaxgan.main", *arguments],
+        cwd=cwd,
+        env=command_environment(**extra),
+        capture_output=True,
+        text=True,
+        timeout=300,
+    )
+
+
+def tiny_config(arg: str = "", **values):
+    """`configs/infogan.py`, small enough for a test; values' names have __ for the dots."""
+    from jaxgan.config import update, validate
+
+    config = load_config("infogan", arg)
+    small = {
+        "width": 0.05,
+        "batch_size": 16,
+        "discriminator_batch_size": 0,
+        "steps": 2,
+        "latent.noise": 4,
+        "eval_images": 64,
+        "results_images": 64,
+    }
+    update(config, small | {name.replace("__", "."): value for name, value in values.items()})
+    validate(config)
+    return config
+
+
+def load_config(name: str, arg: str = ""):
+    """get_config(arg) of a file in configs/."""
+    import importlib.util
+
+    spec = importlib.util.spec_from_file_location(name, ROOT / "configs" / f"{name}.py")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module.get_config(arg)

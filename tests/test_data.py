@@ -1,0 +1,119 @@
+import os
+
+import numpy as np
+import pytest
+from conftest import ROOT, tiny_config
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from jaxgan import data
+from jaxgan.config import UserError
+from jaxgan.data import digits, tfds
+from jaxgan.data.batches import indices
+from jaxgan.data.dataset import resize, to_network, to_uint8
+
+SHARED = ROOT.parent / "shared" / "tfds"
+
+
+def test_digits_are_a_fixed_stratified_split():
+    dataset = digits.load()
+    sizes = [len(s) for s in (dataset.train, dataset.validation, dataset.test)]
+    assert sizes == [1205, 296, 296]
+    assert dataset.image_shape == (28, 28, 1)
+    assert dataset.train.images.dtype == np.uint8
+    for split in (dataset.validation, dataset.test):
+        counts = np.bincount(split.labels)
+        assert counts.min() >= 29
+        assert counts.max() <= 30
+    assert dataset.digest() == digits.load().digest()
+    everything = np.concatenate(
+        [s.images for s in (dataset.train, dataset.validation, dataset.test)]
+    )
+    from sklearn.datasets import load_digits
+
+    # Nothing lost, nothing twice: the images are those of the source, one for one.
+    source = load_digits().images.reshape(1797, -1)
+    assert len(np.unique(everything.reshape(1797, -1), axis=0)) == len(np.unique(source, axis=0))
+
+
+def test_digits_at_another_size():
+    assert digits.load(32).image_shape == (32, 32, 1)
+
+
+@pytest.mark.parametrize("low", [0.0, -1.0])
+def test_conversion_to_and_fro_is_exact(low):
+    every = np.arange(256, dtype=np.uint8).reshape(1, 16, 16, 1)
+    numbers = to_network(every, low)
+    assert float(numbers.min()) == low
+    assert float(numbers.max()) == 1
+    np.testing.assert_array_equal(to_uint8(numbers, low), every)
+
+
+def test_resize_takes_the_central_square():
+    image = np.zeros((1, 4, 8, 1), np.uint8)
+    image[:, :, 2:6] = 200
+    np.testing.assert_array_equal(resize(image, 2), np.full((1, 2, 2, 1), 200))
+
+
+@settings(max_examples=50, deadline=None)
+@given(
+    seed=st.integers(0, 2**31 - 1),
+    images=st.integers(1, 50),
+    batch=st.integers(1, 60),
+)
+def test_every_image_comes_once_an_epoch(seed, images, batch):
+    steps = -(-3 * images // batch)
+    seen = np.concatenate([indices(seed, s, images, (1, batch), False)[0] for s in range(steps)])
+    for epoch in range(3):
+        part = seen[epoch * images : (epoch + 1) * images]
+        np.testing.assert_array_equal(np.sort(part), np.arange(images))
+
+
+def test_batches_are_a_function_of_seed_and_step():
+    a = indices(1, 5, 100, (2, 8), True)
+    assert a.shape == (2, 8)
+    assert a.dtype == np.int32
+    np.testing.assert_array_equal(a, indices(1, 5, 100, (2, 8), True))
+    assert not np.array_equal(a, indices(1, 6, 100, (2, 8), True))
+    assert not np.array_equal(a, indices(2, 5, 100, (2, 8), True))
+    epochs = [indices(1, s, 64, (64,), False) for s in range(2)]
+    assert not np.array_equal(*epochs)
+
+
+def test_replacement_draws_uniformly():
+    drawn = np.concatenate([indices(0, s, 10, (100,), True) for s in range(100)])
+    np.testing.assert_allclose(np.bincount(drawn) / 10_000, 0.1, atol=0.012)
+    assert len(np.unique(indices(0, 0, 1000, (1000,), True))) < 700
+
+
+def test_a_batch_larger_than_the_data_is_refused():
+    with pytest.raises(UserError, match="5000 is larger than digits's 1205"):
+        data.load(tiny_config(batch_size=5000))
+
+
+def test_data_that_is_not_there_names_the_remedy(tmp_path):
+    with pytest.raises(UserError, match="tfds build mnist --file_format=array_record") as error:
+        tfds.load("mnist", str(tmp_path), 28)
+    assert "TFDS_DATA_DIR" in str(error.value)
+    assert str(tmp_path) in str(error.value)
+    assert os.listdir(tmp_path) == []
+
+
+def test_an_unknown_dataset_is_named(tmp_path):
+    with pytest.raises(UserError, match="no_such_data"):
+        tfds.load("no_such_data", str(tmp_path), 28)
+    with pytest.raises(UserError, match="no such folder"):
+        tfds.load("mnist", str(tmp_path / "nowhere"), 28)
+
+
+@pytest.mark.skipif(not SHARED.is_dir(), reason="no prepared MNIST beside the checkout")
+def test_prepared_mnist_is_read():
+    dataset = tfds.load("mnist", str(SHARED), 28)
+    assert [len(s) for s in (dataset.train, dataset.validation, dataset.test)] == [
+        55_000, 5_000, 10_000,
+    ]  # fmt: skip
+    assert dataset.image_shape == (28, 28, 1)
+    assert dataset.label_names[:3] == ("0", "1", "2")
+    assert np.bincount(dataset.test.labels)[:3].tolist() == [980, 1135, 1032]
+    with pytest.raises(UserError, match=r"dataset\.validation=60000"):
+        tfds.load("mnist", str(SHARED), 28, 60_000)

@@ -1,0 +1,230 @@
+"""Law 6 (who learns from what) and the step's other promises."""
+
+import functools
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from conftest import tiny_config
+
+import jaxgan.step as step_lib
+from jaxgan import models
+from jaxgan.rng import stream
+from jaxgan.state import initialise
+from jaxgan.step import (
+    Batch,
+    Draw,
+    Examples,
+    discriminator_update,
+    generate,
+    generator_update,
+    train_step,
+)
+
+KEY = jax.random.key(0)
+
+
+def make(arg="", **values):
+    gan = models.build(tiny_config(arg, **values), (28, 28, 1))
+    return gan, jax.jit(functools.partial(initialise, gan))(KEY)
+
+
+def compiled(function, gan):
+    return jax.jit(functools.partial(function, gan))
+
+
+def real_images(n=16, k=1):
+    images = np.random.default_rng(0).integers(0, 256, (k, n, 28, 28, 1))
+    return jnp.asarray(images, jnp.uint8)
+
+
+def draw_of(gan, n=16):
+    return Draw(gan.latent.sample(stream(KEY, "test"), n), KEY)
+
+
+def changed(before, after):
+    """Which leaves differ, and which are the same to the bit."""
+    return [
+        not np.array_equal(a, b)
+        for a, b in zip(jax.tree.leaves(before), jax.tree.leaves(after), strict=True)
+    ]
+
+
+def weights(player):
+    """The kernels: a bias in front of BatchNorm may have no gradient at all."""
+    return [
+        leaf
+        for path, leaf in jax.tree_util.tree_leaves_with_path(player.params)
+        if "kernel" in jax.tree_util.keystr(path)
+    ]
+
+
+def fake_examples(gan, state):
+    draw = draw_of(gan)
+    images, _ = compiled(generate, gan)(state.generator.variables, draw)
+    return Examples(images, None, draw.latent.codes)
+
+
+@pytest.mark.parametrize("information", ["document", "paper"])
+def test_discriminator_update_touches_only_its_own(information):
+    gan, state = make("continuous", information=information)
+    real = Examples(real_images()[0] / 255.0)
+    after, _ = compiled(discriminator_update, gan)(state, real, fake_examples(gan, state), KEY)
+    assert not any(changed(state.generator, after.generator))
+    assert all(changed(weights(state.discriminator), weights(after.discriminator)))
+    assert all(changed(state.discriminator.batch_stats, after.discriminator.batch_stats))
+    q_changes = changed(weights(state.q), weights(after.q)) + changed(
+        state.q.batch_stats, after.q.batch_stats
+    )
+    assert all(q_changes) if information == "paper" else not any(changed(state.q, after.q))
+
+
+@pytest.mark.parametrize("information", ["document", "paper"])
+def test_generator_update_touches_only_its_own(information):
+    gan, state = make("continuous", information=information)
+    after, _ = compiled(generator_update, gan)(state, draw_of(gan), KEY)
+    assert not any(changed(state.discriminator, after.discriminator))
+    assert all(changed(weights(state.generator), weights(after.generator)))
+    assert all(changed(state.generator.batch_stats, after.generator.batch_stats))
+    q_changes = changed(weights(state.q), weights(after.q)) + changed(
+        state.q.batch_stats, after.q.batch_stats
+    )
+    assert all(q_changes) if information == "document" else not any(changed(state.q, after.q))
+
+
+@pytest.mark.parametrize("information", ["document", "paper"])
+def test_the_information_term_reaches_exactly_whom_it_should(information):
+    """With and without the term, the parameters that it moves are the ones that differ."""
+
+    def updates(weight):
+        gan, state = make(
+            "continuous",
+            information=information,
+            lambda_categorical=weight,
+            lambda_continuous=weight,
+        )
+        discriminated, _ = compiled(discriminator_update, gan)(
+            state, Examples(real_images()[0] / 255.0), fake_examples(gan, state), KEY
+        )
+        generated, _ = compiled(generator_update, gan)(state, draw_of(gan), KEY)
+        trunk = discriminated.discriminator.params
+        logit = trunk.pop("logit")
+        return {
+            "trunk": trunk,
+            "logit": logit,
+            "q in d": discriminated.q.params,
+            "generator": generated.generator.params,
+            "q in g": generated.q.params,
+        }
+
+    with_term, without = updates(1.0), updates(0.0)
+    moved = {name: any(changed(with_term[name], without[name])) for name in with_term}
+    paper = information == "paper"
+    assert moved == {
+        "trunk": paper,
+        "logit": False,
+        "q in d": paper,
+        "generator": True,
+        "q in g": not paper,
+    }
+
+
+def test_real_and_fake_are_normalised_each_by_themselves():
+    """The loss on real images does not know which fakes stand beside them."""
+    gan, state = make()
+    real = Examples(real_images()[0] / 255.0)
+    fake = fake_examples(gan, state)
+    _, both = compiled(discriminator_update, gan)(state, real, fake, KEY)
+    _, alone = compiled(discriminator_update, gan)(state, real, None, KEY)
+    name = "loss/discriminator_real"
+    np.testing.assert_allclose(both[name], alone[name], rtol=1e-6)
+    assert "loss/discriminator_fake" not in alone
+
+
+@pytest.mark.parametrize("batches", ["together", "real_fake", "fake_real"])
+@pytest.mark.parametrize("order", ["discriminator_first", "generator_first"])
+def test_every_order_trains_all_players(batches, order):
+    gan, state = make(discriminator_batches=batches, order=order, fresh_noise=True)
+    step = compiled(train_step, gan)
+    after, metrics = step(state, Batch(real_images()), KEY)
+    assert int(after.step) == 1
+    assert bool(after.alive)
+    for name in ("generator", "discriminator", "q"):
+        assert all(changed(weights(getattr(state, name)), weights(getattr(after, name))))
+    assert all(np.isfinite(value) for value in metrics.values())
+
+
+def count_updates(opt_state):
+    return int(opt_state[0].count)
+
+
+@pytest.mark.parametrize(("batches", "expected"), [("together", 3), ("real_fake", 6)])
+def test_k_discriminator_steps(batches, expected):
+    gan, state = make(discriminator_steps=3, discriminator_batches=batches)
+    after, _ = compiled(train_step, gan)(state, Batch(real_images(k=3)), KEY)
+    assert count_updates(after.discriminator.opt_state) == expected
+    assert count_updates(after.generator.opt_state) == 1
+
+
+def test_noise_is_shared_or_fresh(monkeypatch):
+    """fresh_noise=False: the generator learns from the very images that the discriminator saw."""
+
+    for fresh in (False, True):
+        gan, state = make(fresh_noise=fresh)
+        seen = []
+        original = step_lib.generate
+
+        def spy(gan, generator, draw, seen=seen, original=original):
+            seen.append(np.asarray(draw.latent.noise))
+            return original(gan, generator, draw)
+
+        monkeypatch.setattr(step_lib, "generate", spy)
+        train_step(gan, state, Batch(real_images()), KEY)
+        monkeypatch.setattr(step_lib, "generate", original)
+        assert np.array_equal(seen[0], seen[-1]) == (not fresh)
+
+
+def test_a_step_that_is_not_finite_changes_nothing_and_ends_the_seed():
+    gan, state = make()
+    broken = state.discriminator.params | {"logit": {
+        "kernel": state.discriminator.params["logit"]["kernel"] * jnp.nan,
+        "bias": state.discriminator.params["logit"]["bias"],
+    }}  # fmt: skip
+    state = state.replace(discriminator=state.discriminator.replace(params=broken))
+    step = compiled(train_step, gan)
+    after, metrics = step(state, Batch(real_images()), KEY)
+    assert not bool(after.alive)
+    assert int(after.step) == 0
+    assert not any(changed(state.generator, after.generator))
+    assert not np.isfinite(metrics["loss/discriminator_real"])
+    # Mended or not, a seed that has ended stays as it is.
+    mended = make()[1].replace(alive=after.alive)
+    again, _ = step(mended, Batch(real_images()), KEY)
+    assert not any(changed(mended, again))
+
+
+def test_another_attempt_is_another_stream():
+    gan, state = make()
+    first, _ = compiled(train_step, gan)(state, Batch(real_images()), KEY)
+    again, _ = compiled(train_step, gan)(state, Batch(real_images()), KEY)
+    other, _ = compiled(train_step, gan)(
+        state.replace(attempt=state.attempt + 1), Batch(real_images()), KEY
+    )
+    assert not any(changed(first.generator, again.generator))
+    assert all(changed(weights(first.generator), weights(other.generator)))
+
+
+def test_the_moving_average_follows_the_generator():
+    gan, state = make(ema_decay=0.75)
+    after, _ = compiled(train_step, gan)(state, Batch(real_images()), KEY)
+    expected = jax.tree.map(lambda a, b: 0.75 * a + 0.25 * b, state.ema, after.generator.variables)
+    for a, b in zip(jax.tree.leaves(after.ema), jax.tree.leaves(expected), strict=True):
+        np.testing.assert_allclose(a, b, rtol=1e-5, atol=1e-7)
+
+
+def test_learning_rates_belong_to_their_player():
+    gan, state = make(generator__learning_rate=0.0)
+    after, _ = compiled(train_step, gan)(state, Batch(real_images()), KEY)
+    assert not any(changed(state.generator.params, after.generator.params))
+    assert all(changed(weights(state.discriminator), weights(after.discriminator)))
