@@ -1,6 +1,7 @@
 """The loop, read from top to bottom: data, networks, the run's folder, restore, then step, log,
 sample, evaluate, save."""
 
+import fcntl
 import importlib.metadata
 import json
 import os
@@ -8,7 +9,7 @@ import platform
 import signal
 import subprocess
 import time
-from typing import Any
+from typing import Any, TextIO
 
 import jax
 import jax.numpy as jnp
@@ -66,6 +67,7 @@ def train(config: ConfigDict, workdir: str) -> int:
     # --- The run's folder
     if saved is None:
         _make_folder(config, workdir, dataset, gan)
+    lock = _lock(workdir)
     checkpoints = Checkpoints(_in(workdir, "checkpoints"), config.checkpoints_kept)
 
     # --- The state: new, or the newest whole checkpoint's
@@ -120,6 +122,7 @@ def train(config: ConfigDict, workdir: str) -> int:
         finally:
             run.close()
             checkpoints.close()
+            lock.close()
     print(_finished(workdir))
     return 0
 
@@ -158,6 +161,17 @@ def _open_folder(config: ConfigDict, workdir: str) -> dict[str, Any] | None:
     if not os.path.isdir(parent) or not os.access(parent, os.W_OK):
         raise UserError(f"{workdir} cannot be written ({parent})", "give another --workdir")
     return None
+
+
+def _lock(workdir: str) -> TextIO:
+    """Keeps a second process out of the folder until the file is closed, or this process ends."""
+    file = open(_in(workdir, ".lock"), "w")
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        file.close()
+        raise UserError(f"another process is training in {workdir}", "wait, or stop it") from None
+    return file
 
 
 def _make_folder(config: ConfigDict, workdir: str, dataset: Dataset, gan: Gan) -> None:

@@ -20,6 +20,14 @@ def write_json(path: str, value: Any) -> None:
     os.replace(path + ".part", path)
 
 
+def _whole(line: str) -> bool:
+    try:
+        json.loads(line)
+    except json.JSONDecodeError:
+        return False
+    return line.endswith("\n")
+
+
 class MetricsFile:
     """`metrics.jsonl`: one row for each (step, seed).
 
@@ -33,7 +41,7 @@ class MetricsFile:
         if os.path.exists(path):
             with open(path) as file:
                 for line in file:
-                    if not line.endswith("\n") or json.loads(line)["step"] > after:
+                    if not _whole(line) or json.loads(line)["step"] > after:
                         break
                     kept.append(line)
             with open(path + ".part", "w") as file:

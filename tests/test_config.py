@@ -1,0 +1,105 @@
+import re
+
+import pytest
+from conftest import ROOT, load_config
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from jaxgan import config as config_lib
+from jaxgan.config import KEYS, UserError, apply_argument, base, get, leaves, put, validate
+
+WORDS = {"first": {"steps": 1, "width": 0.5}, "second": {"steps": 2}}
+
+
+def test_the_base_config_is_valid_and_has_every_key():
+    config = base()
+    validate(config)
+    assert dict(leaves(config)).keys() == KEYS.keys()
+
+
+@pytest.mark.parametrize("path", sorted(p.name for p in (ROOT / "configs").glob("*.py")))
+def test_every_config_is_valid(path):
+    validate(load_config(path.removesuffix(".py")))
+
+
+def test_words_take_effect_in_their_own_order_and_values_last():
+    for arg in ("first,second", "second,first", " second , first "):
+        config = apply_argument(base(), arg, WORDS)
+        assert (config.steps, config.width) == (2, 0.5)
+    assert apply_argument(base(), "steps=7,second", WORDS).steps == 7
+    assert apply_argument(base(), "dataset.replacement=true", WORDS).dataset.replacement is True
+
+
+@pytest.mark.parametrize(
+    ("arg", "said"),
+    [
+        ("frist", "unknown word 'frist'"),
+        ("stpes=3", "did you mean steps"),
+        ("steps=x", "steps=x: not a whole number"),
+        ("width=wide", "width=wide: not a number"),
+        ("fresh_noise=1", "not true or false"),
+    ],
+)
+def test_bad_arguments_are_named(arg, said):
+    with pytest.raises(UserError, match=said):
+        apply_argument(base(), arg, WORDS)
+
+
+@pytest.mark.parametrize(
+    ("path", "value", "said"),
+    [
+        ("steps", 0, "steps=0: must be at least 1"),
+        ("batch_size", -3, "batch_size=-3"),
+        ("seeds", 0, "seeds=0"),
+        ("width", float("nan"), "not a finite number"),
+        ("steps", 2.5, "the type is float, not int"),
+        ("steps", True, "the type is bool, not int"),
+        ("networks", "big", "choose from document, paper"),
+        ("generator.beta1", 1.5, "must be at most 1"),
+        ("discriminator_batch_size", 32, "set fresh_noise=True"),
+        ("dataset.size", 30, "not a multiple of 4"),
+        ("no_such_key", 1, "unknown key no_such_key"),
+    ],
+)
+def test_values_out_of_their_limits_are_refused(path, value, said):
+    config = base()
+    put(config, path, value)
+    with pytest.raises(UserError, match=said):
+        validate(config)
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.sampled_from(sorted(KEYS)), st.sampled_from([0, -1, 1e9, "x", True, None]))
+def test_a_value_is_either_valid_or_refused_by_name(path, value):
+    config = base()
+    group, _, name = path.rpartition(".")
+    config.unlock()
+    with config.ignore_type():
+        (get(config, group) if group else config)[name] = value
+    try:
+        validate(config)
+    except UserError as error:
+        assert path in str(error)
+
+
+def test_only_some_keys_may_change():
+    saved = dict(leaves(base()))
+    changed = base()
+    changed.steps = 99
+    changed.log_every = 7
+    config_lib.refuse_changes(changed, saved, "runs/x")
+    changed.width = 0.5
+    changed.seed = 3
+    with pytest.raises(UserError) as error:
+        config_lib.refuse_changes(changed, saved, "runs/x")
+    assert "seed (was 0, now 3)" in str(error.value)
+    assert "width (was 1.0, now 0.5)" in str(error.value)
+    assert "steps" not in str(error.value)
+
+
+def test_the_readme_lists_every_key_and_no_other():
+    text = (ROOT / "README.md").read_text()
+    section = text.split("## Keys", 1)[1].split("\n## ", 1)[0]
+    cells = [row.split("|")[1] for row in section.splitlines() if row.startswith("| `")]
+    listed = {key for cell in cells for key in re.findall(r"`([^`]+)`", cell)}
+    assert listed == KEYS.keys()

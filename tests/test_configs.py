@@ -1,0 +1,46 @@
+"""Law 5: every config trains."""
+
+import jax
+import numpy as np
+import pytest
+from conftest import ROOT, load_config
+
+from jaxgan import models, parallel
+from jaxgan.config import update, validate
+from jaxgan.data import digits
+from jaxgan.data.batches import indices
+from jaxgan.reading import Instruments
+
+NAMES = sorted(path.stem for path in (ROOT / "configs").glob("*.py"))
+VARIANTS = {"infogan": ["", "document", "paper", "document,continuous"]}
+CASES = [(name, arg) for name in NAMES for arg in VARIANTS.get(name, [""])]
+
+
+@pytest.mark.parametrize(("name", "arg"), CASES)
+def test_two_tiny_steps(name, arg):
+    config = load_config(name, arg)
+    size = {"batch_size": 8, "width": 0.05}
+    if config.discriminator_batch_size:
+        size["discriminator_batch_size"] = 4
+    validate(update(config, size))
+    images = digits.load(config.dataset.size).train.images
+    gan = models.build(config, images.shape[1:])
+    mesh = parallel.make_mesh(1, [gan.batch_size], jax.devices()[:1])
+    program = parallel.Program(gan, (0,), images, mesh, 1)
+    state = program.initialise()
+    shape = (gan.discriminator_steps, gan.discriminator_batch_size)
+    for step in range(2):
+        places = indices(0, step, len(images), shape, config.dataset.replacement)
+        state, metrics = program.run(state, places[None, None])
+    assert program._run._cache_size() == 1
+    assert all(np.isfinite(value).all() for value in metrics.values())
+    assert bool(state.alive[0])
+
+    generator = jax.tree.map(lambda x: x[0], state.generator.variables)
+    instruments = Instruments(gan, batch=20)
+    for code in range(len(gan.latent.codes)):
+        latent, columns = gan.latent.traversal(jax.random.key(0), code)
+        images = instruments.sample(generator, latent)
+        by_row = images.reshape(-1, columns, *images.shape[1:])
+        varied = by_row[:, 0] if gan.latent.codes[code].categorical else by_row[0]
+        assert np.abs(np.diff(varied, axis=0)).max(axis=(1, 2, 3)).min() > 0

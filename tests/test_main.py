@@ -1,0 +1,224 @@
+"""The command: a user's mistakes, a killed run, a finished run. Real processes."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+from conftest import ROOT, command_environment, run_main
+
+from jaxgan.writers import read_rows
+
+CONFIG = f"--config={ROOT}/configs/infogan.py"
+TINY = [
+    "--config.width=0.05",
+    "--config.batch_size=16",
+    "--config.steps=40",
+    "--config.log_every=5",
+    "--config.sample_every=20",
+    "--config.eval_every=15",
+    "--config.checkpoint_every=10",
+    "--config.results_images=64",
+    "--config.eval_images=64",
+    "--config.tensorboard=False",
+]
+
+
+def snapshot(folder):
+    return sorted(str(path.relative_to(folder)) for path in folder.rglob("*"))
+
+
+@pytest.mark.parametrize(
+    ("flags", "said"),
+    [
+        (["--config=configs/none.py"], "no file configs/none.py"),
+        ([f"{CONFIG}:nonsense"], "unknown word 'nonsense'"),
+        ([CONFIG, "--config.sed=3"], "unknown key sed"),
+        ([CONFIG, "--config.dataset.nme=3"], "unknown key dataset.nme"),
+        ([CONFIG, "--config.seed=x"], "--config.seed=x"),
+        ([CONFIG, "--config.steps=0"], "steps=0: must be at least 1"),
+        ([CONFIG, "--wrokdir=x"], "Unknown command line flag 'wrokdir'"),
+        ([CONFIG, "stray"], "unknown argument 'stray'"),
+        ([], "--config is missing"),
+        ([CONFIG, "--config.batch_size=5000"], "larger than digits's 1205 training images"),
+        ([CONFIG, "--config.dataset.name=no_such_data"], "no_such_data"),
+        ([f"{CONFIG}:mnist", "--config.dataset.data_dir=."], "tfds build mnist"),
+        ([CONFIG, "--config.latent.codes=foo"], "latent.codes: 'foo' is not a code"),
+        ([CONFIG, "--workdir=full"], "full holds something else than a run"),
+        ([CONFIG, "--workdir=full/file"], "full/file is a file"),
+        ([CONFIG, "--workdir=full/file/below"], "cannot be written"),
+    ],
+    ids=lambda value: value if isinstance(value, str) else "",
+)
+def test_a_mistake_is_one_or_two_lines_and_touches_nothing(tmp_path, flags, said):
+    (tmp_path / "full").mkdir()
+    (tmp_path / "full" / "file").write_text("precious")
+    before = snapshot(tmp_path)
+    done = run_main(*flags, cwd=tmp_path)
+    assert done.returncode == 2
+    assert said in done.stderr
+    assert done.stderr.startswith("jaxgan: ")
+    assert len(done.stderr.splitlines()) <= 2
+    assert "Traceback" not in done.stderr
+    assert snapshot(tmp_path) == before
+
+
+def test_importing_the_command_needs_no_tensorflow_and_little_else(tmp_path):
+    """Law 8, with a TensorFlow that raises; and a mistake is found before JAX is even loaded."""
+    (tmp_path / "tensorflow.py").write_text("raise ImportError('TensorFlow was imported')")
+    program = (
+        "import sys, jaxgan.main; assert 'jax' not in sys.modules;"
+        "import jaxgan.train, jaxgan.data.tfds, tensorflow_datasets; assert 'jax' in sys.modules;"
+        "slow = {'sklearn', 'matplotlib', 'tensorboardX'} & set(sys.modules);"
+        "print(sorted(slow))"
+    )
+    told = subprocess.run(
+        [sys.executable, "-W", "error::ImportWarning", "-c", program],
+        env=command_environment(PYTHONPATH=f"{tmp_path}:{ROOT}"),
+        capture_output=True,
+        text=True,
+    )
+    assert told.returncode == 0, told.stderr
+    assert told.stdout.strip() == "[]"
+
+
+@pytest.fixture(scope="module")
+def undisturbed(tmp_path_factory):
+    """A short run that nothing happened to."""
+    folder = tmp_path_factory.mktemp("undisturbed") / "run"
+    done = run_main(CONFIG, *TINY, f"--workdir={folder}")
+    assert done.returncode == 0, done.stderr
+    assert "code_accuracy" in done.stdout
+    return folder
+
+
+def comparable(folder):
+    """Rows without their times, results, and the newest checkpoint's digests of every leaf."""
+    rows = [
+        {k: v for k, v in row.items() if not k.startswith("time/")}
+        for row in read_rows(str(folder / "metrics.jsonl"))
+    ]
+    newest = max((folder / "checkpoints").iterdir(), key=lambda path: int(path.name))
+    (digests,) = [p for p in (newest / "digests").iterdir() if p.name == "metadata"]
+    return rows, json.loads((folder / "results.json").read_text()), json.loads(digests.read_text())
+
+
+def test_what_a_run_leaves_behind(undisturbed):
+    names = snapshot(undisturbed)
+    for expected in ("config.json", "networks.txt", "results.json", "metrics.jsonl"):
+        assert expected in names
+    assert [n for n in names if n.startswith("samples/")] == [
+        f"samples/step_{step:06}.png" for step in (0, 20, 40)
+    ]
+    rows, results, _ = comparable(undisturbed)
+    assert [row["step"] for row in rows] == [5, 10, 15, 20, 25, 30, 35, 40]
+    assert all(row["seed"] == 0 and "loss/information" in row for row in rows)
+    assert [row["step"] for row in rows if "eval/code_accuracy" in row] == [15, 30, 40]
+    found = {(m["name"], m["checkpoint"]) for m in results["measures"]}
+    for name in ("code_accuracy", "code_accuracy_many_to_one", "nmi", "ari", "information_bound"):
+        assert {(name, "last"), (name, "best")} <= found
+    assert all(m["protocol"] and m["split"] and m["unit"] for m in results["measures"])
+    config = json.loads((undisturbed / "config.json").read_text())
+    assert config["config"]["width"] == 0.05
+    assert {"jax", "flax", "python"} <= config["versions"].keys()
+
+
+def test_a_finished_run_prints_its_table_and_changes_nothing(undisturbed):
+    before = {name: os.stat(undisturbed / name).st_mtime_ns for name in snapshot(undisturbed)}
+    done = run_main(CONFIG, *TINY, f"--workdir={undisturbed}")
+    assert done.returncode == 0
+    assert "code_accuracy" in done.stdout
+    after = {name: os.stat(undisturbed / name).st_mtime_ns for name in snapshot(undisturbed)}
+    assert after == before
+
+
+def test_another_config_is_refused_naming_the_keys(undisturbed):
+    before = snapshot(undisturbed)
+    done = run_main(CONFIG, *TINY, f"--workdir={undisturbed}", "--config.seed=5")
+    assert done.returncode == 2
+    assert "seed (was 0, now 5)" in done.stderr
+    assert snapshot(undisturbed) == before
+
+
+def start(folder, *more):
+    return subprocess.Popen(
+        [sys.executable, "-m", "jaxgan.main", CONFIG, *TINY, f"--workdir={folder}", *more],
+        cwd=ROOT,
+        env=command_environment(),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+
+
+def wait_for(condition, process, seconds=120):
+    until = time.monotonic() + seconds
+    while not condition():
+        assert process.poll() is None, process.stdout.read()
+        assert time.monotonic() < until
+        time.sleep(0.01)
+
+
+def finished_checkpoints(folder):
+    root = folder / "checkpoints"
+    return [p for p in root.iterdir() if p.name.isdigit()] if root.exists() else []
+
+
+def test_killed_and_started_again_it_ends_with_the_same_bits(undisturbed, tmp_path):
+    """Law 4: killed before its first checkpoint, after one, and with a torn row."""
+    folder = tmp_path / "run"
+    process = start(folder)
+    wait_for(lambda: (folder / "samples" / "step_000000.png").exists(), process)
+    process.kill()
+    process.communicate()
+    process = start(folder)
+    wait_for(lambda: finished_checkpoints(folder), process)
+    process.kill()
+    process.communicate()
+    with open(folder / "metrics.jsonl", "a") as file:
+        file.write('{"step": 99, "se')
+    done = run_main(CONFIG, *TINY, f"--workdir={folder}")
+    assert done.returncode == 0, done.stderr
+    assert "going on from step" in done.stdout
+    assert comparable(folder) == comparable(undisturbed)
+
+
+def test_a_stopped_run_saves_and_says_how_to_go_on(undisturbed, tmp_path):
+    folder = tmp_path / "run"
+    process = start(folder)
+    wait_for(lambda: (folder / "metrics.jsonl").exists(), process)
+    wait_for(lambda: (folder / "metrics.jsonl").stat().st_size > 0, process)
+    process.send_signal(signal.SIGTERM)
+    output, _ = process.communicate(timeout=120)
+    assert process.returncode == 128 + signal.SIGTERM, output
+    assert "the same command goes on from there" in output
+    assert finished_checkpoints(folder)
+    done = run_main(CONFIG, *TINY, f"--workdir={folder}")
+    assert done.returncode == 0, done.stderr
+    assert comparable(folder) == comparable(undisturbed)
+
+
+def test_a_second_process_in_the_same_folder_is_refused(tmp_path):
+    folder = tmp_path / "run"
+    process = start(folder, "--config.steps=4000")
+    wait_for(lambda: (folder / "samples" / "step_000000.png").exists(), process)
+    done = run_main(CONFIG, *TINY, f"--workdir={folder}", "--config.steps=4000")
+    process.kill()
+    process.communicate()
+    assert done.returncode == 2
+    assert "another process" in done.stderr
+
+
+def test_losses_that_are_not_finite_end_the_run_with_status_1(tmp_path):
+    folder = tmp_path / "run"
+    done = run_main(CONFIG, *TINY, f"--workdir={folder}", "--config.generator.learning_rate=1e30")
+    assert done.returncode == 1
+    assert "not finite at step" in done.stderr
+    assert "Traceback" not in done.stderr
+    assert not (folder / "results.json").exists()
+    last_row = read_rows(str(folder / "metrics.jsonl"))
+    assert all(row["step"] <= 5 for row in last_row)
+    assert not finished_checkpoints(folder)

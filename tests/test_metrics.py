@@ -1,0 +1,154 @@
+import math
+
+import jax
+import numpy as np
+import pytest
+from conftest import tiny_config
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from jaxgan import models
+from jaxgan.evaluate import label_free_score
+from jaxgan.metrics import clustering, information
+from jaxgan.metrics.code_accuracy import (
+    code_accuracy,
+    contingency,
+    match_many_to_one,
+    match_one_to_one,
+)
+from jaxgan.metrics.measure import Measure, table
+from jaxgan.reading import Instruments
+from jaxgan.state import Variables, initialise, run
+
+LABELS = np.random.default_rng(0).integers(0, 10, 500)
+
+
+def accuracies(codes, labels, values=10, classes=10):
+    counts = contingency(codes, labels, values, classes)
+    return tuple(
+        code_accuracy(match(counts), codes, labels)
+        for match in (match_one_to_one, match_many_to_one)
+    )
+
+
+@settings(max_examples=20, deadline=None)
+@given(st.permutations(range(10)))
+def test_a_perfect_code_in_any_order_is_perfect(order):
+    codes = np.asarray(order)[LABELS]
+    assert accuracies(codes, LABELS) == (1.0, 1.0)
+    assert clustering.normalized_mutual_information(codes, LABELS) == pytest.approx(1)
+    assert clustering.adjusted_rand_index(codes, LABELS) == pytest.approx(1)
+
+
+def test_two_codes_for_one_class_cost_the_hungarian_matching_only():
+    labels = np.array([0] * 8 + [1] * 4)
+    codes = np.array([0] * 5 + [1] * 3 + [2] * 4)
+    assert accuracies(codes, labels, 3, 2) == (pytest.approx(9 / 12), 1.0)
+
+
+def test_the_contingency_counts_by_hand():
+    counts = contingency(np.array([0, 0, 1]), np.array([1, 1, 0]), 2, 3)
+    assert counts.tolist() == [[0, 2, 0], [1, 0, 0]]
+
+
+def test_every_measure_gets_worse_when_codes_are_shuffled():
+    generator = np.random.default_rng(1)
+    noisy = LABELS.copy()
+    places = generator.permutation(500)[:250]
+    noisy[places] = generator.integers(0, 10, 250)
+    shuffled = generator.permutation(LABELS)
+    measures = [
+        lambda c: accuracies(c, LABELS)[0],
+        lambda c: accuracies(c, LABELS)[1],
+        lambda c: clustering.normalized_mutual_information(c, LABELS),
+        lambda c: clustering.adjusted_rand_index(c, LABELS),
+    ]
+    for measure in measures:
+        assert measure(LABELS) > measure(noisy) + 0.2 > measure(shuffled) + 0.2
+
+
+def test_information_read_by_hand():
+    sure = np.eye(4)[[0, 1, 2, 3]]
+    assert information.information_read(sure) == pytest.approx(math.log(4))
+    assert information.information_read(np.full((8, 4), 0.25)) == pytest.approx(0)
+    assert information.information_read(np.eye(4)[[2, 2, 2]]) == pytest.approx(0)
+
+
+def test_the_bound_of_an_ideal_reader_is_the_entropy():
+    assert information.information_bound(math.log(10), np.zeros(5)) == pytest.approx(2.302585)
+    assert information.information_bound(math.log(10), np.full(5, math.log(10))) == pytest.approx(0)
+
+
+def test_determination_is_scikit_learns_r2():
+    from sklearn.metrics import r2_score
+
+    generator = np.random.default_rng(0)
+    value = generator.uniform(-1, 1, 100)
+    prediction = value + generator.normal(0, 0.2, 100)
+    assert information.determination(prediction, value) == pytest.approx(
+        r2_score(value, prediction)
+    )
+
+
+def test_the_score_that_picks_the_best_sees_no_label():
+    about = {"split": "validation", "seed": 0, "step": 1, "checkpoint": "last", "protocol": ""}
+    rows = [
+        Measure("code_information", 1.5, "nats", code=0, **about),
+        Measure("code_information", 0.25, "nats", code=1, **about),
+        Measure("code_accuracy", 0.9, "share", code=0, **about),
+    ]
+    assert label_free_score(rows) == 1.75
+    assert math.isnan(label_free_score(rows[2:]))
+
+
+def test_the_table_averages_over_seeds():
+    about = {"unit": "share", "split": "test", "step": 9, "checkpoint": "last", "protocol": ""}
+    rows = [Measure("nmi", v, seed=s, **about).as_json() for s, v in enumerate((0.5, 0.7))]
+    line = table(rows).splitlines()[1]
+    assert "0.6000 (0.5000 to 0.7000)" in line
+    assert "last, step 9" in line
+
+
+@pytest.fixture(scope="module")
+def networks():
+    gan = models.build(tiny_config("paper"), (28, 28, 1))
+    return gan, jax.jit(lambda: initialise(gan, jax.random.key(0)))()
+
+
+def test_statistics_are_those_of_the_whole_set(networks):
+    """The first BatchNorm's re-estimated statistics are the mean and variance over all images."""
+    gan, state = networks
+    instruments = Instruments(gan, batch=20)
+    images = np.random.default_rng(0).integers(0, 256, (60, 28, 28, 1), dtype=np.uint8)
+    d, q = instruments.statistics(state.discriminator.variables, state.q.variables, images)
+    still = gan.discriminator.clone(momentum=0.0)
+    _, whole = run(still, state.discriminator.variables, images / np.float32(255), None, train=True)
+    for name in ("mean", "var"):
+        np.testing.assert_allclose(
+            d.batch_stats["conv_2_norm"][name], whole["conv_2_norm"][name], rtol=1e-3, atol=1e-6
+        )
+    assert d.params is state.discriminator.params
+    assert q.params is state.q.params
+
+
+def test_reading_does_not_depend_on_the_company(networks):
+    gan, state = networks
+    instruments = Instruments(gan, batch=16)
+    images = np.random.default_rng(0).integers(0, 256, (40, 28, 28, 1), dtype=np.uint8)
+    variables = state.discriminator.variables, state.q.variables
+    together = instruments.read(*variables, images)[0].logits
+    assert together.shape == (40, 10)
+    np.testing.assert_allclose(
+        together[30:33], instruments.read(*variables, images[30:33])[0].logits, rtol=1e-4, atol=1e-6
+    )
+
+
+def test_samples_come_in_any_number(networks):
+    gan, state = networks
+    instruments = Instruments(gan, batch=16)
+    latent = gan.latent.sample(jax.random.key(0), 21)
+    images = instruments.sample(state.generator.variables, latent)
+    assert images.shape == (21, 28, 28, 1)
+    stats = Variables(state.generator.params, state.generator.batch_stats)
+    alone = instruments.sample(stats, jax.tree.map(lambda x: x[20:], latent))
+    np.testing.assert_allclose(images[20:], alone, rtol=1e-4, atol=1e-6)
