@@ -6,6 +6,9 @@ from ml_collections import ConfigDict
 
 from jaxgan.config import apply_argument, base, update
 
+# With the deviation learned, a continuous code's log-likelihood has no ceiling, and at lambda 1 its
+# gradient drowns the categorical code's (digits, 750 updates: code accuracy .38, at 0.1 .80).
+CONTINUOUS = {"latent.codes": "categorical:10+uniform:2", "lambda_continuous": 0.1}
 DOCUMENT = {
     "networks": "document",
     "information": "document",
@@ -24,7 +27,7 @@ PAPER = {
     "networks": "paper",
     "information": "paper",
     "latent.noise_prior": "uniform",
-    "latent.codes": "categorical:10+uniform:2",
+    **CONTINUOUS,
     "batch_size": 128,
     "discriminator_batch_size": 0,
     "discriminator_batches": "together",
@@ -41,7 +44,7 @@ WORDS: dict[str, dict[str, Any]] = {
     "fashion_mnist": {"dataset.name": "fashion_mnist"},
     "document": DOCUMENT,
     "paper": PAPER,
-    "continuous": {"latent.codes": "categorical:10+uniform:2"},
+    "continuous": CONTINUOUS,
 }
 
 
