@@ -6,9 +6,18 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from jaxgan import config as config_lib
-from jaxgan.config import KEYS, UserError, apply_argument, base, get, leaves, put, validate
+from jaxgan.config import KEYS, UserError, apply_argument, base, get, leaves, validate
 
 WORDS = {"first": {"steps": 1, "width": 0.5}, "second": {"steps": 2}}
+
+
+def with_value(path, value):
+    """The base config with one value of any type, as a config file could write it."""
+    config = base()
+    group, _, name = path.rpartition(".")
+    with config.unlocked(), config.ignore_type():
+        (get(config, group) if group else config)[name] = value
+    return config
 
 
 def test_the_base_config_is_valid_and_has_every_key():
@@ -62,22 +71,15 @@ def test_bad_arguments_are_named(arg, said):
     ],
 )
 def test_values_out_of_their_limits_are_refused(path, value, said):
-    config = base()
-    put(config, path, value)
     with pytest.raises(UserError, match=said):
-        validate(config)
+        validate(with_value(path, value))
 
 
 @settings(max_examples=60, deadline=None)
 @given(st.sampled_from(sorted(KEYS)), st.sampled_from([0, -1, 1e9, "x", True, None]))
 def test_a_value_is_either_valid_or_refused_by_name(path, value):
-    config = base()
-    group, _, name = path.rpartition(".")
-    config.unlock()
-    with config.ignore_type():
-        (get(config, group) if group else config)[name] = value
     try:
-        validate(config)
+        validate(with_value(path, value))
     except UserError as error:
         assert path in str(error)
 

@@ -1,3 +1,4 @@
+import dataclasses
 import os
 
 import numpy as np
@@ -89,6 +90,20 @@ def test_replacement_draws_uniformly():
 def test_a_batch_larger_than_the_data_is_refused():
     with pytest.raises(UserError, match="5000 is larger than digits's 1205"):
         data.load(tiny_config(batch_size=5000))
+
+
+def test_classes_are_chosen_by_name_or_number():
+    dataset = digits.load()
+    chosen = dataset.only("3+7")
+    assert set(chosen.train.labels) == set(chosen.test.labels) == {3, 7}
+    assert len(chosen.test) == (dataset.test.labels == 3).sum() + (dataset.test.labels == 7).sum()
+    named = dataclasses.replace(dataset, label_names=tuple("abcdefghij"))
+    np.testing.assert_array_equal(named.only("d+7").train.images, chosen.train.images)
+    assert dataset.only("") is dataset
+    with pytest.raises(UserError, match="no class '12'"):
+        dataset.only("3+12")
+    with pytest.raises(UserError, match="no class 'x'"):
+        data.load(tiny_config(dataset__classes="x"))
 
 
 def test_data_that_is_not_there_names_the_remedy(tmp_path):

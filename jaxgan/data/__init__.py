@@ -26,5 +26,6 @@ def load(config: ConfigDict) -> Dataset:
             config.dataset.size,
             config.dataset.validation,
         )
+    dataset = dataset.only(config.dataset.classes)
     dataset.require_batch(config.discriminator_batch_size or config.batch_size)
     return dataset

@@ -21,6 +21,12 @@ class Split:
     def __len__(self) -> int:
         return len(self.images)
 
+    def where(self, labels: list[int]) -> "Split":
+        """The examples with one of these labels."""
+        assert self.labels is not None
+        chosen = np.isin(self.labels, labels)
+        return Split(self.images[chosen], self.labels[chosen])
+
     def first(self, n: int) -> "Split":
         """The first n examples (all, where there are fewer)."""
         return Split(self.images[:n], None if self.labels is None else self.labels[:n])
@@ -45,6 +51,32 @@ class Dataset:
     def digest(self) -> str:
         """SHA-256 (16 hexadecimal digits) of the training images: tells two datasets apart."""
         return hashlib.sha256(self.train.images.tobytes()).hexdigest()[:16]
+
+    def only(self, classes: str) -> "Dataset":
+        """The examples of some classes, given by name or number and joined by "+"; "" is all.
+
+        Labels keep their numbers.
+
+        Raises:
+          UserError: if a class is not there.
+        """
+        if not classes:
+            return self
+        if not self.label_names:
+            raise UserError(f"dataset.classes={classes}: {self.name} has no labels")
+        wanted = []
+        for name in classes.split("+"):
+            if name in self.label_names:
+                wanted.append(self.label_names.index(name))
+            elif name.isdigit() and int(name) < len(self.label_names):
+                wanted.append(int(name))
+            else:
+                raise UserError(
+                    f"dataset.classes={classes}: {self.name} has no class '{name}'",
+                    f"there are: {', '.join(self.label_names)}",
+                )
+        splits = [split.where(wanted) for split in (self.train, self.validation, self.test)]
+        return Dataset(self.name, *splits, self.label_names)
 
     def require_batch(self, size: int) -> None:
         """Raises UserError if a batch is larger than the training split."""
