@@ -75,8 +75,12 @@ class Dataset:
                     f"dataset.classes={classes}: {self.name} has no class '{name}'",
                     f"there are: {', '.join(self.label_names)}",
                 )
-        splits = [split.where(wanted) for split in (self.train, self.validation, self.test)]
-        return Dataset(self.name, *splits, self.label_names)
+        return dataclasses.replace(
+            self,
+            train=self.train.where(wanted),
+            validation=self.validation.where(wanted),
+            test=self.test.where(wanted),
+        )
 
     def require_batch(self, size: int) -> None:
         """Raises UserError if a batch is larger than the training split."""
