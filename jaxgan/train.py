@@ -484,6 +484,7 @@ class _Run:
 
     def finish(self, states: list[GanState], bests: list[Best]) -> None:
         """Writes `results.json`: every measure of the last and of the best networks."""
+        self.progress.say("measuring the last and the best networks")
         measures: list[Measure] = []
         for (seed, state), (_, best) in zip(
             self._by_seed(states), self._by_seed(bests), strict=True
