@@ -12,7 +12,6 @@ Words of ARG: a dataset (`digits`, `mnist`, `fashion_mnist`), whose networks and
     mnist,paper      @@PAPER@@
 """
 
-
 from typing import Any
 
 from ml_collections import ConfigDict
@@ -32,8 +31,11 @@ DOCUMENT = {
     "discriminator_batches": "real_fake",
     "fresh_noise": True,
     "dataset.replacement": True,
+    "lambda_continuous": 1.0,
     "discriminator.learning_rate": 2e-4,
     "generator.learning_rate": 2e-4,
+    "discriminator.epsilon": 1e-7,
+    "generator.epsilon": 1e-7,
     "width": 1.0,
     "steps": 93_700,
     "eval_every": 500,
@@ -54,10 +56,9 @@ PAPER = {
     "steps": 5_000,
     "eval_every": 500,
 }
+DATASETS = ("digits", "mnist", "fashion_mnist")
 WORDS: dict[str, dict[str, Any]] = {
-    "digits": {"dataset.name": "digits"},
-    "mnist": {"dataset.name": "mnist"},
-    "fashion_mnist": {"dataset.name": "fashion_mnist"},
+    **{name: {"dataset.name": name} for name in DATASETS},
     "document": DOCUMENT,
     "paper": PAPER,
     "continuous": CONTINUOUS,
@@ -81,4 +82,6 @@ DEFAULT = PAPER | {
 
 
 def get_config(arg: str = "") -> ConfigDict:
-    return apply_argument(update(base(), DEFAULT), arg, WORDS)
+    return apply_argument(
+        update(base(), DEFAULT), arg, WORDS, exclusive=(DATASETS, ("document", "paper"))
+    )

@@ -6,13 +6,17 @@ takes the first whose digests agree.
 """
 
 import hashlib
+import logging
 import os
+import shutil
 import warnings
 from collections.abc import Callable
 from typing import Any
 
 import jax
 import numpy as np
+
+from jaxgan.config import UserError
 
 ARRAYS, DIGESTS = "arrays", "digests"
 
@@ -36,9 +40,9 @@ class Checkpoints:
                 # Orbax's own imports warn about names that JAX is about to drop.
                 warnings.simplefilter("ignore")
                 import orbax.checkpoint as ocp
-            import logging
-
-            logging.getLogger("absl").setLevel(logging.ERROR)
+            # What Orbax logs of a damaged checkpoint is pages long; `restore` says it in a line.
+            for name in ("absl", "asyncio"):
+                logging.getLogger(name).setLevel(logging.CRITICAL)
             self._opened = ocp.CheckpointManager(
                 self._folder,
                 item_names=(ARRAYS, DIGESTS),
@@ -82,48 +86,58 @@ class Checkpoints:
           like: a tree of the same structure, of arrays or `jax.ShapeDtypeStruct`s.
 
         Returns:
-          Its step and a tree of NumPy arrays, or None where there is none. Damaged ones are
-          named, skipped and removed, so that the run can write them again.
+          Its step and a tree of NumPy arrays, or None where there was never one. Damaged ones are
+          named, skipped and put aside, so that the run can write them again.
+
+        Raises:
+          UserError: if there are checkpoints and none is whole, or one is whole but of other
+            networks than `like`.
         """
-        damaged = []
-        found = None
-        for step in self.steps():
+        steps = self.steps()
+        for step in steps:
             try:
-                found = step, self._read(step, like)
-                break
+                arrays = self._read(step)
             except (OSError, ValueError, KeyError, TypeError) as error:
                 self._say(f"checkpoint {step} is damaged and skipped: {str(error).splitlines()[0]}")
-                damaged.append(step)
-        for step in damaged:
-            self._manager().delete(step)
-        return found
+                self._put_aside(step)
+            else:
+                return step, _unflatten(arrays, like, f"{self._folder}/{step}")
+        if steps:
+            raise UserError(
+                f"{self._folder}: no checkpoint is whole (they are in {self._folder}.damaged)",
+                "the same command begins anew",
+            )
+        return None
 
-    def _read(self, step: int, like: Any) -> Any:
+    def _put_aside(self, step: int) -> None:
+        os.makedirs(f"{self._folder}.damaged", exist_ok=True)
+        aside = f"{self._folder}.damaged/{step}"
+        shutil.rmtree(aside, ignore_errors=True)
+        shutil.move(f"{self._folder}/{step}", aside)
+        self._manager().reload()
+
+    def _read(self, step: int) -> dict[str, np.ndarray]:
         import orbax.checkpoint as ocp
 
-        paths, structure = jax.tree_util.tree_flatten_with_path(like)
-        names = [_name(path) for path, _ in paths]
-        restored = self._manager().restore(
+        manager = self._manager()
+        digests = manager.restore(
+            step, args=ocp.args.Composite(**{DIGESTS: ocp.args.JsonRestore()})
+        )[DIGESTS]
+        restored = manager.restore(
             step,
             args=ocp.args.Composite(
                 **{
                     ARRAYS: ocp.args.PyTreeRestore(
-                        restore_args={n: ocp.RestoreArgs(restore_type=np.ndarray) for n in names}
-                    ),
-                    DIGESTS: ocp.args.JsonRestore(),
+                        restore_args={n: ocp.RestoreArgs(restore_type=np.ndarray) for n in digests}
+                    )
                 }
             ),
-        )
-        arrays, digests = restored[ARRAYS], restored[DIGESTS]
-        leaves = []
-        for name, (_, wanted) in zip(names, paths, strict=True):
-            array = np.asarray(arrays[name])
+        )[ARRAYS]
+        arrays = {name: np.asarray(restored[name]) for name in digests}
+        for name, array in arrays.items():
             if digests[name] != digest(array):
                 raise ValueError(f"{name} does not match its SHA-256")
-            if array.shape != wanted.shape or array.dtype != wanted.dtype:
-                raise ValueError(f"{name} is {array.dtype}{array.shape}, not {wanted}")
-            leaves.append(array)
-        return jax.tree.unflatten(structure, leaves)
+        return arrays
 
     def close(self) -> None:
         """Waits, and lets go of Orbax's threads."""
@@ -136,6 +150,20 @@ def digest(array: np.ndarray) -> str:
     """SHA-256 of an array's type, shape and bytes."""
     described = f"{array.dtype.str}{array.shape}".encode()
     return hashlib.sha256(described + np.ascontiguousarray(array).tobytes()).hexdigest()
+
+
+def _unflatten(arrays: dict[str, np.ndarray], like: Any, where: str) -> Any:
+    """The arrays in the structure of `like`, all names, shapes and types the same."""
+    paths, structure = jax.tree_util.tree_flatten_with_path(like)
+    wanted = {_name(path): (tuple(leaf.shape), leaf.dtype) for path, leaf in paths}
+    found = {name: (array.shape, array.dtype) for name, array in arrays.items()}
+    differing = [name for name in wanted | found if wanted.get(name) != found.get(name)]
+    if differing:
+        raise UserError(
+            f"{where} is of other networks: {differing[0]} and {len(differing) - 1} more differ",
+            "it was written by another version; give another --workdir",
+        )
+    return jax.tree.unflatten(structure, [arrays[_name(path)] for path, _ in paths])
 
 
 def _name(path: Any) -> str:

@@ -2,7 +2,7 @@
 
 import dataclasses
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from ml_collections import ConfigDict
@@ -75,7 +75,7 @@ KEYS: dict[str, Key] = {
     "discriminator_batches": Key("together", ("together", "real_fake", "fake_real")),
     "discriminator_batch_size": Key(0, low=0),
     "fresh_noise": Key(False),
-    "steps_per_call": Key(0, low=0, may_change=True),
+    "steps_per_call": Key(0, low=0),
     "log_every": Key(10, low=1, may_change=True),
     "sample_every": Key(100, low=1, may_change=True),
     "eval_every": Key(500, low=1, may_change=True),
@@ -130,7 +130,10 @@ def update(config: ConfigDict, values: Mapping[str, Any]) -> ConfigDict:
 
 
 def apply_argument(
-    config: ConfigDict, arg: str, words: Mapping[str, Mapping[str, Any]]
+    config: ConfigDict,
+    arg: str,
+    words: Mapping[str, Mapping[str, Any]],
+    exclusive: Sequence[Sequence[str]] = (),
 ) -> ConfigDict:
     """Applies a config file's ARG: comma-separated known words and key=value.
 
@@ -141,6 +144,7 @@ def apply_argument(
       config: changed in place.
       arg: such as "mnist,document" or "paper,width=0.5".
       words: for each known word, the paths and values it sets.
+      exclusive: groups of words of which one at most may be given.
 
     Returns:
       The config.
@@ -150,6 +154,10 @@ def apply_argument(
     """
     parts = [part.strip() for part in arg.split(",") if part.strip()]
     given = [part for part in parts if "=" not in part]
+    for either in exclusive:
+        both = [word for word in given if word in either]
+        if len(both) > 1:
+            raise UserError(f"ARG '{arg}': {' and '.join(both)} exclude one another")
     for word in given:
         if word not in words:
             raise UserError(
@@ -209,6 +217,8 @@ def validate(config: ConfigDict) -> None:
             f" discriminator's noise, and batch_size is {config.batch_size}",
             "set fresh_noise=True, or leave discriminator_batch_size at 0 (the same size)",
         )
+    if config.dataset.validation >= 0 and config.dataset.name == "digits":
+        raise UserError("dataset.validation: the digits' split is fixed", "leave it at -1")
     if config.dataset.size % 4:
         raise UserError(f"dataset.size={config.dataset.size}: not a multiple of 4")
 

@@ -117,8 +117,8 @@ class LatentSpec:
     ) -> tuple[Latent, int]:
         """The latents of the sheet that shows code `index`, and how many images a row has.
 
-        Categorical: a row for each value, a column for each of `columns` noises; a continuous
-        code's other codes are drawn once a column as well. Continuous: a column for each of
+        Categorical: a row for each value, a column for each of `columns` draws of the noise and
+        the other codes. Continuous: a column for each of
         `columns` values from -limit to limit (trained on (-1, 1), shown to 2: Chen et al. 2016,
         figure 2), a row for each value of the first categorical code (or for each of ten draws
         where there is none), the noise and all other codes the same along a row.

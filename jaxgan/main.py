@@ -4,6 +4,7 @@ Trains a run, or goes on with it. Exit status: 0 finished; 1 the losses ceased t
 mistake in what was asked for; 128 + n stopped and saved by signal n.
 """
 
+import ast
 import os
 import sys
 from typing import Any
@@ -31,8 +32,7 @@ def main(argv: list[str]) -> int:
         return complain(error, 2)
     except NotFinite as error:
         return complain(
-            f"{error}\nthe last good checkpoint is kept; lower a learning rate, with another"
-            " --workdir",
+            f"{error}\nwhat was saved before stays; try lower learning rates in another --workdir",
             1,
         )
 
@@ -52,31 +52,40 @@ def complain(error: Any, status: int) -> int:
 
 
 def parse_flags(argv: list[str]) -> list[str]:
-    """absl's parsing, with one line in place of its tracebacks."""
+    """absl's parsing, with a line or two in place of its tracebacks."""
     try:
-        argument = _config_argument(argv)
-        path = argument.partition(":")[0]
-        if not argument and not any(
-            a in ("--help", "-h", "--helpfull", "--helpshort") for a in argv
-        ):
-            raise UserError("--config is missing", "such as --config=configs/infogan.py")
-        if argument and not os.path.isfile(path):
-            raise UserError(f"--config={argument}: no file {path}", _known_configs(path))
+        if not any(arg.lstrip("-") in ("help", "h", "helpfull", "helpshort") for arg in argv):
+            _check_config_file(_config_argument(argv))
+            _check_keys(argv)
         rest = flags.FLAGS(argv)
-    except UserError as error:
+        if len(rest) > 1:
+            raise UserError(f"unknown argument {rest[1]!r}", "flags begin with --")
+    except (UserError, flags.Error) as error:
         sys.exit(complain(error, 2))
-    except (flags.Error, AttributeError, TypeError) as error:
-        # AttributeError and TypeError are how ml_collections meets an unknown key; a config file's
-        # own mistakes are let through below.
-        said = str(error).strip() or type(error).__name__
-        if isinstance(error, flags.Error):
-            sys.exit(complain(said, 2))
-        if "Did you mean" not in said and not said.strip("'").isidentifier():
-            raise
-        sys.exit(complain(_unknown_key(said, argv), 2))
-    if len(rest) > 1:
-        sys.exit(complain(f"unknown argument {rest[1]!r}; flags begin with --", 2))
     return rest
+
+
+def _check_config_file(argument: str) -> None:
+    path = argument.partition(":")[0]
+    if not argument:
+        raise UserError("--config is missing", "such as --config=configs/infogan.py")
+    if not os.path.isfile(path):
+        raise UserError(f"--config={argument}: no file {path}", _known_configs(path))
+    try:
+        with open(path) as file:
+            tree = ast.parse(file.read())
+    except (SyntaxError, ValueError) as error:
+        raise UserError(f"{path} is not Python: {error}") from None
+    if not any(getattr(node, "name", "") == "get_config" for node in tree.body):
+        raise UserError(f"{path} has no get_config(arg)", "see configs/infogan.py")
+
+
+def _check_keys(argv: list[str]) -> None:
+    for arg in argv[1:]:
+        flag = arg.lstrip("-").partition("=")[0]
+        path = flag.removeprefix("config.")
+        if arg.startswith("-") and path != flag and path not in config_lib.KEYS:
+            raise UserError(f"config: unknown key {path}", config_lib.nearest(path))
 
 
 def _config_argument(argv: list[str]) -> str:
@@ -95,14 +104,6 @@ def _known_configs(path: str) -> str:
         return ""
     names = sorted(name for name in os.listdir(folder) if name.endswith(".py"))
     return "there are: " + ", ".join(os.path.join(folder, name) for name in names) if names else ""
-
-
-def _unknown_key(said: str, argv: list[str]) -> str:
-    for arg in argv[1:]:
-        path = arg.lstrip("-").partition("=")[0].removeprefix("config.")
-        if arg.lstrip("-").startswith("config.") and path not in config_lib.KEYS:
-            return f"config: unknown key {path}\n{config_lib.nearest(path)}"
-    return said
 
 
 if __name__ == "__main__":

@@ -44,19 +44,18 @@ class Instruments:
     ) -> tuple[Variables, Variables]:
         """The discriminator and Q with BatchNorm's statistics re-estimated on `images`.
 
-        Each statistic is the mean over whole batches in training mode; a variance counts the
-        spread of the batches' means as well. Images after the last whole batch are left out (with
-        fewer than a batch, all images are one).
+        A mean is the mean of the batches' means in training mode, a variance the mean of their
+        variances and the variance of their means.
 
         Args:
           discriminator, q: their moving statistics play no part.
           images: uint8 or in the network's range, [N, H, W, C].
         """
         size = min(self.batch, len(images))
-        batches = [images[i : i + size] for i in range(0, len(images) - size + 1, size)]
-        moments = [self._statistics(discriminator, q, part) for part in batches]
-        mean = jax.tree.map(lambda *x: jnp.mean(jnp.stack(x), axis=0), *moments)
-        of_discriminator, of_q = map(_from_moments, mean)
+        # The last batch reaches back over images already counted, so that none is left out.
+        starts = [min(i, len(images) - size) for i in range(0, len(images), size)]
+        batches = [self._statistics(discriminator, q, images[i : i + size]) for i in starts]
+        of_discriminator, of_q = _pooled(batches)
         return Variables(discriminator.params, of_discriminator), Variables(q.params, of_q)
 
     def read(
@@ -95,13 +94,13 @@ def _read(gan: Gan, discriminator: Variables, q: Variables, images: jax.Array) -
 def _batch_statistics(
     gan: Gan, discriminator: Variables, q: Variables, images: jax.Array
 ) -> tuple[Any, Any]:
-    """First and second moments of every BatchNorm's input, in the places of mean and variance."""
+    """Every BatchNorm's statistics of one batch, of the discriminator and of Q."""
     assert gan.q is not None
-    (_, features), d_stats = run(
+    (_, features), of_discriminator = run(
         _forgetful(gan.discriminator), discriminator, _images(gan, images), None, train=True
     )
-    _, q_stats = run(_forgetful(gan.q), q, features, train=True)
-    return _to_moments(d_stats), _to_moments(q_stats)
+    _, of_q = run(_forgetful(gan.q), q, features, train=True)
+    return of_discriminator, of_q
 
 
 def _forgetful(module: nn.Module) -> nn.Module:
@@ -109,21 +108,14 @@ def _forgetful(module: nn.Module) -> nn.Module:
     return module.clone(momentum=0.0)
 
 
-def _to_moments(stats: Any) -> Any:
-    flat = flatten_dict(stats)
-    return unflatten_dict(
-        {
-            path: value + jnp.square(flat[*path[:-1], "mean"]) if path[-1] == "var" else value
-            for path, value in flat.items()
-        }
-    )
-
-
-def _from_moments(moments: Any) -> Any:
-    flat = flatten_dict(moments)
-    return unflatten_dict(
-        {
-            path: value - jnp.square(flat[*path[:-1], "mean"]) if path[-1] == "var" else value
-            for path, value in flat.items()
-        }
-    )
+def _pooled(batches: list[Any]) -> Any:
+    """One set of statistics for several batches of one size."""
+    flat = [flatten_dict({"d": d, "q": q}) for d, q in batches]
+    pooled = {}
+    for path in flat[0]:
+        pooled[path] = jnp.mean(jnp.stack([one[path] for one in flat]), axis=0)
+        if path[-1] == "var":
+            means = jnp.stack([one[*path[:-1], "mean"] for one in flat])
+            pooled[path] += jnp.var(means, axis=0)
+    tree = unflatten_dict(pooled)
+    return tree.get("d", {}), tree.get("q", {})

@@ -160,9 +160,22 @@ def run(
     return output, changed.get("batch_stats", {})
 
 
-def sampler_variables(state: GanState) -> Variables:
-    """The generator that samples: its moving average where there is one."""
-    return state.generator.variables if state.ema is None else state.ema
+class Networks(NamedTuple):
+    """What it takes to sample from a run and to read its images: the generator that samples (its
+    moving average where there is one), the discriminator, and `q`, None without codes."""
+
+    generator: Variables
+    discriminator: Variables
+    q: Variables | None
+
+
+def networks(state: GanState) -> Networks:
+    """The networks of a state as it stands."""
+    return Networks(
+        state.generator.variables if state.ema is None else state.ema,
+        state.discriminator.variables,
+        None if state.q is None else state.q.variables,
+    )
 
 
 class Best(struct.PyTreeNode):
@@ -171,40 +184,29 @@ class Best(struct.PyTreeNode):
     Attributes:
       score: of the measure, float32 []; -inf before the first evaluation.
       step: int32 [].
-      generator: the one that samples.
-      discriminator, q: `q` None where there are no codes.
+      networks: at that step.
     """
 
     score: jax.Array
     step: jax.Array
-    generator: Variables
-    discriminator: Variables
-    q: Variables | None
+    networks: Networks
 
 
 def first_best(state: GanState) -> Best:
     """No evaluation yet: the networks as they stand, with a score that anything beats."""
     score = jnp.full_like(state.step, -jnp.inf, dtype=jnp.float32)
-    return keep_best(None, state, score)
+    # Copied: the state's own arrays are given to the next step.
+    return jax.tree.map(jnp.copy, Best(score, state.step, networks(state)))
 
 
-def keep_best(best: Best | None, state: GanState, score: jax.Array) -> Best:
+def keep_best(best: Best, state: GanState, score: jax.Array) -> Best:
     """`state`'s networks where their score is higher than the best one's, else the best as it is.
 
     A score that is not a number never wins. Arrays may have leading axes, as `score` has.
     """
-    now = Best(
-        score=score,
-        step=state.step,
-        generator=sampler_variables(state),
-        discriminator=state.discriminator.variables,
-        q=None if state.q is None else state.q.variables,
-    )
-    if best is None:
-        return jax.tree.map(jnp.copy, now)
     better = score > best.score
 
     def choose(new: jax.Array, old: jax.Array) -> jax.Array:
         return jnp.where(better.reshape(better.shape + (1,) * (new.ndim - better.ndim)), new, old)
 
-    return jax.tree.map(choose, now, best)
+    return jax.tree.map(choose, Best(score, state.step, networks(state)), best)

@@ -221,7 +221,7 @@ def train_step(
       shard: lays a batch, axis 0, over the devices that share it.
 
     Returns:
-      The state after the step, and its metrics, scalars by name.
+      The state after the step, and its metrics, scalars by name; "alive" is the state's.
     """
     key = stream(key, "step", state.attempt, state.step)
     before, metrics = state, Metrics()
@@ -260,7 +260,8 @@ def train_step(
     if gan.ema_decay:
         average = optim.moving_average(state.ema, state.generator.variables, gan.ema_decay)
         state = state.replace(ema=average)
-    return _only_if_finite(before, state, metrics), metrics
+    state = _only_if_finite(before, state, metrics)
+    return state, metrics | {"alive": state.alive}
 
 
 DISCRIMINATOR_BATCHES = {

@@ -1,15 +1,10 @@
 """The loop, read from top to bottom: data, networks, the run's folder, restore, then step, log,
 sample, evaluate, save."""
 
-import fcntl
-import importlib.metadata
-import json
 import os
-import platform
 import signal
-import subprocess
 import time
-from typing import Any, TextIO
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -17,21 +12,19 @@ import numpy as np
 from ml_collections import ConfigDict
 
 import jaxgan.config as config_lib
-from jaxgan import data, models, parallel
+from jaxgan import data, folder, parallel
+from jaxgan.build import build_gan
 from jaxgan.checkpoint import Checkpoints
 from jaxgan.config import UserError
 from jaxgan.data.batches import indices
 from jaxgan.data.dataset import Dataset, to_uint8
-from jaxgan.evaluate import evaluate, label_free_score, real_measures
 from jaxgan.images import grid, save_png
+from jaxgan.measures import evaluate, label_free_score, real_measures
 from jaxgan.metrics.measure import Measure, table
-from jaxgan.models import summary
 from jaxgan.reading import Instruments
 from jaxgan.rng import stream
-from jaxgan.state import Best, Gan, GanState, Variables, first_best, keep_best, sampler_variables
+from jaxgan.state import Best, Gan, GanState, first_best, keep_best, networks
 from jaxgan.writers import MetricsFile, Progress, TensorBoard, write_json
-
-RECORDED_PACKAGES = ("jax", "jaxlib", "flax", "optax", "orbax-checkpoint", "numpy")
 
 
 class NotFinite(Exception):
@@ -52,44 +45,37 @@ def train(config: ConfigDict, workdir: str) -> int:
     # --- The config, the data and the networks: all that can be refused is, before a file is made
     config_lib.validate(config)
     parallel.start(config.dtype)
-    saved = _open_folder(config, workdir)
-    if saved is not None and _last_step(workdir) >= config.steps:
-        print(_finished(workdir))
+    folder.inspect(config, workdir)
+    done = folder.results(workdir)
+    if done is not None and done["step"] >= config.steps:
+        _refuse_fewer_steps(config, workdir, done["step"])
+        print(_finished(workdir, done))
         return 0
     dataset = data.load(config)
-    if saved is not None and saved["dataset"]["sha256"] != dataset.digest():
-        raise UserError(f"{workdir} was trained on other images than {dataset.name} holds now")
-    gan = models.build(config, dataset.image_shape)
+    gan = build_gan(config, dataset.image_shape)
     seeds = tuple(range(config.seed, config.seed + config.seeds))
-    groups = parallel.seed_groups(seeds, jax.default_backend())
-    programs = _programs(config, gan, groups, dataset)
-
-    # --- The run's folder
-    if saved is None:
-        _make_folder(config, workdir, dataset, gan)
-    lock = _lock(workdir)
-    checkpoints = Checkpoints(_in(workdir, "checkpoints"), config.checkpoints_kept)
+    programs = _programs(config, gan, seeds, dataset)
+    lock = folder.enter(config, workdir, dataset, gan)
 
     # --- The state: new, or the newest whole checkpoint's
-    like = jax.eval_shape(lambda: _whole(*_fresh(programs)))
-    restored = checkpoints.restore(like)
+    checkpoints = Checkpoints(os.path.join(workdir, "checkpoints"), config.checkpoints_kept)
+    restored = checkpoints.restore(jax.eval_shape(lambda: _whole(*_fresh(programs))))
     if restored is None:
         start, (states, bests) = 0, _fresh(programs)
     else:
-        start, whole = restored
-        states, bests = _split(whole, programs)
+        start, (states, bests) = restored[0], _split(restored[1], programs)
         print(f"{workdir}: going on from step {start}", flush=True)
-    if start > config.steps:
-        raise UserError(f"steps={config.steps}: {workdir} is already at step {start}")
+    _refuse_fewer_steps(config, workdir, start)
     run = _Run(config, workdir, dataset, gan, seeds, start)
+    run.note_ended(states)
 
     # --- The loop
     with _Stop() as stop:
         try:
-            step = start
+            step, stopping = start, 0
             if step == 0:
                 run.sample(0, states)
-            while step < config.steps and not stop.asked:
+            while step < config.steps and not stopping:
                 count = _steps_to_next_cut(config, step, programs[0].steps_per_call)
                 metrics = []
                 for i, program in enumerate(programs):
@@ -98,7 +84,7 @@ def train(config: ConfigDict, workdir: str) -> int:
                     metrics.append(values)
                 step += count
                 run.note(step, count, metrics)
-                last = step == config.steps
+                last, stopping = step == config.steps, stop.asked
                 if step % config.sample_every == 0 or last:
                     run.sample(step, states)
                 if step % config.eval_every == 0 or last:
@@ -107,7 +93,7 @@ def train(config: ConfigDict, workdir: str) -> int:
                         bests[i] = _keep_best(bests[i], states[i], scores[i])
                 if step % config.log_every == 0 or step % config.eval_every == 0 or last:
                     run.log(step)
-                if step % config.checkpoint_every == 0 or last or stop.asked:
+                if step % config.checkpoint_every == 0 or last or stopping:
                     run.settle()
                     checkpoints.save(step, _whole(states, bests))
 
@@ -117,139 +103,38 @@ def train(config: ConfigDict, workdir: str) -> int:
             if step < config.steps:
                 run.progress.close()
                 print(f"stopped at step {step}, saved; the same command goes on from there")
-                return 128 + stop.asked
+                return 128 + stopping
             run.finish(states, bests)
         finally:
             run.close()
             checkpoints.close()
             lock.close()
-    print(_finished(workdir))
+    print(_finished(workdir, folder.results(workdir)))
     return 0
 
 
-# --- The folder
-
-
-def _in(workdir: str, *names: str) -> str:
-    return os.path.join(workdir, *names)
-
-
-def _open_folder(config: ConfigDict, workdir: str) -> dict[str, Any] | None:
-    """The run's `config.json`, or None for a new run; refuses a folder that holds another."""
-    path = _in(workdir, "config.json")
-    if os.path.exists(path):
-        try:
-            with open(path) as file:
-                saved: dict[str, Any] = json.load(file)
-            config_lib.refuse_changes(config, saved["config"], workdir)
-            saved["dataset"]["sha256"]
-        except (OSError, json.JSONDecodeError, KeyError, TypeError) as error:
-            raise UserError(
-                f"{path} is not a run's config ({error})", "give another --workdir"
-            ) from error
-        if not os.access(workdir, os.W_OK):
-            raise UserError(f"{workdir} cannot be written", "give another --workdir")
-        return saved
-    if os.path.exists(workdir):
-        if not os.path.isdir(workdir):
-            raise UserError(f"{workdir} is a file", "give another --workdir")
-        if os.listdir(workdir):
-            raise UserError(f"{workdir} holds something else than a run", "give another --workdir")
-    parent = os.path.abspath(workdir)
-    while not os.path.exists(parent):
-        parent = os.path.dirname(parent)
-    if not os.path.isdir(parent) or not os.access(parent, os.W_OK):
-        raise UserError(f"{workdir} cannot be written ({parent})", "give another --workdir")
-    return None
-
-
-def _lock(workdir: str) -> TextIO:
-    """Keeps a second process out of the folder until the file is closed, or this process ends."""
-    file = open(_in(workdir, ".lock"), "w")
-    try:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        file.close()
-        raise UserError(f"another process is training in {workdir}", "wait, or stop it") from None
-    return file
-
-
-def _make_folder(config: ConfigDict, workdir: str, dataset: Dataset, gan: Gan) -> None:
-    try:
-        os.makedirs(workdir, exist_ok=True)
-        with open(_in(workdir, "networks.txt"), "w") as file:
-            file.write(describe_networks(gan))
-        splits = {name: len(getattr(dataset, name)) for name in ("train", "validation", "test")}
-        about = {
-            "config": dict(config_lib.leaves(config)),
-            "dataset": {"name": dataset.name, "sha256": dataset.digest(), **splits},
-            "versions": {name: importlib.metadata.version(name) for name in RECORDED_PACKAGES}
-            | {"python": platform.python_version(), "jaxgan": importlib.metadata.version("jaxgan")},
-            "device": jax.devices()[0].device_kind,
-            "devices": len(jax.devices()),
-            "commit": _commit(),
-        }
-        # Last: a folder with this file is a run.
-        write_json(_in(workdir, "config.json"), about)
-    except OSError as error:
+def _refuse_fewer_steps(config: ConfigDict, workdir: str, step: int) -> None:
+    if step > config.steps:
         raise UserError(
-            f"{workdir} cannot be written ({error.strerror})", "give another --workdir"
-        ) from error
-
-
-def _commit() -> str | None:
-    """The commit of the source tree, where there is one."""
-    here = os.path.dirname(os.path.abspath(__file__))
-    try:
-        shown = subprocess.run(
-            ["git", "-C", here, "describe", "--always", "--dirty", "--abbrev=40", "--exclude=*"],
-            capture_output=True,
-            text=True,
-            timeout=10,
-            check=True,
+            f"steps={config.steps}: {workdir} is already at step {step}", "give more steps"
         )
-    except (OSError, subprocess.SubprocessError):
-        return None
-    return shown.stdout.strip()
 
 
-def describe_networks(gan: Gan) -> str:
-    """The networks' layers with shapes and parameter counts, as `networks.txt` holds them."""
-    latent = gan.latent.sample(jax.random.key(0), 2)
-    image = jnp.zeros((2, *gan.image_shape), gan.dtype)
-    parts = [
-        summary.describe("generator", summary.layers(gan.generator, latent)),
-        summary.describe("discriminator", summary.layers(gan.discriminator, image, None)),
-    ]
-    if gan.q is not None:
-        features = jax.eval_shape(
-            lambda: gan.discriminator.init_with_output(jax.random.key(0), image, None, train=False)
-        )[0][1]
-        parts.append(summary.describe("q", summary.layers(gan.q, features)))
-    return "\n\n".join(parts) + "\n"
-
-
-def _last_step(workdir: str) -> int:
-    """The step of the run's results, 0 where there are none yet."""
-    if not os.path.exists(_in(workdir, "results.json")):
-        return 0
-    with open(_in(workdir, "results.json")) as file:
-        return int(json.load(file)["step"])
-
-
-def _finished(workdir: str) -> str:
-    with open(_in(workdir, "results.json")) as file:
-        results = json.load(file)
-    sheets = _in(workdir, "samples", f"step_{results['step']:06}*.png")
-    return f"{table(results['measures'])}\n\nrun: {workdir}\nlast sheets: {sheets}"
+def _finished(workdir: str, results: Any) -> str:
+    lines = [table(results["measures"])]
+    lines += [f"not finite, left out: {what}" for what in results["ended"].values()]
+    sheets = os.path.join(workdir, "samples", f"step_{results['step']:06}*.png")
+    return "\n".join([*lines, "", f"run: {workdir}", f"last sheets: {sheets}"])
 
 
 # --- States: for each group of seeds on the devices, and whole on disk
 
 
 def _programs(
-    config: ConfigDict, gan: Gan, groups: list[tuple[int, ...]], dataset: Dataset
+    config: ConfigDict, gan: Gan, seeds: tuple[int, ...], dataset: Dataset
 ) -> list[parallel.Program]:
+    """One compiled program for each group of seeds."""
+    groups = parallel.seed_groups(seeds, jax.default_backend())
     steps_per_call = config.steps_per_call or 16
     if jax.default_backend() == "cpu":
         steps_per_call = 1
@@ -344,16 +229,17 @@ class _Run:
         self.config, self.workdir, self.dataset, self.gan = config, workdir, dataset, gan
         self.seeds = seeds
         self.instruments = Instruments(gan)
-        self.rows = MetricsFile(_in(workdir, "metrics.jsonl"), after=start)
+        self.rows = MetricsFile(os.path.join(workdir, "metrics.jsonl"), after=start)
         self.board = None
         if config.tensorboard:
-            self.board = TensorBoard(_in(workdir, "tensorboard"), start, seeds)
+            self.board = TensorBoard(os.path.join(workdir, "tensorboard"), start, seeds)
         self.progress = Progress(config.steps, start, config.progress)
         self._pending: list[tuple[int, int, list[Any]]] = []
         self._ready: list[tuple[int, int, list[Any]]] = []
         self._due: list[tuple[int, float, dict[int, dict[str, float]]]] = []
         self._evaluations: dict[int, dict[int, dict[str, float]]] = {}
-        self._dead: dict[int, str] = {}
+        # The seeds whose numbers ceased to be finite, and how: they leave rows and sheets no more.
+        self._ended: dict[int, str] = {}
         self._clock_step, self._clock = start, time.monotonic()
 
     # --- Metrics: fetched one interval late, so that waiting for them never stalls the devices
@@ -367,7 +253,7 @@ class _Run:
         self._write(self._ready, self._due)
         # After the wait for the interval before: in the long run the host is no faster than that.
         now = time.monotonic()
-        rate = float(self.gan.batch_size * len(self.seeds) * (step - self._clock_step))
+        rate = float(self.gan.batch_size * (step - self._clock_step))
         rate /= max(now - self._clock, 1e-9)
         self._clock, self._clock_step = now, step
         self._due = [(step, rate, self._evaluations.pop(step, {}))]
@@ -396,7 +282,7 @@ class _Run:
                 self._check_finite(step - count + 1 + i, here)
         for step, rate, evaluation in due:
             for i, seed in enumerate(self.seeds):
-                if seed in self._dead:
+                if seed in self._ended:
                     continue
                 row = {"step": step, "seed": seed, **found[step][i], **evaluation.get(seed, {})}
                 row["time/images_per_s"] = round(rate, 2)
@@ -407,12 +293,21 @@ class _Run:
 
     def _check_finite(self, step: int, here: list[dict[str, float]]) -> None:
         for seed, metrics in zip(self.seeds, here, strict=True):
-            bad = [name for name, value in metrics.items() if not np.isfinite(value)]
-            if bad and seed not in self._dead:
-                self._dead[seed] = f"seed {seed}: {', '.join(bad)} not finite at step {step}"
-                self.progress.say(self._dead[seed])
-        if len(self._dead) == len(self.seeds):
-            raise NotFinite("; ".join(self._dead.values()))
+            if not metrics.pop("alive") and seed not in self._ended:
+                bad = [name for name, value in metrics.items() if not np.isfinite(value)]
+                self._end(seed, f"seed {seed}: {', '.join(bad)} not finite at step {step}")
+
+    def note_ended(self, states: list[GanState]) -> None:
+        """Takes over from a checkpoint which seeds had ended before it."""
+        for seed, state in self._by_seed(states):
+            if not bool(state.alive):
+                self._end(seed, f"seed {seed}: not finite at step {int(state.step) + 1}")
+
+    def _end(self, seed: int, what: str) -> None:
+        self._ended[seed] = what
+        self.progress.say(what)
+        if len(self._ended) == len(self.seeds):
+            raise NotFinite("; ".join(self._ended.values()))
 
     def _show(self, step: int, here: list[dict[str, float]], rate: float) -> None:
         names = ("discriminator_real", "discriminator_fake", "generator", "information")
@@ -421,7 +316,7 @@ class _Run:
             for name in names
             if f"loss/{name}" in here[0]
         ]
-        images = f"{rate:.0f} images/s"
+        images = f"{rate * len(self.seeds):.0f} images/s"
         self.progress.show(step, f"{images}  " + "  ".join(values), force=step == self.config.steps)
 
     # --- Sheets
@@ -429,12 +324,14 @@ class _Run:
     def sample(self, step: int, states: list[GanState]) -> None:
         """Writes a sheet for each code of each seed (of independent samples where no codes are)."""
         for seed, state in self._by_seed(states):
+            if seed in self._ended:
+                continue
             for i, (latent, columns) in enumerate(self._sheet_latents()):
-                images = self.instruments.sample(sampler_variables(state), latent)
+                images = self.instruments.sample(networks(state).generator, latent)
                 sheet = grid(to_uint8(images, self.gan.low), columns)
                 name = f"step_{step:06}" + (f"_code_{i}" if i else "")
                 name += f"_seed_{seed}" if len(self.seeds) > 1 else ""
-                save_png(_in(self.workdir, "samples", name + ".png"), sheet)
+                save_png(os.path.join(self.workdir, "samples", name + ".png"), sheet)
                 if self.board is not None:
                     self.board.image("samples" + (f"/code_{i}" if i else ""), step, seed, sheet)
 
@@ -470,14 +367,8 @@ class _Run:
         if state.q is None or not bool(state.alive):
             return {}, float("nan")
         about = {"seed": seed, "step": step, "checkpoint": "last"}
-        measures = real_measures(
-            self.instruments,
-            state.discriminator.variables,
-            state.q.variables,
-            self.dataset,
-            about,
-            self.config.eval_images,
-        )
+        limit = self.config.eval_images
+        measures = real_measures(self.instruments, networks(state), self.dataset, about, limit)
         several = len({m.code for m in measures}) > 1
         row = {f"eval/{m.name}" + (f"_{m.code}" if several else ""): m.value for m in measures}
         return row, label_free_score(measures)
@@ -489,38 +380,21 @@ class _Run:
         for (seed, state), (_, best) in zip(
             self._by_seed(states), self._by_seed(bests), strict=True
         ):
-            q = None if state.q is None else state.q.variables
-            generator, discriminator = sampler_variables(state), state.discriminator.variables
-            last_step = int(state.step)
-            measures += self._measures(generator, discriminator, q, seed, last_step, "last")
+            if seed in self._ended:
+                continue
+            found = [("last", int(state.step), networks(state))]
             if np.isfinite(best.score):
-                measures += self._measures(
-                    best.generator, best.discriminator, best.q, seed, int(best.step), "best"
-                )
-        results = {"step": self.config.steps, "measures": [m.as_json() for m in measures]}
-        write_json(_in(self.workdir, "results.json"), results)
-
-    def _measures(
-        self,
-        generator: Variables,
-        discriminator: Variables,
-        q: Variables | None,
-        seed: int,
-        step: int,
-        checkpoint: str,
-    ) -> list[Measure]:
-        limit = self.config.results_images
-        return evaluate(
-            self.instruments,
-            generator,
-            discriminator,
-            q,
-            self.dataset,
-            seed,
-            step,
-            checkpoint,
-            limit,
-        )
+                found.append(("best", int(best.step), best.networks))
+            for checkpoint, step, nets in found:
+                about = {"seed": seed, "step": step, "checkpoint": checkpoint}
+                limit = self.config.results_images
+                measures += evaluate(self.instruments, nets, self.dataset, about, limit)
+        results = {
+            "step": self.config.steps,
+            "measures": [m.as_json() for m in measures],
+            "ended": {str(seed): what for seed, what in self._ended.items()},
+        }
+        write_json(os.path.join(self.workdir, folder.RESULTS), results)
 
     def _by_seed(self, groups: list[Any], offset: int = 0) -> list[tuple[int, Any]]:
         """Each seed with its part of the groups' trees."""

@@ -10,14 +10,18 @@ from typing import Any
 import numpy as np
 
 
-def write_json(path: str, value: Any) -> None:
-    """Writes JSON, whole or not at all."""
+def write_text(path: str, text: str) -> None:
+    """Writes a text file, whole or not at all."""
     with open(path + ".part", "w") as file:
-        json.dump(value, file, indent=2)
-        file.write("\n")
+        file.write(text)
         file.flush()
         os.fsync(file.fileno())
     os.replace(path + ".part", path)
+
+
+def write_json(path: str, value: Any) -> None:
+    """Writes JSON, whole or not at all."""
+    write_text(path, json.dumps(value, indent=2) + "\n")
 
 
 def _whole(line: str) -> bool:
@@ -44,11 +48,7 @@ class MetricsFile:
                     if not _whole(line) or json.loads(line)["step"] > after:
                         break
                     kept.append(line)
-            with open(path + ".part", "w") as file:
-                file.writelines(kept)
-                file.flush()
-                os.fsync(file.fileno())
-            os.replace(path + ".part", path)
+            write_text(path, "".join(kept))
         self._file = open(path, "a")
 
     def write(self, row: Mapping[str, Any]) -> None:

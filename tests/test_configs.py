@@ -5,7 +5,8 @@ import numpy as np
 import pytest
 from conftest import ROOT, load_config
 
-from jaxgan import models, parallel
+from jaxgan import parallel
+from jaxgan.build import build_gan
 from jaxgan.config import update, validate
 from jaxgan.data import digits
 from jaxgan.data.batches import indices
@@ -24,7 +25,7 @@ def test_two_tiny_steps(name, arg):
         size["discriminator_batch_size"] = 4
     validate(update(config, size))
     images = digits.load(config.dataset.size).train.images
-    gan = models.build(config, images.shape[1:])
+    gan = build_gan(config, images.shape[1:])
     mesh = parallel.make_mesh(1, [gan.batch_size], jax.devices()[:1])
     program = parallel.Program(gan, (0,), images, mesh, 1)
     state = program.initialise()

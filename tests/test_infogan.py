@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from conftest import load_config
 
-from jaxgan import models
+from jaxgan.build import build_gan
 from jaxgan.config import update
 from jaxgan.latents import Code
 from jaxgan.models import infogan
@@ -71,7 +71,7 @@ SHAPES = {
 
 def tables(arg, **values):
     config = update(load_config("infogan", arg), values)
-    gan = models.build(config, (28, 28, 1))
+    gan = build_gan(config, (28, 28, 1))
     latent = gan.latent.sample(jax.random.key(0), 2)
     image = jnp.zeros((2, 28, 28, 1))
     features = jax.eval_shape(
@@ -147,7 +147,7 @@ def test_q_deviations():
 @pytest.mark.parametrize(("arg", "low"), [("document", -1.0), ("paper", 0.0)])
 def test_images_lie_in_the_networks_range(arg, low):
     config = update(load_config("infogan", arg), {"width": 0.05})
-    gan = models.build(config, (28, 28, 3))
+    gan = build_gan(config, (28, 28, 3))
     assert gan.low == low
     latent = gan.latent.sample(jax.random.key(0), 4)
     variables = gan.generator.init(jax.random.key(1), latent, train=False)

@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -37,6 +38,10 @@ def snapshot(folder):
         (["--config=configs/none.py"], "no file configs/none.py"),
         ([f"{CONFIG}:nonsense"], "unknown word 'nonsense'"),
         ([CONFIG, "--config.sed=3"], "unknown key sed"),
+        ([CONFIG, "--config.datset.name=mnist"], "unknown key datset.name"),
+        ([CONFIG, "--config.steps.x=3"], "unknown key steps.x"),
+        (["--config=full/file"], "full/file has no get_config(arg)"),
+        ([f"{CONFIG}:document,paper"], "document and paper exclude one another"),
         ([CONFIG, "--config.dataset.nme=3"], "unknown key dataset.nme"),
         ([CONFIG, "--config.seed=x"], "--config.seed=x"),
         ([CONFIG, "--config.steps=0"], "steps=0: must be at least 1"),
@@ -55,7 +60,7 @@ def snapshot(folder):
 )
 def test_a_mistake_is_one_or_two_lines_and_touches_nothing(tmp_path, flags, said):
     (tmp_path / "full").mkdir()
-    (tmp_path / "full" / "file").write_text("precious")
+    (tmp_path / "full" / "file").write_text("precious = 1")
     before = snapshot(tmp_path)
     done = run_main(*flags, cwd=tmp_path)
     assert done.returncode == 2
@@ -68,7 +73,7 @@ def test_a_mistake_is_one_or_two_lines_and_touches_nothing(tmp_path, flags, said
 
 def test_importing_the_command_needs_no_tensorflow_and_little_else(tmp_path):
     """Law 8, with a TensorFlow that raises; and a mistake is found before JAX is even loaded."""
-    (tmp_path / "tensorflow.py").write_text("raise ImportError('TensorFlow was imported')")
+    (tmp_path / "tensorflow.py").write_text("raise RuntimeError('TensorFlow was imported')")
     program = (
         "import sys, jaxgan.main; assert 'jax' not in sys.modules;"
         "import jaxgan.train, jaxgan.data.tfds, tensorflow_datasets; assert 'jax' in sys.modules;"
@@ -141,6 +146,67 @@ def test_another_config_is_refused_naming_the_keys(undisturbed):
     assert done.returncode == 2
     assert "seed (was 0, now 5)" in done.stderr
     assert snapshot(undisturbed) == before
+
+
+def test_a_foreign_config_json_is_refused(tmp_path):
+    for content in (b"\xff\xfe", b"[]", b'{"config": [1]}', b"{}"):
+        (tmp_path / "config.json").write_bytes(content)
+        done = run_main(CONFIG, *TINY, f"--workdir={tmp_path}")
+        assert done.returncode == 2, done.stderr
+        assert "is not a run's config" in done.stderr
+        assert snapshot(tmp_path) == ["config.json"]
+
+
+def test_a_finished_run_goes_on_for_longer_and_not_for_less(undisturbed, tmp_path):
+    folder = tmp_path / "run"
+    shutil.copytree(undisturbed, folder)
+    done = run_main(CONFIG, *TINY, f"--workdir={folder}", "--config.steps=20")
+    assert done.returncode == 2
+    assert "already at step 40" in done.stderr
+    done = run_main(CONFIG, *TINY, f"--workdir={folder}", "--config.steps=45")
+    assert done.returncode == 0, done.stderr
+    assert [row["step"] for row in comparable(folder)[0]][-2:] == [40, 45]
+    assert comparable(folder)[1]["step"] == 45
+
+
+def test_many_seeds_leave_rows_sheets_and_measures_each(undisturbed, tmp_path):
+    """Two seeds at once, one of them broken by hand half-way; it ends alone, and stays ended."""
+    folder = tmp_path / "run"
+    flags = [CONFIG, *TINY, "--config.seeds=2", f"--workdir={folder}"]
+    process = start(folder, "--config.seeds=2")
+    wait_for(lambda: finished_checkpoints(folder), process)
+    process.send_signal(signal.SIGTERM)
+    process.communicate(timeout=120)
+    break_seed(folder, 1)
+    done = run_main(*flags)
+    assert done.returncode == 0, done.stderr
+    rows, results, _ = comparable(folder)
+    alone, its_results, _ = comparable(undisturbed)
+    assert [row for row in rows if row["seed"] == 0] == alone
+    assert [m for m in results["measures"] if m["seed"] == 0] == its_results["measures"]
+    assert {m["seed"] for m in results["measures"]} == {0}
+    assert "not finite" in results["ended"]["1"]
+    assert "left out: seed 1" in done.stdout
+    assert max(row["step"] for row in rows if row["seed"] == 1) < 40
+    assert (folder / "samples" / "step_000040_seed_0.png").exists()
+    assert not (folder / "samples" / "step_000040_seed_1.png").exists()
+
+
+def break_seed(folder, seed):
+    """Puts a NaN into one seed's generator in the newest checkpoint, digests and all."""
+
+    from jaxgan.checkpoint import Checkpoints
+
+    checkpoints = Checkpoints(str(folder / "checkpoints"), 2)
+    step = checkpoints.steps()[0]
+    tree = dict(checkpoints._read(step))
+    name = next(n for n in tree if n.startswith("state.generator.params") and "kernel" in n)
+    tree[name] = tree[name].copy()
+    tree[name][seed] = float("nan")
+    shutil.rmtree(folder / "checkpoints" / str(step))
+    checkpoints._manager().reload()
+    checkpoints.save(step, tree)
+    checkpoints.close()
 
 
 def start(folder, *more):

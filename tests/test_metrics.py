@@ -1,3 +1,4 @@
+import dataclasses
 import math
 
 import jax
@@ -7,8 +8,9 @@ from conftest import tiny_config
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from jaxgan import models
-from jaxgan.evaluate import label_free_score
+from jaxgan.build import build_gan
+from jaxgan.data import digits
+from jaxgan.measures import label_free_score, real_measures
 from jaxgan.metrics import clustering, information
 from jaxgan.metrics.code_accuracy import (
     code_accuracy,
@@ -19,6 +21,7 @@ from jaxgan.metrics.code_accuracy import (
 from jaxgan.metrics.measure import Measure, table
 from jaxgan.reading import Instruments
 from jaxgan.state import Variables, initialise, run
+from jaxgan.state import networks as state_networks
 
 LABELS = np.random.default_rng(0).integers(0, 10, 500)
 
@@ -90,7 +93,7 @@ def test_determination_is_scikit_learns_r2():
     )
 
 
-def test_the_score_that_picks_the_best_sees_no_label():
+def test_the_score_adds_up_the_codes():
     about = {"split": "validation", "seed": 0, "step": 1, "checkpoint": "last", "protocol": ""}
     rows = [
         Measure("code_information", 1.5, "nats", code=0, **about),
@@ -111,7 +114,7 @@ def test_the_table_averages_over_seeds():
 
 @pytest.fixture(scope="module")
 def networks():
-    gan = models.build(tiny_config("paper"), (28, 28, 1))
+    gan = build_gan(tiny_config("paper"), (28, 28, 1))
     return gan, jax.jit(lambda: initialise(gan, jax.random.key(0)))()
 
 
@@ -141,6 +144,42 @@ def test_reading_does_not_depend_on_the_company(networks):
     np.testing.assert_allclose(
         together[30:33], instruments.read(*variables, images[30:33])[0].logits, rtol=1e-4, atol=1e-6
     )
+
+
+ABOUT = {"seed": 0, "step": 1, "checkpoint": "last"}
+
+
+def measured(networks, dataset):
+    gan, state = networks
+    rows = real_measures(Instruments(gan), state_networks(state), dataset, ABOUT, 100)
+    return rows, {(row.name, row.split): row.value for row in rows}
+
+
+def test_the_score_that_picks_the_best_sees_no_label(networks):
+    dataset = digits.load()
+    shuffled = np.random.default_rng(0).permutation
+
+    def relabelled(split):
+        return dataclasses.replace(split, labels=shuffled(split.labels))
+
+    other = dataclasses.replace(
+        dataset,
+        train=relabelled(dataset.train),
+        validation=relabelled(dataset.validation),
+        test=relabelled(dataset.test),
+    )
+    (rows, values), (other_rows, other_values) = (measured(networks, d) for d in (dataset, other))
+    assert label_free_score(rows) == label_free_score(other_rows)
+    assert values["nmi", "test"] != other_values["nmi", "test"]
+
+
+def test_a_missing_split_is_stood_in_for_by_name(networks):
+    dataset = digits.load()
+    empty = dataset.test.first(0)
+    _, values = measured(networks, dataclasses.replace(dataset, test=empty))
+    assert ("code_accuracy", "validation") in values
+    _, values = measured(networks, dataclasses.replace(dataset, test=empty, validation=empty))
+    assert {split for _, split in values} == {"train"}
 
 
 def test_samples_come_in_any_number(networks):

@@ -9,9 +9,10 @@ import pytest
 from conftest import tiny_config
 
 import jaxgan.step as step_lib
-from jaxgan import models
+from jaxgan.build import build_gan
+from jaxgan.losses import ADVERSARIAL
 from jaxgan.rng import stream
-from jaxgan.state import initialise
+from jaxgan.state import first_best, initialise, keep_best, networks
 from jaxgan.step import (
     Batch,
     Draw,
@@ -26,7 +27,7 @@ KEY = jax.random.key(0)
 
 
 def make(arg="", **values):
-    gan = models.build(tiny_config(arg, **values), (28, 28, 1))
+    gan = build_gan(tiny_config(arg, **values), (28, 28, 1))
     return gan, jax.jit(functools.partial(initialise, gan))(KEY)
 
 
@@ -142,6 +143,18 @@ def test_real_and_fake_are_normalised_each_by_themselves():
     assert "loss/discriminator_fake" not in alone
 
 
+@pytest.mark.parametrize("loss", ADVERSARIAL)
+def test_every_loss_pulls_the_generators_logits_up(loss):
+    """Through the targets that the config gives: the generator wants to pass for real."""
+    gan, _ = make(loss=loss)
+    slope = jax.grad(
+        lambda logit: gan.adversarial.generator(logit, jnp.full_like(logit, gan.generator_target))[
+            0
+        ]
+    )
+    assert slope(jnp.asarray([0.3]))[0] < 0
+
+
 @pytest.mark.parametrize("batches", ["together", "real_fake", "fake_real"])
 @pytest.mark.parametrize("order", ["discriminator_first", "generator_first"])
 def test_every_order_trains_all_players(batches, order):
@@ -202,6 +215,23 @@ def test_a_step_that_is_not_finite_changes_nothing_and_ends_the_seed():
     mended = make()[1].replace(alive=after.alive)
     again, _ = step(mended, Batch(real_images()), KEY)
     assert not any(changed(mended, again))
+
+
+def test_the_best_is_kept_for_each_seed_by_itself():
+    _, state = make()
+    two = jax.tree.map(lambda x: jnp.stack([x, x]), state)
+    best = first_best(two)
+    later = jax.tree.map(lambda x: x + 1 if x.dtype != bool else x, two)
+    best = keep_best(best, later, jnp.asarray([0.5, jnp.nan]))
+    assert best.step.tolist() == [1, 0]
+    assert best.score.tolist() == [0.5, -jnp.inf]
+    worse = jax.tree.map(lambda x: x + 1 if x.dtype != bool else x, later)
+    best = keep_best(best, worse, jnp.asarray([0.4, 0.1]))
+    assert best.step.tolist() == [1, 2]
+    for now, one in ((best.networks, 0), (best.networks, 1)):
+        wanted = networks(later if one == 0 else worse)
+        for a, b in zip(jax.tree.leaves(now), jax.tree.leaves(wanted), strict=True):
+            np.testing.assert_array_equal(a[one], b[one])
 
 
 def test_another_attempt_is_another_stream():

@@ -53,6 +53,7 @@ def end(folder: pathlib.Path) -> dict:
 
 
 def main() -> int:
+    """Runs the comparison; the exit status says whether the bits are the same."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--kills", type=int, default=10)
     parser.add_argument("--seed", type=int, default=0)
@@ -76,7 +77,10 @@ def main() -> int:
             process.wait()
             there = checkpoints(struck)
             after_a_checkpoint += bool(there)
-            print(f"kill {kill + 1}: {'running' if alive else 'ended'}, checkpoints {there}", flush=True)
+            print(
+                f"kill {kill + 1}: {'running' if alive else 'ended'}, checkpoints {there}",
+                flush=True,
+            )
         assert start(struck).wait() == 0
         same = {name: end(calm)[name] == end(struck)[name] for name in end(calm)}
     print(f"kills {asked.kills}, after a checkpoint {after_a_checkpoint}; the same bits: {same}")

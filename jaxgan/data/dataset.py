@@ -34,7 +34,8 @@ class Split:
 
 @dataclasses.dataclass(frozen=True)
 class Dataset:
-    """Three splits of one kind of image, and the names of the labels."""
+    """Three splits of one kind of image (validation and test may be empty), and the names of the
+    labels."""
 
     name: str
     train: Split

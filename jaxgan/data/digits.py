@@ -1,7 +1,7 @@
 """The embedded dataset: 1,797 scans of handwritten digits that scikit-learn ships.
 
 Source: E. Alpaydin and C. Kaynak, Optical Recognition of Handwritten Digits, UCI (1998), the test
-part: 43 writers, each scan reduced to 8x8 counts from 0 to 16.
+part: 13 writers, each scan reduced to 8x8 counts from 0 to 16.
 """
 
 import numpy as np
@@ -13,7 +13,7 @@ SPLIT_SEED = 0
 
 def load(size: int = 28) -> Dataset:
     """The digits at size x size x 1, in a fixed stratified split: of each class about two thirds
-    to train on, a sixth to validate and a sixth to test (1,203, 297 and 297 images)."""
+    to train on, a sixth to validate and a sixth to test (1,205, 296 and 296 images)."""
     from sklearn.datasets import load_digits
 
     scans = load_digits()

@@ -39,6 +39,8 @@ def load(name: str, data_dir: str, size: int, validation: int = -1) -> Dataset:
     keys = [key for key, kind in features.items() if type(kind).__name__ == "Image"]
     if len(keys) != 1:
         raise UserError(f"dataset.name={name}: {len(keys)} image features, 1 is wanted")
+    if features[keys[0]].np_dtype != np.uint8:
+        raise UserError(f"dataset.name={name}: its images are not of 8 bits a channel")
     labels = features["label"] if "label" in features else None
     label_names = tuple(getattr(labels, "names", ()))
     splits = builder.info.splits
@@ -54,7 +56,7 @@ def load(name: str, data_dir: str, size: int, validation: int = -1) -> Dataset:
     else:
         count = HELD_OUT.get(name, len(train) // 10) if validation < 0 else validation
         train, held_out = _hold_out(train, count, name)
-    test = read("test") if "test" in splits else held_out
+    test = read("test") if "test" in splits else train.first(0)
     return Dataset(name, train, held_out, test, label_names)
 
 
@@ -76,7 +78,7 @@ def _builder(name: str, data_dir: str) -> Any:
         raise UserError(f"{folder}: no such folder", "dataset.data_dir or TFDS_DATA_DIR names it")
     try:
         builder = tfds.builder(name, data_dir=folder or None)
-    except (tfds.core.registered.DatasetNotFoundError, ValueError, AssertionError):
+    except (tfds.core.registered.DatasetNotFoundError, ValueError, AssertionError, ImportError):
         raise UserError(
             f"dataset.name={name}: neither 'digits' nor a dataset of TensorFlow Datasets"
         ) from None
@@ -87,7 +89,7 @@ def _builder(name: str, data_dir: str) -> Any:
         found = "its files need TensorFlow to read" if prepared else "it is not there"
         raise UserError(
             f"dataset {name} in {folder or where}: {found}",
-            "prepare it: pip install 'jaxgan[prepare]' && tfds build "
+            "prepare it: .venv/bin/pip install -e '.[prepare]' && .venv/bin/tfds build "
             f"{base} --file_format=array_record{f' --data_dir={folder}' if folder else ''};"
             " or point --config.dataset.data_dir or TFDS_DATA_DIR at the folder that holds it",
         )

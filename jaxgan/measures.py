@@ -22,7 +22,7 @@ from jaxgan.models.infogan import (
 )
 from jaxgan.reading import Instruments
 from jaxgan.rng import stream
-from jaxgan.state import Gan, Variables
+from jaxgan.state import Networks
 from jaxgan.step import code_loss
 
 REAL_PROTOCOL = (
@@ -37,39 +37,30 @@ GENERATED_PROTOCOL = (
 
 def evaluate(
     instruments: Instruments,
-    generator: Variables,
-    discriminator: Variables,
-    q: Variables | None,
+    networks: Networks,
     dataset: Dataset,
-    seed: int,
-    step: int,
-    checkpoint: str,
+    about: dict[str, Any],
     limit: int,
 ) -> list[Measure]:
-    """Every measure of one seed's networks.
+    """Every measure of one seed's networks, in the order of a report.
 
     Args:
-      instruments: of this run's networks.
-      generator: the one that samples.
-      discriminator, q: `q` None where there are no codes.
+      instruments: of this run.
+      networks: what is measured; without `q` there is nothing to measure yet.
       dataset: the run's.
-      seed, step, checkpoint: what is measured, for the record.
+      about: its `seed`, `step` and `checkpoint`, for the record.
       limit: at most so many images of each split, and generated ones.
-
-    Returns:
-      The measures, in the order of a report.
     """
-    if q is None:
+    if networks.q is None:
         return []
-    about = {"seed": seed, "step": step, "checkpoint": checkpoint}
-    measures = real_measures(instruments, discriminator, q, dataset, about, limit)
-    return measures + generated_measures(instruments, generator, discriminator, q, about, limit)
+    return real_measures(instruments, networks, dataset, about, limit) + generated_measures(
+        instruments, networks, about, limit
+    )
 
 
 def real_measures(
     instruments: Instruments,
-    discriminator: Variables,
-    q: Variables,
+    networks: Networks,
     dataset: Dataset,
     about: dict[str, Any],
     limit: int,
@@ -78,18 +69,18 @@ def real_measures(
 
     The information read off the validation split wants no label; accuracy, NMI and ARI are there
     for datasets with labels, the matching fitted on the training split and applied to the test
-    split.
+    split. Where the source has no such split, the one before it stands in and is named.
     """
+    assert networks.q is not None
     codes = instruments.gan.latent.codes
-    train, validation, test = (
-        split.first(limit) for split in (dataset.train, dataset.validation, dataset.test)
-    )
-    still = instruments.statistics(discriminator, q, train.images)
-    read = {
-        "train": instruments.read(*still, train.images),
-        "validation": instruments.read(*still, validation.images),
-        "test": instruments.read(*still, test.images),
-    }
+    every = {name: getattr(dataset, name) for name in ("train", "validation", "test")}
+    splits = {name: split.first(limit) for name, split in every.items() if len(split)}
+    train = splits["train"]
+    unseen = "validation" if "validation" in splits else "train"
+    judged = "test" if "test" in splits else unseen
+    test = splits[judged]
+    still = instruments.statistics(networks.discriminator, networks.q, train.images)
+    read = {name: instruments.read(*still, split.images) for name, split in splits.items()}
     protocol = REAL_PROTOCOL.format(n=len(train))
     measures = []
     for i, code in enumerate(codes):
@@ -99,10 +90,10 @@ def real_measures(
         measures.append(
             Measure(
                 "code_information",
-                information.information_read(_softmax(logits["validation"])),
+                information.information_read(_softmax(logits[unseen])),
                 "nats",
-                "validation",
-                n_real=len(validation),
+                unseen,
+                n_real=len(splits[unseen]),
                 code=i,
                 reference=code.entropy,
                 protocol=protocol,
@@ -112,7 +103,7 @@ def real_measures(
         if train.labels is None or test.labels is None:
             continue
         classes = int(max(train.labels.max(), test.labels.max())) + 1
-        on_train, on_test = logits["train"].argmax(-1), logits["test"].argmax(-1)
+        on_train, on_test = logits["train"].argmax(-1), logits[judged].argmax(-1)
         counts = contingency(on_train, train.labels, code.values, classes)
         one, many = match_one_to_one(counts), match_many_to_one(counts)
         fitted = f"{protocol}; matching fitted on them"
@@ -128,26 +119,22 @@ def real_measures(
         ):
             unit = "share" if name.startswith("code_accuracy") else "1"
             measures.append(
-                Measure(name, value, unit, "test", n_real=len(test), code=i, protocol=how, **about)
+                Measure(name, value, unit, judged, n_real=len(test), code=i, protocol=how, **about)
             )
     return measures
 
 
 def generated_measures(
-    instruments: Instruments,
-    generator: Variables,
-    discriminator: Variables,
-    q: Variables,
-    about: dict[str, Any],
-    limit: int,
+    instruments: Instruments, networks: Networks, about: dict[str, Any], limit: int
 ) -> list[Measure]:
     """What Q reads off generated images: each code's information bound beside its entropy, and
     R^2 of the continuous ones."""
-    gan: Gan = instruments.gan
+    assert networks.q is not None
+    gan = instruments.gan
     key = stream(jax.random.key(about["seed"]), "evaluate/generated")
     latent = gan.latent.sample(key, limit)
-    images = instruments.sample(generator, latent)
-    still = instruments.statistics(discriminator, q, images)
+    images = instruments.sample(networks.generator, latent)
+    still = instruments.statistics(networks.discriminator, networks.q, images)
     parameters = instruments.read(*still, images)
     measures = []
     for i, (code, read, value) in enumerate(
