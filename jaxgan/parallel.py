@@ -114,6 +114,7 @@ class Program:
     ) -> None:
         self.gan, self.seeds, self.mesh = gan, tuple(seeds), mesh
         self.steps_per_call = steps_per_call
+        self._shares_threads = mesh.size > 1 and mesh.devices.flat[0].platform == "cpu"
         self._by_seed = NamedSharding(mesh, PartitionSpec(SEED))
         self._images = jax.device_put(images, NamedSharding(mesh, PartitionSpec()))
         self._places = NamedSharding(mesh, PartitionSpec(SEED, None, None, DATA))
@@ -158,7 +159,11 @@ class Program:
         if self.steps_per_call <= 1:
             if steps != 1:
                 raise ValueError(f"this program runs one step a call, not {steps}")
-            return self._run(state, self._images, jax.device_put(places, self._places), self.keys)
+            placed = jax.device_put(places, self._places)
+            after = self._run(state, self._images, placed, self.keys)
+            # Several CPU devices share the threads that a collective waits for: two steps under
+            # way at once can wait for one another without end.
+            return jax.block_until_ready(after) if self._shares_threads else after
         # Always the same shapes, whatever the number of steps: one trace, and the same bits
         # wherever the calls are cut.
         padded = np.zeros((places.shape[0], self.steps_per_call, *places.shape[2:]), np.int32)

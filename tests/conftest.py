@@ -8,8 +8,10 @@ import sys
 import pytest
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
-_PLAIN_FLAGS = os.environ.get("XLA_FLAGS", "")
-os.environ["XLA_FLAGS"] = f"{_PLAIN_FLAGS} --xla_force_host_platform_device_count=8".strip()
+_FAKE_DEVICES = "--xla_force_host_platform_device_count=8"
+# Taken out first: a worker of pytest-xdist inherits what its parent set.
+_PLAIN_FLAGS = os.environ.get("XLA_FLAGS", "").replace(_FAKE_DEVICES, "").strip()
+os.environ["XLA_FLAGS"] = f"{_PLAIN_FLAGS} {_FAKE_DEVICES}".strip()
 os.environ["JAX_PLATFORMS"] = "cpu"
 
 import jax  # noqa: E402
