@@ -1,9 +1,12 @@
 """Every test runs with eight fake CPU devices, warnings as errors and no silent rank promotion."""
 
+import atexit
 import os
 import pathlib
+import shutil
 import subprocess
 import sys
+import tempfile
 
 import pytest
 
@@ -13,6 +16,12 @@ _FAKE_DEVICES = "--xla_force_host_platform_device_count=8"
 _PLAIN_FLAGS = os.environ.get("XLA_FLAGS", "").replace(_FAKE_DEVICES, "").strip()
 os.environ["XLA_FLAGS"] = f"{_PLAIN_FLAGS} {_FAKE_DEVICES}".strip()
 os.environ["JAX_PLATFORMS"] = "cpu"
+if "JAX_COMPILATION_CACHE_DIR" not in os.environ:
+    # The same small programs are compiled by many processes; workers inherit the folder.
+    _CACHE = tempfile.mkdtemp(prefix="jaxgan-tests-")
+    atexit.register(shutil.rmtree, _CACHE, ignore_errors=True)
+    os.environ["JAX_COMPILATION_CACHE_DIR"] = _CACHE
+    os.environ["JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS"] = "0.5"
 
 import jax  # noqa: E402
 
