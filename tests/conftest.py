@@ -11,10 +11,14 @@ import tempfile
 import pytest
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
-_FAKE_DEVICES = "--xla_force_host_platform_device_count=8"
+# Eight fake devices; and hardly any optimisation, because these tests compile much and run little.
+_TEST_FLAGS = (
+    "--xla_force_host_platform_device_count=8 --xla_backend_optimization_level=0"
+    " --xla_llvm_disable_expensive_passes=true"
+)
 # Taken out first: a worker of pytest-xdist inherits what its parent set.
-_PLAIN_FLAGS = os.environ.get("XLA_FLAGS", "").replace(_FAKE_DEVICES, "").strip()
-os.environ["XLA_FLAGS"] = f"{_PLAIN_FLAGS} {_FAKE_DEVICES}".strip()
+_PLAIN_FLAGS = os.environ.get("XLA_FLAGS", "").replace(_TEST_FLAGS, "").strip()
+os.environ["XLA_FLAGS"] = f"{_PLAIN_FLAGS} {_TEST_FLAGS}".strip()
 os.environ["JAX_PLATFORMS"] = "cpu"
 if "JAX_COMPILATION_CACHE_DIR" not in os.environ:
     # The same small programs are compiled by many processes; workers inherit the folder.
