@@ -3,13 +3,15 @@
     python -m jaxgan.main --config=configs/infogan.py[:ARG]
 
 Without ARG: the embedded digits, one code of ten values, the paper's networks at a quarter of
-their width. @@DEFAULT@@
+their width. 1,000 updates take 40 s on two cores, start included; the
+code then agrees with the digit on .787 of the test images (four seeds, .777 to .797).
 
 Words of ARG: a dataset (`digits`, `mnist`, `fashion_mnist`), whose networks and training
 (`document`, `paper`), and `continuous` for one categorical and two continuous codes.
 
-    mnist,document   @@DOC@@
-    mnist,paper      @@PAPER@@
+    mnist,document   the document's 93,700 updates of 64; 4,000 of them take some 40 minutes on one core
+                     and reach .44
+    mnist,paper      the paper's 5,000 updates of 128: an hour on one core, @@PAPERACC@@
 """
 
 from typing import Any
