@@ -3,15 +3,14 @@
     python -m jaxgan.main --config=configs/infogan.py[:ARG]
 
 Without ARG: the embedded digits, one code of ten values, the paper's networks at a quarter of
-their width. 1,000 updates take 40 s on two cores, start included; the
-code then agrees with the digit on .787 of the test images (four seeds, .777 to .797).
+their width; 1,000 updates, 40 s on two cores, start included. The code then agrees with the digit
+on .787 of the test images (four seeds, .777 to .797).
 
 Words of ARG: a dataset (`digits`, `mnist`, `fashion_mnist`), whose networks and training
 (`document`, `paper`), and `continuous` for one categorical and two continuous codes.
 
-    mnist,document   the document's 93,700 updates of 64; 4,000 of them take some 40 minutes on one core
-                     and reach .44
-    mnist,paper      the paper's 5,000 updates of 128: an hour on one core, @@PAPERACC@@
+    mnist,document   93,700 updates of 64; the first 4,000 take 40 minutes on one core: .44
+    mnist,paper      5,000 updates of 128, an hour on one core: @@PAPERACC@@
 """
 
 from typing import Any

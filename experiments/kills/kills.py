@@ -15,10 +15,10 @@ import time
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 FLAGS = [
-    f"--config={ROOT}/configs/infogan.py:continuous,width=0.1,batch_size=16,steps=600,log_every=10",
-    "--config.sample_every=150",
-    "--config.eval_every=150",
-    "--config.checkpoint_every=50",
+    f"--config={ROOT}/configs/infogan.py:continuous,width=0.1,batch_size=16,steps=2500,log_every=10",
+    "--config.sample_every=500",
+    "--config.eval_every=500",
+    "--config.checkpoint_every=100",
     "--config.eval_images=200",
     "--config.results_images=200",
 ]
@@ -67,11 +67,14 @@ def main() -> int:
         after_a_checkpoint = 0
         for kill in range(asked.kills):
             process = start(struck)
-            # Every other kill waits for a checkpoint that was not there when the process began.
-            before = checkpoints(struck)
-            while kill % 2 and checkpoints(struck) == before and process.poll() is None:
-                time.sleep(0.02)
-            time.sleep(chance.uniform(0.2, whole / 3))
+            if kill % 2:
+                # Every other kill waits for a checkpoint that was not there when it began.
+                before = checkpoints(struck)
+                while checkpoints(struck) == before and process.poll() is None:
+                    time.sleep(0.02)
+                time.sleep(chance.uniform(0, 1))
+            else:
+                time.sleep(chance.uniform(0.2, whole / 3))
             alive = process.poll() is None
             process.kill()
             process.wait()
