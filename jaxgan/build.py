@@ -29,7 +29,7 @@ def build_gan(config: ConfigDict, image_shape: tuple[int, int, int]) -> Gan:
     }
     codes = parse_codes(config.latent.codes)
     adversarial = losses.ADVERSARIAL[config.loss]
-    image: dict[str, Any] = {"size": image_shape[0], "channels": image_shape[2]}
+    image: dict[str, Any] = {"image_shape": image_shape}
     generator: Any
     discriminator: Any
     if config.networks == "document":

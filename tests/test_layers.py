@@ -6,7 +6,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from jaxgan.models.layers import ConvTranspose, conv_transpose, scaled
+from jaxgan.models.layers import ConvTranspose, Network, conv_transpose
 
 PADDINGS = ["SAME", "VALID", ((1, 1), (2, 0)), ((0, 2), (1, 1)), ((0, 0), (0, 0))]
 
@@ -70,4 +70,4 @@ def test_an_unknown_padding_raises():
 
 
 def test_scaled():
-    assert [scaled(64, w) for w in (1.0, 0.5, 0.001)] == [64, 32, 1]
+    assert [Network(width=w).scaled(64) for w in (1.0, 0.5, 0.001)] == [64, 32, 1]

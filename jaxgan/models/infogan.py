@@ -13,7 +13,7 @@ import jax
 import jax.numpy as jnp
 
 from jaxgan.latents import Code, Latent
-from jaxgan.models.layers import ConvTranspose, leaky_relu, scaled
+from jaxgan.models.layers import Network, leaky_relu
 
 NORMAL = nn.initializers.normal(0.02)
 GLOROT = nn.initializers.glorot_uniform()
@@ -45,119 +45,88 @@ def _join(latent: Latent) -> jax.Array:
     return jnp.concatenate([latent.noise, *latent.codes], axis=-1)
 
 
-class _Network(nn.Module):
-    width: float = 1.0
-    momentum: float = 0.99
-    epsilon: float = 1e-3
-    dtype: Any = jnp.float32
-    param_dtype: Any = jnp.float32
-
-    def _types(self) -> dict[str, Any]:
-        return {"dtype": self.dtype, "param_dtype": self.param_dtype}
-
-    def _batch_norm(self, name: str, train: bool) -> nn.BatchNorm:
-        return nn.BatchNorm(
-            use_running_average=not train,
-            momentum=self.momentum,
-            epsilon=self.epsilon,
-            name=name,
-            **self._types(),
-        )
-
-    def _dense(self, features: int, init: Callable[..., Any], name: str) -> nn.Dense:
-        return nn.Dense(features, kernel_init=init, name=name, **self._types())
-
-    def _conv(self, features: int, stride: int, name: str) -> nn.Conv:
-        return nn.Conv(
-            features, (4, 4), (stride, stride), kernel_init=NORMAL, name=name, **self._types()
-        )
-
-    def _conv_transpose(self, features: int, stride: int, name: str) -> ConvTranspose:
-        return ConvTranspose(
-            features, (4, 4), (stride, stride), kernel_init=NORMAL, name=name, **self._types()
-        )
-
-
-class DocumentGenerator(_Network):
+class DocumentGenerator(Network):
     """The document's G; activation before BatchNorm; output tanh, [B, H, W, C] in (-1, 1)."""
 
-    size: int = 28
-    channels: int = 1
+    image_shape: tuple[int, int, int] = (28, 28, 1)
+    kernel_init: Callable[..., Any] = NORMAL
     activation: Callable[[jax.Array], jax.Array] = nn.relu
 
     @nn.compact
     def __call__(self, latent: Latent, train: bool) -> jax.Array:
-        act, wide, quarter = self.activation, scaled(512, self.width), self.size // 4
-        x = self._dense(quarter * quarter * wide, GLOROT, "dense")(_join(latent))
-        x = self._batch_norm("dense_norm", train)(act(x))
+        act, wide, quarter = self.activation, self.scaled(512), self.image_shape[0] // 4
+        x = self.dense(quarter * quarter * wide, "dense", GLOROT)(_join(latent))
+        x = self.batch_norm("dense_norm", train)(act(x))
         x = x.reshape(-1, quarter, quarter, wide)
-        x = act(self._conv(scaled(128, self.width), 1, "conv")(x))
-        x = self._batch_norm("conv_norm", train)(x)
-        x = act(self._conv_transpose(scaled(64, self.width), 2, "conv_transpose")(x))
-        x = self._batch_norm("conv_transpose_norm", train)(x)
-        x = self._conv_transpose(self.channels, 2, "image")(x)
+        x = act(self.conv(self.scaled(128), 4, 1, "conv")(x))
+        x = self.batch_norm("conv_norm", train)(x)
+        x = act(self.conv_transpose(self.scaled(64), 4, 2, "conv_transpose")(x))
+        x = self.batch_norm("conv_transpose_norm", train)(x)
+        x = self.conv_transpose(self.image_shape[2], 4, 2, "image")(x)
         return jnp.tanh(x).astype(self.param_dtype)
 
 
-class DocumentDiscriminator(_Network):
+class DocumentDiscriminator(Network):
     """The document's D: (logit [B], features [B, H/4 * W/4 * 256])."""
 
+    kernel_init: Callable[..., Any] = NORMAL
     activation: Callable[[jax.Array], jax.Array] = leaky_relu(0.1)
 
     @nn.compact
     def __call__(self, x: jax.Array, condition: Any, train: bool) -> tuple[jax.Array, jax.Array]:
         del condition  # InfoGAN's discriminator is told nothing but the image.
         act = self.activation
-        x = act(self._conv(scaled(64, self.width), 2, "conv_1")(x))
-        x = act(self._conv(scaled(128, self.width), 2, "conv_2")(x))
-        x = self._batch_norm("conv_2_norm", train)(x)
-        x = act(self._conv(scaled(256, self.width), 1, "conv_3")(x))
-        x = self._batch_norm("conv_3_norm", train)(x)
+        x = act(self.conv(self.scaled(64), 4, 2, "conv_1")(x))
+        x = act(self.conv(self.scaled(128), 4, 2, "conv_2")(x))
+        x = self.batch_norm("conv_2_norm", train)(x)
+        x = act(self.conv(self.scaled(256), 4, 1, "conv_3")(x))
+        x = self.batch_norm("conv_3_norm", train)(x)
         features = x.reshape(x.shape[0], -1)
-        logit = self._dense(1, GLOROT, "logit")(features)[:, 0]
+        logit = self.dense(1, "logit", GLOROT)(features)[:, 0]
         return logit.astype(self.param_dtype), features
 
 
-class PaperGenerator(_Network):
+class PaperGenerator(Network):
     """The paper's G; BatchNorm before the activation; output sigmoid, [B, H, W, C] in (0, 1)."""
 
-    size: int = 28
-    channels: int = 1
+    image_shape: tuple[int, int, int] = (28, 28, 1)
+    kernel_init: Callable[..., Any] = NORMAL
     activation: Callable[[jax.Array], jax.Array] = nn.relu
 
     @nn.compact
     def __call__(self, latent: Latent, train: bool) -> jax.Array:
-        act, deep, quarter = self.activation, scaled(128, self.width), self.size // 4
-        x = self._dense(scaled(1024, self.width), NORMAL, "dense_1")(_join(latent))
-        x = act(self._batch_norm("dense_1_norm", train)(x))
-        x = self._dense(quarter * quarter * deep, NORMAL, "dense_2")(x)
-        x = act(self._batch_norm("dense_2_norm", train)(x))
+        act, deep, quarter = self.activation, self.scaled(128), self.image_shape[0] // 4
+        x = self.dense(self.scaled(1024), "dense_1")(_join(latent))
+        x = act(self.batch_norm("dense_1_norm", train)(x))
+        x = self.dense(quarter * quarter * deep, "dense_2")(x)
+        x = act(self.batch_norm("dense_2_norm", train)(x))
         x = x.reshape(-1, quarter, quarter, deep)
-        x = self._conv_transpose(scaled(64, self.width), 2, "conv_transpose")(x)
-        x = act(self._batch_norm("conv_transpose_norm", train)(x))
-        x = self._conv_transpose(self.channels, 2, "image")(x)
+        x = self.conv_transpose(self.scaled(64), 4, 2, "conv_transpose")(x)
+        x = act(self.batch_norm("conv_transpose_norm", train)(x))
+        x = self.conv_transpose(self.image_shape[2], 4, 2, "image")(x)
         return nn.sigmoid(x).astype(self.param_dtype)
 
 
-class PaperDiscriminator(_Network):
+class PaperDiscriminator(Network):
     """The paper's D: (logit [B], features [B, 1024])."""
 
+    kernel_init: Callable[..., Any] = NORMAL
     activation: Callable[[jax.Array], jax.Array] = leaky_relu(0.1)
 
     @nn.compact
     def __call__(self, x: jax.Array, condition: Any, train: bool) -> tuple[jax.Array, jax.Array]:
         del condition
         act = self.activation
-        x = act(self._conv(scaled(64, self.width), 2, "conv_1")(x))
-        x = self._conv(scaled(128, self.width), 2, "conv_2")(x)
-        x = act(self._batch_norm("conv_2_norm", train)(x))
-        x = self._dense(scaled(1024, self.width), NORMAL, "dense")(x.reshape(x.shape[0], -1))
-        features = act(self._batch_norm("dense_norm", train)(x))
-        logit = self._dense(1, NORMAL, "logit")(features)[:, 0]
+        x = act(self.conv(self.scaled(64), 4, 2, "conv_1")(x))
+        x = self.conv(self.scaled(128), 4, 2, "conv_2")(x)
+        x = act(self.batch_norm("conv_2_norm", train)(x))
+        x = self.dense(self.scaled(1024), "dense")(x.reshape(x.shape[0], -1))
+        features = act(self.batch_norm("dense_norm", train)(x))
+        logit = self.dense(1, "logit")(features)[:, 0]
         return logit.astype(self.param_dtype), features
 
 
-class Q(_Network):
+class Q(Network):
     """The head that reads the codes back from the discriminator's features, [B, F].
 
     Attributes:
@@ -176,13 +145,13 @@ class Q(_Network):
 
     @nn.compact
     def __call__(self, features: jax.Array, train: bool) -> tuple[CodeParameters, ...]:
-        x = self._dense(scaled(128, self.width), self.kernel_init, "dense")(features)
-        x = self.activation(self._batch_norm("dense_norm", train)(x))
+        x = self.dense(self.scaled(128), "dense")(features)
+        x = self.activation(self.batch_norm("dense_norm", train)(x))
         return tuple(self._code(x, i, code) for i, code in enumerate(self.codes))
 
     def _code(self, x: jax.Array, index: int, code: Code) -> CodeParameters:
         def output(features: int, name: str) -> jax.Array:
-            y = self._dense(features, self.kernel_init, f"code_{index}_{name}")(x)
+            y = self.dense(features, f"code_{index}_{name}")(x)
             return y.astype(self.param_dtype)
 
         if code.categorical:

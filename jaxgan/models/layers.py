@@ -124,9 +124,98 @@ class ConvTranspose(nn.Module):
         return y if bias is None else y + jnp.reshape(bias, (1, 1, 1, -1))
 
 
-def scaled(channels: int, width: float) -> int:
-    """A layer's size at a `width` multiplier: rounded, at least 1, the source's own at 1.0."""
-    return max(1, round(channels * width))
+class Network(nn.Module):
+    """What all families of networks share: how large, in which types, with which initial weights
+    and which BatchNorm.
+
+    Attributes:
+      width: multiplies the inner layers; 1.0 is the source's.
+      kernel_init: of every layer that is not told otherwise.
+      momentum, epsilon: BatchNorm's; its moving statistics are
+        momentum * before + (1 - momentum) * the batch's.
+      dtype: the layers compute in it.
+      param_dtype: of the parameters, and of what the network returns.
+    """
+
+    width: float = 1.0
+    kernel_init: Callable[..., Any] = nn.initializers.glorot_uniform()
+    momentum: float = 0.99
+    epsilon: float = 1e-3
+    dtype: Any = jnp.float32
+    param_dtype: Any = jnp.float32
+
+    def types(self) -> dict[str, Any]:
+        """The arguments that give a Linen layer this network's types."""
+        return {"dtype": self.dtype, "param_dtype": self.param_dtype}
+
+    def scaled(self, features: int) -> int:
+        """An inner layer's size at this network's width: rounded, at least 1."""
+        return max(1, round(features * self.width))
+
+    def batch_norm(self, name: str, train: bool, scale: bool = True) -> nn.BatchNorm:
+        """Batch statistics in training, moving ones otherwise; `scale` false fixes gamma at 1."""
+        return nn.BatchNorm(
+            use_running_average=not train,
+            momentum=self.momentum,
+            epsilon=self.epsilon,
+            use_scale=scale,
+            name=name,
+            **self.types(),
+        )
+
+    def dense(
+        self, features: int, name: str, init: Callable[..., Any] | None = None, bias: bool = True
+    ) -> nn.Dense:
+        """A dense layer of exactly `features`."""
+        return nn.Dense(
+            features,
+            use_bias=bias,
+            kernel_init=init or self.kernel_init,
+            name=name,
+            **self.types(),
+        )
+
+    def conv(
+        self,
+        features: int,
+        kernel: int,
+        stride: int,
+        name: str,
+        padding: Padding = "SAME",
+        bias: bool = True,
+    ) -> nn.Conv:
+        """A square convolution."""
+        return nn.Conv(
+            features,
+            (kernel, kernel),
+            (stride, stride),
+            padding,
+            use_bias=bias,
+            kernel_init=self.kernel_init,
+            name=name,
+            **self.types(),
+        )
+
+    def conv_transpose(
+        self,
+        features: int,
+        kernel: int,
+        stride: int,
+        name: str,
+        padding: Padding = "SAME",
+        bias: bool = True,
+    ) -> ConvTranspose:
+        """A square transposed convolution."""
+        return ConvTranspose(
+            features,
+            (kernel, kernel),
+            (stride, stride),
+            padding,
+            use_bias=bias,
+            kernel_init=self.kernel_init,
+            name=name,
+            **self.types(),
+        )
 
 
 def leaky_relu(slope: float) -> Callable[[jax.Array], jax.Array]:
