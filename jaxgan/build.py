@@ -1,25 +1,44 @@
 """From a config to the rules of the game: the networks, what feeds them, the losses."""
 
-from typing import Any
+from collections.abc import Callable
+from typing import Any, NamedTuple
 
+import flax.linen as nn
+import jax
 import jax.numpy as jnp
 from ml_collections import ConfigDict
 
 from jaxgan import losses, optim
-from jaxgan.latents import LatentSpec, parse_codes
-from jaxgan.models import infogan
+from jaxgan.conditions import Condition
+from jaxgan.config import UserError
+from jaxgan.latents import Code, LatentSpec, parse_codes
+from jaxgan.models import cgan, dcgan, infogan, mlp
+from jaxgan.models.layers import leaky_relu
 from jaxgan.state import Gan
 
 
-def build_gan(config: ConfigDict, image_shape: tuple[int, int, int]) -> Gan:
+class Networks(NamedTuple):
+    """A system's modules, `q` None without codes, and the lower end of its images' range."""
+
+    generator: nn.Module
+    discriminator: nn.Module
+    q: nn.Module | None
+    low: float
+
+
+def build_gan(
+    config: ConfigDict, image_shape: tuple[int, int, int], condition: Condition | None = None
+) -> Gan:
     """Everything that is fixed in a run.
 
     Args:
       config: validated.
       image_shape: (H, W, C) of the data.
+      condition: what both networks are told (`conditions.make`).
 
     Raises:
-      UserError: if the latent codes are not of the form that `parse_codes` reads.
+      UserError: if the latent codes are not of the form that `parse_codes` reads, or the networks
+        do not make images of that shape.
     """
     dtype = jnp.float64 if config.dtype == "float64" else jnp.float32
     types: dict[str, Any] = {
@@ -28,27 +47,10 @@ def build_gan(config: ConfigDict, image_shape: tuple[int, int, int]) -> Gan:
         "width": config.width,
     }
     codes = parse_codes(config.latent.codes)
+    if config.condition.embedding:
+        types["embedding"] = config.condition.embedding
     adversarial = losses.ADVERSARIAL[config.loss]
-    image: dict[str, Any] = {"image_shape": image_shape}
-    generator: Any
-    discriminator: Any
-    if config.networks == "document":
-        types |= {"momentum": 0.99, "epsilon": 1e-3}
-        generator = infogan.DocumentGenerator(**image, **types)
-        discriminator = infogan.DocumentDiscriminator(**types)
-        q_init, low = infogan.GLOROT, -1.0
-    else:
-        types |= {"momentum": 0.9, "epsilon": 1e-5}
-        generator = infogan.PaperGenerator(**image, **types)
-        discriminator = infogan.PaperDiscriminator(**types)
-        q_init, low = infogan.NORMAL, 0.0
-    q = infogan.Q(
-        codes=codes,
-        continuous=config.q.continuous,
-        deviation=config.q.deviation,
-        kernel_init=q_init,
-        **types,
-    )
+    networks = SYSTEMS[config.system](config, image_shape, codes, types)
     optimizers = {
         "generator": optim.optimizer(config.generator),
         "discriminator": optim.optimizer(config.discriminator),
@@ -58,19 +60,23 @@ def build_gan(config: ConfigDict, image_shape: tuple[int, int, int]) -> Gan:
         ),
     }
     return Gan(
-        generator=generator,
-        discriminator=discriminator,
-        q=q if codes else None,
+        generator=networks.generator,
+        discriminator=networks.discriminator,
+        q=networks.q,
         optimizers=optimizers,
         latent=LatentSpec(config.latent.noise, config.latent.noise_prior, codes, dtype),
+        condition=condition,
         image_shape=image_shape,
-        low=low,
+        low=networks.low,
         adversarial=adversarial,
         real_target=config.real_target,
         fake_target=config.fake_target,
         generator_target=(
             config.generator_target if adversarial.generator_aims_at_real else config.fake_target
         ),
+        real_factor=config.real_factor,
+        fake_factor=config.fake_factor,
+        generator_factor=config.generator_factor,
         information=config.information,
         code_weights=tuple(
             config.lambda_categorical if code.categorical else config.lambda_continuous
@@ -86,3 +92,121 @@ def build_gan(config: ConfigDict, image_shape: tuple[int, int, int]) -> Gan:
         ema_decay=config.ema_decay,
         dtype=dtype,
     )
+
+
+Shape = tuple[int, int, int]
+Types = dict[str, Any]
+
+
+def _gan(config: ConfigDict, shape: Shape, codes: tuple[Code, ...], types: Types) -> Networks:
+    del codes
+    points = shape[:2] == (1, 1)  # Not pixels: their range is the data's own.
+    if config.networks == "paper":
+        generator = mlp.Generator(
+            image_shape=shape,
+            layers=(1200, 1200),
+            activation=nn.relu,
+            output=_identity if points else nn.sigmoid,
+            kernel_init=mlp.uniform(0.05),
+            **types,
+        )
+        discriminator = mlp.MaxoutDiscriminator(
+            dropout=config.discriminator.dropout,
+            input_dropout=config.discriminator.input_dropout,
+            **types,
+        )
+        return Networks(generator, discriminator, None, 0.0)
+    layers = (128, 128) if points else (128,)
+    output = _identity if points else jnp.tanh
+    return Networks(
+        mlp.Generator(image_shape=shape, layers=layers, output=output, **types),
+        mlp.Discriminator(layers=layers, **types),
+        None,
+        -1.0,
+    )
+
+
+def _identity(x: jax.Array) -> jax.Array:
+    return x
+
+
+def _dcgan(config: ConfigDict, shape: Shape, codes: tuple[Code, ...], types: Types) -> Networks:
+    del codes
+    _require_size(config, shape)
+    of_g: Types = {
+        "image_shape": shape,
+        "dropout": config.generator.dropout,
+        "sample_dropout": config.sample_dropout,
+    }
+    of_d: Types = {"dropout": config.discriminator.dropout}
+    if config.networks == "paper":
+        types = types | {"kernel_init": dcgan.NORMAL, "momentum": 0.9, "epsilon": 1e-5}
+        of_g |= {"kernel": 5, "first_kernel": 5, "activation": nn.relu}
+        of_d |= {"kernel": 5, "activation": leaky_relu(0.2)}
+    return Networks(
+        dcgan.Generator(**of_g, **types), dcgan.Discriminator(**of_d, **types), None, -1.0
+    )
+
+
+def _cgan(config: ConfigDict, shape: Shape, codes: tuple[Code, ...], types: Types) -> Networks:
+    del codes
+    if config.networks == "paper":
+        return Networks(
+            mlp.ConditionalGenerator(
+                image_shape=shape,
+                dropout=config.generator.dropout,
+                sample_dropout=config.sample_dropout,
+                **types,
+            ),
+            mlp.ConditionalDiscriminator(
+                dropout=config.discriminator.dropout,
+                input_dropout=config.discriminator.input_dropout,
+                **types,
+            ),
+            None,
+            0.0,
+        )
+    _require_size(config, shape)
+    kind: Callable[..., nn.Module] = cgan.Generator
+    if config.condition.kind == "known_part":
+        kind = cgan.Inpainter
+    return Networks(kind(image_shape=shape, **types), cgan.Discriminator(**types), None, -1.0)
+
+
+def _require_size(config: ConfigDict, shape: Shape) -> None:
+    size = shape[0]
+    if size != 28 and (size < 16 or size & (size - 1)):
+        raise UserError(
+            f"dataset.size={size}: {config.system}'s convolutional networks make images of 28x28,"
+            " 16x16, 32x32, 64x64, ...",
+            "take one of these; the images are resized",
+        )
+
+
+def _infogan(config: ConfigDict, shape: Shape, codes: tuple[Code, ...], types: Types) -> Networks:
+    generator: Any
+    discriminator: Any
+    if config.networks == "document":
+        generator, discriminator = infogan.DocumentGenerator, infogan.DocumentDiscriminator
+        q_init, low = infogan.GLOROT, -1.0
+    else:
+        types = types | {"momentum": 0.9, "epsilon": 1e-5}
+        generator, discriminator = infogan.PaperGenerator, infogan.PaperDiscriminator
+        q_init, low = infogan.NORMAL, 0.0
+    q = infogan.Q(
+        codes=codes,
+        continuous=config.q.continuous,
+        deviation=config.q.deviation,
+        **types | {"kernel_init": q_init},
+    )
+    return Networks(
+        generator(image_shape=shape, **types), discriminator(**types), q if codes else None, low
+    )
+
+
+SYSTEMS: dict[str, Callable[..., Networks]] = {
+    "gan": _gan,
+    "dcgan": _dcgan,
+    "cgan": _cgan,
+    "infogan": _infogan,
+}

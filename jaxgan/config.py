@@ -32,16 +32,24 @@ class Key:
 
 
 PLAYER = {
-    "optimizer": Key("adam", ("adam",)),
+    "optimizer": Key("adam", ("adam", "sgd", "adadelta")),
     "learning_rate": Key(2e-4, low=0),
     "beta1": Key(0.5, low=0, high=1),
     "beta2": Key(0.999, low=0, high=1),
     "epsilon": Key(1e-8, low=0),
+    "rho": Key(0.9, low=0, high=1),
+    "momentum": Key(0.5, low=0, high=1),
+    "final_momentum": Key(0.5, low=0, high=1),
+    "momentum_steps": Key(0, low=0),
+    "rate_divisor": Key(1.0, low=1),
+    "lowest_rate": Key(0.0, low=0),
+    "clip": Key(0.0, low=0),
+    "dropout": Key(0.0, low=0, high=0.99),
 }
 
 # What each key means stands in the README, under "Keys"; a test holds the two lists together.
 KEYS: dict[str, Key] = {
-    "system": Key("infogan", ("infogan",)),
+    "system": Key("infogan", ("gan", "dcgan", "cgan", "infogan")),
     "networks": Key("paper", ("document", "paper")),
     "width": Key(1.0, low=1e-3),
     "dtype": Key("float32", ("float32", "bfloat16", "float64")),
@@ -56,8 +64,12 @@ KEYS: dict[str, Key] = {
     "dataset.validation": Key(-1, low=-1),
     "dataset.size": Key(28, low=4),
     "latent.noise": Key(62, low=1),
-    "latent.noise_prior": Key("normal", ("normal", "uniform")),
+    "latent.noise_prior": Key("normal", ("normal", "uniform", "hypercube")),
     "latent.codes": Key("categorical:10"),
+    "condition.kind": Key("none", ("none", "label", "known_part")),
+    "condition.prior": Key("data", ("data", "uniform")),
+    "condition.embedding": Key(0, low=0),
+    "condition.hole": Key(0.5, low=0, high=1),
     "q.continuous": Key("gaussian", ("gaussian", "point")),
     "q.deviation": Key("exponential", ("exponential", "sigmoid", "fixed")),
     "information": Key("paper", ("document", "paper")),
@@ -67,10 +79,15 @@ KEYS: dict[str, Key] = {
     "real_target": Key(1.0, low=0, high=1),
     "fake_target": Key(0.0, low=0, high=1),
     "generator_target": Key(1.0, low=0, high=1),
+    "real_factor": Key(1.0, low=0),
+    "fake_factor": Key(1.0, low=0),
+    "generator_factor": Key(1.0, low=0),
     **{f"discriminator.{name}": key for name, key in PLAYER.items()},
     **{f"generator.{name}": key for name, key in PLAYER.items()},
+    "discriminator.input_dropout": Key(0.0, low=0, high=0.99),
+    "sample_dropout": Key(False),
     "ema_decay": Key(0.0, low=0, high=1),
-    "order": Key("discriminator_first", ("discriminator_first", "generator_first")),
+    "order": Key("discriminator_first", ("discriminator_first", "generator_first", "simultaneous")),
     "discriminator_steps": Key(1, low=1),
     "discriminator_batches": Key("together", ("together", "real_fake", "fake_real")),
     "discriminator_batch_size": Key(0, low=0),
@@ -81,11 +98,19 @@ KEYS: dict[str, Key] = {
     "eval_every": Key(500, low=1, may_change=True),
     "checkpoint_every": Key(500, low=1, may_change=True),
     "checkpoints_kept": Key(2, low=1, may_change=True),
+    "best_by": Key(
+        "code_information",
+        ("none", "code_information", "parzen_log_likelihood", "frechet_distance"),
+    ),
     "eval_images": Key(2_000, low=1),
     "results_images": Key(10_000, low=1),
     "tensorboard": Key(True, may_change=True),
     "progress": Key(True, may_change=True),
 }
+
+
+# What may be left out of a key in ARG.
+SHORT = {"classes": "dataset.classes", "size": "dataset.size", "dataset": "dataset.name"}
 
 
 def base() -> ConfigDict:
@@ -153,7 +178,7 @@ def apply_argument(
       UserError: for an unknown word or key, or a value of another type.
     """
     parts = [part.strip() for part in arg.split(",") if part.strip()]
-    given = [part for part in parts if "=" not in part]
+    given = [part for part in parts if "=" not in part or part in words]
     for either in exclusive:
         both = [word for word in given if word in either]
         if len(both) > 1:
@@ -168,8 +193,9 @@ def apply_argument(
         if word in given:
             update(config, values)
     for part in parts:
-        if "=" in part:
+        if "=" in part and part not in words:
             path, _, text = part.partition("=")
+            path = SHORT.get(path, path)
             if path not in KEYS:
                 raise UserError(f"ARG '{arg}': no key '{path}'", nearest(path))
             put(config, path, parse_value(path, text))
@@ -217,10 +243,31 @@ def validate(config: ConfigDict) -> None:
             f" discriminator's noise, and batch_size is {config.batch_size}",
             "set fresh_noise=True, or leave discriminator_batch_size at 0 (the same size)",
         )
+    _validate_condition(config)
     if config.dataset.validation >= 0 and config.dataset.name == "digits":
         raise UserError("dataset.validation: the digits' split is fixed", "leave it at -1")
     if config.dataset.size % 4:
         raise UserError(f"dataset.size={config.dataset.size}: not a multiple of 4")
+
+
+def _validate_condition(config: ConfigDict) -> None:
+    kind, system = config.condition.kind, config.system
+    if system == "infogan" and kind != "none":
+        raise UserError(f"condition.kind={kind}: InfoGAN is told nothing", "take configs/cgan.py")
+    if system == "cgan" and kind == "none":
+        raise UserError("condition.kind=none: a conditional GAN wants one", "label or known_part")
+    if kind == "known_part" and system != "cgan":
+        raise UserError(f"condition.kind=known_part: {system} cannot fill holes", "configs/cgan.py")
+    if system != "infogan" and config.latent.codes:
+        raise UserError(f"latent.codes={config.latent.codes}: {system} has none", "leave it empty")
+    own = config.discriminator_batch_size
+    from_data = kind == "known_part" or config.condition.prior == "data"
+    if kind != "none" and from_data and own not in (0, config.batch_size):
+        raise UserError(
+            f"discriminator_batch_size={own}: with condition.prior=data the generator is told what"
+            f" belongs to the discriminator's real images, and batch_size is {config.batch_size}",
+            "set condition.prior=uniform, or leave discriminator_batch_size at 0 (the same size)",
+        )
 
 
 def _check(path: str, value: Any, key: Key) -> None:

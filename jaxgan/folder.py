@@ -9,14 +9,13 @@ import subprocess
 from typing import Any, TextIO
 
 import jax
-import jax.numpy as jnp
 from ml_collections import ConfigDict
 
 import jaxgan.config as config_lib
 from jaxgan.config import UserError
 from jaxgan.data.dataset import Dataset
 from jaxgan.models import summary
-from jaxgan.state import Gan
+from jaxgan.state import Gan, example_inputs
 from jaxgan.writers import write_json, write_text
 
 RECORDED_PACKAGES = ("jax", "jaxlib", "flax", "optax", "orbax-checkpoint", "numpy", "jaxgan")
@@ -136,11 +135,11 @@ def _commit() -> str | None:
 
 def describe_networks(gan: Gan) -> str:
     """The networks' layers with shapes and parameter counts, as `networks.txt` holds them."""
-    latent = gan.latent.sample(jax.random.key(0), 2)
-    image = jnp.zeros((2, *gan.image_shape), gan.dtype)
+    latent, image = example_inputs(gan)
+    told = latent.condition
     parts = [
         summary.describe("generator", summary.layers(gan.generator, latent)),
-        summary.describe("discriminator", summary.layers(gan.discriminator, image, None)),
+        summary.describe("discriminator", summary.layers(gan.discriminator, image, told)),
     ]
     if gan.q is not None:
         features = jax.eval_shape(

@@ -29,6 +29,13 @@ class Latent(NamedTuple):
     condition: Any = None
 
 
+def joined(latent: Latent) -> jax.Array:
+    """The noise, the codes and the condition side by side, [B, numbers]."""
+    condition = [] if latent.condition is None else [latent.condition]
+    parts = [latent.noise, *latent.codes, *condition]
+    return jnp.concatenate([part.reshape(part.shape[0], -1) for part in parts], axis=-1)
+
+
 @dataclasses.dataclass(frozen=True)
 class Code:
     """The prior of one code: `kind` is "categorical" (with `values` values), "uniform" on (-1, 1)
@@ -92,8 +99,8 @@ def parse_codes(text: str) -> tuple[Code, ...]:
 
 @dataclasses.dataclass(frozen=True)
 class LatentSpec:
-    """The prior of a generator's whole input: `noise` numbers from `noise_prior` ("normal", or
-    "uniform" on (-1, 1)), and the codes."""
+    """The prior of a generator's whole input: `noise` numbers from `noise_prior` ("normal",
+    "uniform" on (-1, 1), or "hypercube", uniform on (0, 1)), and the codes."""
 
     noise: int
     noise_prior: str = "normal"
@@ -103,10 +110,11 @@ class LatentSpec:
     def sample(self, key: jax.Array, n: int, condition: Any = None) -> Latent:
         """n independent draws; the noise and each code have streams of their own."""
         noise_key = stream(key, "noise")
-        if self.noise_prior == "uniform":
-            noise = jax.random.uniform(noise_key, (n, self.noise), self.dtype, -1, 1)
-        else:
+        if self.noise_prior == "normal":
             noise = jax.random.normal(noise_key, (n, self.noise), self.dtype)
+        else:
+            low = -1 if self.noise_prior == "uniform" else 0
+            noise = jax.random.uniform(noise_key, (n, self.noise), self.dtype, low, 1)
         codes = tuple(
             code.sample(stream(key, "code", i), n, self.dtype) for i, code in enumerate(self.codes)
         )

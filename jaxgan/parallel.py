@@ -103,20 +103,20 @@ class Program:
     Args:
       gan: the rules.
       seeds: of this group.
-      images: the training images, uint8 [N, H, W, C]; kept on every device.
+      data: the training split, images [N, H, W, C] and perhaps labels [N]; kept on every device.
       mesh: from `make_mesh`.
       steps_per_call: the most steps that one call runs on an accelerator; on the CPU, where XLA
         runs convolutions inside a loop some 20 times slower, a call is one step.
     """
 
     def __init__(
-        self, gan: Gan, seeds: Sequence[int], images: np.ndarray, mesh: Mesh, steps_per_call: int
+        self, gan: Gan, seeds: Sequence[int], data: Batch, mesh: Mesh, steps_per_call: int
     ) -> None:
         self.gan, self.seeds, self.mesh = gan, tuple(seeds), mesh
         self.steps_per_call = steps_per_call
         self._shares_threads = mesh.size > 1 and mesh.devices.flat[0].platform == "cpu"
         self._by_seed = NamedSharding(mesh, PartitionSpec(SEED))
-        self._images = jax.device_put(images, NamedSharding(mesh, PartitionSpec()))
+        self._data = jax.device_put(data, NamedSharding(mesh, PartitionSpec()))
         self._places = NamedSharding(mesh, PartitionSpec(SEED, None, None, DATA))
         self.keys = jax.device_put(root_keys(seeds), self._by_seed)
         self._initialise = jax.jit(
@@ -130,7 +130,7 @@ class Program:
         )
 
     def for_seeds(self, seeds: Sequence[int]) -> "Program":
-        """The same compiled functions and images for as many other seeds."""
+        """The same compiled functions and data for as many other seeds."""
         twin = copy.copy(self)
         twin.seeds = tuple(seeds)
         twin.keys = jax.device_put(root_keys(seeds), self._by_seed)
@@ -160,7 +160,7 @@ class Program:
             if steps != 1:
                 raise ValueError(f"this program runs one step a call, not {steps}")
             placed = jax.device_put(places, self._places)
-            after = self._run(state, self._images, placed, self.keys)
+            after = self._run(state, self._data, placed, self.keys)
             # Several CPU devices share the threads that a collective waits for: two steps under
             # way at once can wait for one another without end.
             return jax.block_until_ready(after) if self._shares_threads else after
@@ -169,7 +169,7 @@ class Program:
         padded = np.zeros((places.shape[0], self.steps_per_call, *places.shape[2:]), np.int32)
         padded[:, :steps] = places
         state, metrics = self._run(
-            state, self._images, jax.device_put(padded, self._places), self.keys, np.int32(steps)
+            state, self._data, jax.device_put(padded, self._places), self.keys, np.int32(steps)
         )
         return state, {name: value[:, :steps] for name, value in metrics.items()}
 
@@ -178,16 +178,16 @@ class Program:
         return jax.tree.map(lambda x: jax.lax.with_sharding_constraint(x, sharding), batch)
 
     def _step(
-        self, state: GanState, places: jax.Array, key: jax.Array, images: jax.Array
+        self, state: GanState, places: jax.Array, key: jax.Array, data: Batch
     ) -> tuple[GanState, Metrics]:
-        batch = Batch(images[places])
+        batch = jax.tree.map(lambda x: x[places], data)
         return train_step(self.gan, state, batch, key, self._shard)
 
     def _single_step(
-        self, state: GanState, images: jax.Array, places: jax.Array, keys: jax.Array
+        self, state: GanState, data: Batch, places: jax.Array, keys: jax.Array
     ) -> tuple[GanState, Metrics]:
         step = over_seeds(
-            lambda state, places, key: self._step(state, places[0], key, images), len(self.seeds)
+            lambda state, places, key: self._step(state, places[0], key, data), len(self.seeds)
         )
         state, metrics = step(state, places, keys)
         return state, {name: value[:, None] for name, value in metrics.items()}
@@ -195,13 +195,13 @@ class Program:
     def _steps(
         self,
         state: GanState,
-        images: jax.Array,
+        data: Batch,
         places: jax.Array,
         keys: jax.Array,
         steps: jax.Array,
     ) -> tuple[GanState, Metrics]:
         step = over_seeds(
-            lambda state, places, key: self._step(state, places, key, images), len(self.seeds)
+            lambda state, places, key: self._step(state, places, key, data), len(self.seeds)
         )
         shapes = jax.eval_shape(step, state, places[:, 0], keys)[1]
         buffers = {

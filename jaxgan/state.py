@@ -9,7 +9,8 @@ import jax.numpy as jnp
 import optax
 from flax import struct
 
-from jaxgan.latents import LatentSpec
+from jaxgan.conditions import Condition
+from jaxgan.latents import Latent, LatentSpec
 from jaxgan.losses import Adversarial
 from jaxgan.rng import stream
 
@@ -61,11 +62,13 @@ class Gan:
     Attributes:
       generator, discriminator, q: Linen modules; `q` is None without codes.
       optimizers: one optax optimiser for each player, by name.
-      latent: the prior of the generator's input.
+      latent: the prior of the generator's noise and codes.
+      condition: what both networks are told besides, or None.
       image_shape: (H, W, C).
       low: the lower end of the images' range: -1 (tanh) or 0 (sigmoid).
       adversarial: the two sides of the adversarial loss.
       real_target, fake_target, generator_target: its targets.
+      real_factor, fake_factor, generator_factor: of its terms.
       information: who learns from the information term besides the generator: "document", Q's own
         head, in the generator's update; "paper", the trunk and Q's head, in the discriminator's.
       code_weights: lambda of each code.
@@ -74,7 +77,8 @@ class Gan:
       discriminator_batch_size: real examples, and as many generated ones, in a discriminator step.
       discriminator_steps: for each generator update (k in Goodfellow et al. 2014, algorithm 1).
       discriminator_batches: "together", one update on both; "real_fake" or "fake_real", two.
-      order: "discriminator_first" or "generator_first".
+      order: "discriminator_first"; "generator_first"; or "simultaneous", the generator through the
+        discriminator as it was before its last step.
       fresh_noise: whether the generator's update draws noise of its own.
       ema_decay: of the generator's moving average, 0 for none.
       dtype: of the images and losses.
@@ -85,12 +89,16 @@ class Gan:
     q: nn.Module | None
     optimizers: dict[str, optax.GradientTransformation]
     latent: LatentSpec
+    condition: Condition | None
     image_shape: tuple[int, int, int]
     low: float
     adversarial: Adversarial
     real_target: float
     fake_target: float
     generator_target: float
+    real_factor: float
+    fake_factor: float
+    generator_factor: float
     information: str
     code_weights: tuple[float, ...]
     learned_deviation: bool
@@ -106,9 +114,8 @@ class Gan:
 
 def initialise(gan: Gan, key: jax.Array) -> GanState:
     """The state before the first step; `key` is the run's root key."""
-    latent = gan.latent.sample(stream(key, "initialise/latent"), 2)
+    latent, image = example_inputs(gan)
     generator = _player(gan, "generator", key, latent)
-    image = jnp.zeros((2, *gan.image_shape), gan.dtype)
     discriminator = _player(gan, "discriminator", key, image, latent.condition)
     q = None
     if gan.q is not None:
@@ -126,6 +133,16 @@ def initialise(gan: Gan, key: jax.Array) -> GanState:
         # Copied, not shared: two names for one buffer cannot both be donated.
         ema=jax.tree.map(jnp.copy, generator.variables) if gan.ema_decay else None,
     )
+
+
+def example_inputs(gan: Gan) -> tuple[Latent, jax.Array]:
+    """A latent and images, two of each, of the shapes that the networks are made for."""
+    image = jnp.zeros((2, *gan.image_shape), gan.dtype)
+    latent = gan.latent.sample(jax.random.key(0), 2)
+    if gan.condition is not None:
+        told = gan.condition.of(image, jnp.zeros(2, jnp.int32), gan.dtype)
+        latent = latent._replace(condition=told)
+    return latent, image
 
 
 def _player(gan: Gan, name: str, key: jax.Array, *inputs: Any) -> Player:

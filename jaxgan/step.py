@@ -12,6 +12,7 @@ import jax.numpy as jnp
 import optax
 
 from jaxgan import losses, optim
+from jaxgan.conditions import Label
 from jaxgan.data.dataset import to_network
 from jaxgan.latents import Latent
 from jaxgan.models.infogan import CategoricalParameters, CodeParameters, GaussianParameters
@@ -25,12 +26,12 @@ class Batch(NamedTuple):
     """The real examples of a step.
 
     Attributes:
-      images: uint8 [k, B, H, W, C] (k discriminator steps).
-      condition: what belongs to them, [k, B, ...], or None.
+      images: uint8 (or float, in the network's range) [k, B, H, W, C] (k discriminator steps).
+      labels: int32 [k, B], or None.
     """
 
-    images: jax.Array
-    condition: Any = None
+    images: Any
+    labels: Any = None
 
 
 class Examples(NamedTuple):
@@ -109,9 +110,9 @@ def discriminator_update(
         stats = {"discriminator": state.discriminator.batch_stats}
         metrics: Metrics = {}
         total = jnp.zeros((), gan.dtype)
-        for name, examples, target in (
-            ("real", real, gan.real_target),
-            ("fake", fake, gan.fake_target),
+        for name, examples, target, factor in (
+            ("real", real, gan.real_target, gan.real_factor),
+            ("fake", fake, gan.fake_target, gan.fake_factor),
         ):
             if examples is None:
                 continue
@@ -124,7 +125,7 @@ def discriminator_update(
                 dropout=stream(key, f"dropout/{name}"),
             )
             targets = jnp.full_like(logits, target)
-            value = jnp.mean(gan.adversarial.discriminator(logits, targets))
+            value = factor * jnp.mean(gan.adversarial.discriminator(logits, targets))
             metrics[f"loss/discriminator_{name}"] = value
             metrics[f"logit/{name}"] = jnp.mean(logits)
             total += value
@@ -170,7 +171,7 @@ def generator_update(
             dropout=stream(key, "dropout/fake"),
         )
         targets = jnp.full_like(logits, gan.generator_target)
-        total = jnp.mean(gan.adversarial.generator(logits, targets))
+        total = gan.generator_factor * jnp.mean(gan.adversarial.generator(logits, targets))
         metrics = {"loss/generator": total}
         if state.q is not None:
             q = Variables(params.get("q", state.q.params), state.q.batch_stats)
@@ -225,33 +226,47 @@ def train_step(
     """
     key = stream(key, "step", state.attempt, state.step)
     before, metrics = state, Metrics()
+    real = [_real(gan, batch, i, shard) for i in range(gan.discriminator_steps)]
 
     def drawn(name: str, n: int, i: int) -> Draw:
-        condition = None if batch.condition is None else batch.condition[i]
-        latent = gan.latent.sample(stream(key, f"latent/{name}", i), n, condition)
+        latent = gan.latent.sample(stream(key, f"latent/{name}", i), n)
+        told = real[i].condition
+        if isinstance(gan.condition, Label) and gan.condition.prior == "uniform":
+            told = gan.condition.draw(stream(key, f"condition/{name}", i), n, gan.dtype)
+        latent = latent._replace(condition=told)
         return Draw(shard(latent), stream(key, f"dropout/{name}", i))
+
+    def generator_step(state: GanState, draw: Draw) -> tuple[GanState, Metrics]:
+        return generator_update(gan, state, draw, stream(key, "generator"))
 
     draw = None
     if gan.order == "generator_first":
         draw = drawn("generator", gan.batch_size, 0)
-        state, metrics = generator_update(gan, state, draw, stream(key, "generator"))
+        state, metrics = generator_step(state, draw)
     for i in range(gan.discriminator_steps):
         if draw is None or gan.fresh_noise or i > 0:
             draw = drawn("discriminator", gan.discriminator_batch_size, i)
-        real, fake = _examples(gan, state, batch, i, draw, shard)
+        # What the generator of a simultaneous game looks through: D before its last step.
+        unmoved = state
+        fake = _fake(gan, state, draw)
         for part in DISCRIMINATOR_BATCHES[gan.discriminator_batches]:
             state, terms = discriminator_update(
                 gan,
                 state,
-                real if "real" in part else None,
+                real[i] if "real" in part else None,
                 fake if "fake" in part else None,
                 stream(key, "discriminator", i),
             )
             metrics |= terms
-    if gan.order == "discriminator_first":
-        if draw is None or gan.fresh_noise:
+    if gan.order != "generator_first":
+        if gan.fresh_noise:
             draw = drawn("generator", gan.batch_size, 0)
-        state, terms = generator_update(gan, state, draw, stream(key, "generator"))
+        assert draw is not None
+        through = unmoved if gan.order == "simultaneous" else state
+        moved, terms = generator_step(through, draw)
+        state = state.replace(generator=moved.generator)
+        if gan.information == "document":
+            state = state.replace(q=moved.q)
         metrics |= terms
     metrics["loss/discriminator"] = (
         metrics["loss/discriminator_real"] + metrics["loss/discriminator_fake"]
@@ -271,15 +286,19 @@ DISCRIMINATOR_BATCHES = {
 }
 
 
-def _examples(
-    gan: Gan, state: GanState, batch: Batch, i: int, draw: Draw, shard: Callable[[Any], Any]
-) -> tuple[Examples, Examples]:
-    """The real and the generated examples of discriminator step i."""
+def _real(gan: Gan, batch: Batch, i: int, shard: Callable[[Any], Any]) -> Examples:
+    """The real examples of discriminator step i."""
     images = to_network(batch.images[i], gan.low, gan.dtype)
-    condition = None if batch.condition is None else batch.condition[i]
-    real = shard(Examples(images, condition))
-    generated, _ = generate(gan, state.generator.variables, draw)
-    return real, Examples(generated, draw.latent.condition, draw.latent.codes)
+    if gan.condition is None:
+        return shard(Examples(images))
+    labels = None if batch.labels is None else batch.labels[i]
+    return shard(Examples(images, gan.condition.of(images, labels, gan.dtype)))
+
+
+def _fake(gan: Gan, state: GanState, draw: Draw) -> Examples:
+    """The examples that the generator makes of a draw."""
+    images, _ = generate(gan, state.generator.variables, draw)
+    return Examples(images, draw.latent.condition, draw.latent.codes)
 
 
 def _only_if_finite(before: GanState, after: GanState, metrics: Metrics) -> GanState:

@@ -12,7 +12,7 @@ import numpy as np
 from ml_collections import ConfigDict
 
 import jaxgan.config as config_lib
-from jaxgan import data, folder, parallel
+from jaxgan import conditions, data, folder, parallel
 from jaxgan.build import build_gan
 from jaxgan.checkpoint import Checkpoints
 from jaxgan.config import UserError
@@ -24,6 +24,7 @@ from jaxgan.metrics.measure import Measure, table
 from jaxgan.reading import Instruments
 from jaxgan.rng import stream
 from jaxgan.state import Best, Gan, GanState, first_best, keep_best, networks
+from jaxgan.step import Batch
 from jaxgan.writers import MetricsFile, Progress, TensorBoard, write_json
 
 
@@ -52,7 +53,7 @@ def train(config: ConfigDict, workdir: str) -> int:
         print(_finished(workdir, done))
         return 0
     dataset = data.load(config)
-    gan = build_gan(config, dataset.image_shape)
+    gan = build_gan(config, dataset.image_shape, conditions.make(config, dataset))
     seeds = tuple(range(config.seed, config.seed + config.seeds))
     programs = _programs(config, gan, seeds, dataset)
     lock = folder.enter(config, workdir, dataset, gan)
@@ -139,8 +140,14 @@ def _programs(
     if jax.default_backend() == "cpu":
         steps_per_call = 1
     mesh = parallel.make_mesh(len(groups[0]), (gan.batch_size, gan.discriminator_batch_size))
-    first = parallel.Program(gan, groups[0], dataset.train.images, mesh, steps_per_call)
+    first = parallel.Program(gan, groups[0], _training_data(gan, dataset), mesh, steps_per_call)
     return [first] + [first.for_seeds(seeds) for seeds in groups[1:]]
+
+
+def _training_data(gan: Gan, dataset: Dataset) -> Batch:
+    """The training split as one batch; without labels where no network is told any."""
+    told = isinstance(gan.condition, conditions.Label)
+    return Batch(dataset.train.images, dataset.train.labels if told else None)
 
 
 def _fresh(programs: list[parallel.Program]) -> tuple[list[GanState], list[Best]]:

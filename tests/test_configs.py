@@ -5,15 +5,23 @@ import numpy as np
 import pytest
 from conftest import ROOT, load_config
 
-from jaxgan import parallel
+from jaxgan import conditions, parallel
 from jaxgan.build import build_gan
 from jaxgan.config import update, validate
 from jaxgan.data import digits
 from jaxgan.data.batches import indices
+from jaxgan.data.dataset import to_network
 from jaxgan.reading import Instruments
+from jaxgan.state import example_inputs
+from jaxgan.step import Batch
 
 NAMES = sorted(path.stem for path in (ROOT / "configs").glob("*.py"))
-VARIANTS = {"infogan": ["", "document", "paper", "document,continuous"]}
+VARIANTS = {
+    "infogan": ["", "document,continuous"],
+    "gan": ["", "paper,loss=minimax,discriminator_steps=2"],
+    "dcgan": ["", "size=64"],
+    "cgan": ["", "mlp", "inpaint", "condition.embedding=4"],
+}
 CASES = [(name, arg) for name in NAMES for arg in VARIANTS.get(name, [""])]
 
 
@@ -24,10 +32,11 @@ def test_two_tiny_steps(name, arg):
     if config.discriminator_batch_size:
         size["discriminator_batch_size"] = 4
     validate(update(config, size))
-    images = digits.load(config.dataset.size).train.images
-    gan = build_gan(config, images.shape[1:])
+    dataset = digits.load(config.dataset.size)
+    images, labels = dataset.train.images, dataset.train.labels
+    gan = build_gan(config, dataset.image_shape, conditions.make(config, dataset))
     mesh = parallel.make_mesh(1, [gan.batch_size], jax.devices()[:1])
-    program = parallel.Program(gan, (0,), images, mesh, 1)
+    program = parallel.Program(gan, (0,), Batch(images, labels), mesh, 1)
     state = program.initialise()
     shape = (gan.discriminator_steps, gan.discriminator_batch_size)
     for step in range(2):
@@ -39,6 +48,14 @@ def test_two_tiny_steps(name, arg):
 
     generator = jax.tree.map(lambda x: x[0], state.generator.variables)
     instruments = Instruments(gan, batch=20)
+    if gan.condition is not None:
+        first = [int(np.argmax(labels == label)) for label in range(10)]
+        told = gan.condition.of(
+            to_network(images[first], gan.low), labels[first], jax.numpy.float32
+        )
+        same = jax.tree.map(lambda x: np.repeat(x[:1], 10, axis=0), example_inputs(gan)[0])
+        pictures = instruments.sample(generator, same._replace(condition=told))
+        assert np.abs(np.diff(pictures, axis=0)).max(axis=(1, 2, 3)).min() > 0
     for code in range(len(gan.latent.codes)):
         latent, columns = gan.latent.traversal(jax.random.key(0), code)
         images = instruments.sample(generator, latent)

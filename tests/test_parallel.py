@@ -9,6 +9,7 @@ from jaxgan import parallel
 from jaxgan.build import build_gan
 from jaxgan.config import UserError
 from jaxgan.data.batches import indices
+from jaxgan.step import Batch
 
 # Adam divides by the root of the second moment plus epsilon: with the usual 1e-8 the rounding of a
 # gradient that is zero by rights (a bias in front of BatchNorm) would come out larger than 1e-9.
@@ -25,7 +26,7 @@ def program(seeds=(0,), devices=1, steps_per_call=1, dtype="float64"):
     )
     gan = build_gan(config, (28, 28, 1))
     mesh = parallel.make_mesh(len(seeds), [gan.batch_size], jax.devices()[:devices])
-    return parallel.Program(gan, seeds, IMAGES, mesh, steps_per_call)
+    return parallel.Program(gan, seeds, Batch(IMAGES), mesh, steps_per_call)
 
 
 def places(program, step, count=1):

@@ -6,10 +6,12 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from conftest import tiny_config
+from conftest import load_config, tiny_config
 
 import jaxgan.step as step_lib
 from jaxgan.build import build_gan
+from jaxgan.conditions import Label
+from jaxgan.config import update
 from jaxgan.losses import ADVERSARIAL
 from jaxgan.rng import stream
 from jaxgan.state import first_best, initialise, keep_best, networks
@@ -258,3 +260,71 @@ def test_learning_rates_belong_to_their_player():
     after, _ = compiled(train_step, gan)(state, Batch(real_images()), KEY)
     assert not any(changed(state.generator.params, after.generator.params))
     assert all(changed(weights(state.discriminator), weights(after.discriminator)))
+
+
+def in_turn(gan, state, batch, steps=1):
+    step = compiled(train_step, gan)
+    for _ in range(steps):
+        state, metrics = step(state, batch, KEY)
+    return state, metrics
+
+
+def test_simultaneous_looks_through_the_discriminator_before_its_step():
+    """The generator moves as if the discriminator had not; the discriminator as it always does."""
+    batch = Batch(real_images())
+    together, state = make("document", order="simultaneous", information="paper")
+    first, _ = make("document", order="discriminator_first", information="paper")
+    after, _ = in_turn(together, state, batch)
+    other, _ = in_turn(first, state, batch)
+    assert not any(changed(after.discriminator, other.discriminator))
+    assert not any(changed(after.q, other.q))
+    key = stream(KEY, "step", state.attempt, state.step)
+    latent = together.latent.sample(stream(key, "latent/generator", 0), 16)
+    draw = Draw(latent, stream(key, "dropout/generator", 0))
+    alone, _ = compiled(generator_update, together)(state, draw, stream(key, "generator"))
+    for a, b, c in zip(
+        weights(after.generator), weights(alone.generator), weights(other.generator), strict=True
+    ):
+        np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-6)
+        assert not np.allclose(a, c, rtol=1e-4, atol=1e-6)
+
+
+@pytest.mark.parametrize("term", ["real", "fake", "generator"])
+def test_a_factor_scales_its_term_alone(term):
+    names = {
+        "real": "loss/discriminator_real",
+        "fake": "loss/discriminator_fake",
+        "generator": "loss/generator",
+    }
+    gan, state = make("document", order="simultaneous")
+    halved, _ = make("document", order="simultaneous", **{f"{term}_factor": 0.5})
+    _, whole = in_turn(gan, state, Batch(real_images()))
+    _, half = in_turn(halved, state, Batch(real_images()))
+    for each, name in names.items():
+        factor = 0.5 if each == term else 1.0
+        assert float(half[name]) == pytest.approx(factor * float(whole[name]), rel=1e-5)
+
+
+@pytest.mark.parametrize("prior", ["data", "uniform"])
+def test_labels_of_generated_images(prior):
+    """prior=data: those of the real images beside them; uniform: drawn by themselves."""
+    config = update(load_config("cgan"), {"width": 0.05, "batch_size": 16})
+    update(config, {"condition.prior": prior})
+    gan = build_gan(config, (28, 28, 1), Label(10, tuple(range(10)), prior))
+    state = jax.jit(functools.partial(initialise, gan))(KEY)
+    seen = []
+    real_update = step_lib.discriminator_update
+
+    def spy(gan, state, real, fake, key):
+        seen.append((real, fake))
+        return real_update(gan, state, real, fake, key)
+
+    labels = jnp.arange(16)[None] % 10
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(step_lib, "discriminator_update", spy)
+        train_step(gan, state, Batch(real_images(), labels), KEY)
+    (_, fake), (real, _) = seen  # D2: the fakes first.
+    assert np.array_equal(real.condition.argmax(-1), labels[0])
+    same = np.array_equal(fake.condition, real.condition)
+    assert same == (prior == "data")
+    assert np.array_equal(fake.condition.sum(-1), np.ones(16))

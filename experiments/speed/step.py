@@ -15,6 +15,7 @@ from jaxgan import parallel
 from jaxgan.build import build_gan
 from jaxgan.config import base, update, validate
 from jaxgan.data.batches import indices
+from jaxgan.step import Batch
 
 BATCH, IMAGES = 64, 2000
 
@@ -29,7 +30,7 @@ def main() -> None:
     validate(config)
     gan = build_gan(config, (28, 28, 1))
     images = np.random.default_rng(0).integers(0, 256, (IMAGES, 28, 28, 1), dtype=np.uint8)
-    program = parallel.Program(gan, (0,), images, parallel.make_mesh(1, [BATCH]), 1)
+    program = parallel.Program(gan, (0,), Batch(images), parallel.make_mesh(1, [BATCH]), 1)
     state, times = program.initialise(), []
     for step in range(steps + 3):
         places = indices(0, step, IMAGES, (1, BATCH), False)[None, None]

@@ -93,7 +93,12 @@ class Dataset:
 
 
 def to_network(images: jax.Array, low: float, dtype: Any = jnp.float32) -> jax.Array:
-    """uint8 0..255 -> [low, 1]: low is 0 for a generator that ends in a sigmoid, -1 for a tanh."""
+    """uint8 0..255 -> [low, 1]: low is 0 for a generator that ends in a sigmoid, -1 for a tanh.
+
+    Numbers that are no bytes pass as they are.
+    """
+    if images.dtype != jnp.uint8:
+        return images.astype(dtype)
     return images.astype(dtype) * ((1 - low) / 255) + low
 
 

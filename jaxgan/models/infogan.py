@@ -12,7 +12,7 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
-from jaxgan.latents import Code, Latent
+from jaxgan.latents import Code, Latent, joined
 from jaxgan.models.layers import Network, leaky_relu
 
 NORMAL = nn.initializers.normal(0.02)
@@ -41,10 +41,6 @@ class PointParameters(NamedTuple):
 CodeParameters = CategoricalParameters | GaussianParameters | PointParameters
 
 
-def _join(latent: Latent) -> jax.Array:
-    return jnp.concatenate([latent.noise, *latent.codes], axis=-1)
-
-
 class DocumentGenerator(Network):
     """The document's G; activation before BatchNorm; output tanh, [B, H, W, C] in (-1, 1)."""
 
@@ -55,7 +51,7 @@ class DocumentGenerator(Network):
     @nn.compact
     def __call__(self, latent: Latent, train: bool) -> jax.Array:
         act, wide, quarter = self.activation, self.scaled(512), self.image_shape[0] // 4
-        x = self.dense(quarter * quarter * wide, "dense", GLOROT)(_join(latent))
+        x = self.dense(quarter * quarter * wide, "dense", GLOROT)(joined(latent))
         x = self.batch_norm("dense_norm", train)(act(x))
         x = x.reshape(-1, quarter, quarter, wide)
         x = act(self.conv(self.scaled(128), 4, 1, "conv")(x))
@@ -96,7 +92,7 @@ class PaperGenerator(Network):
     @nn.compact
     def __call__(self, latent: Latent, train: bool) -> jax.Array:
         act, deep, quarter = self.activation, self.scaled(128), self.image_shape[0] // 4
-        x = self.dense(self.scaled(1024), "dense_1")(_join(latent))
+        x = self.dense(self.scaled(1024), "dense_1")(joined(latent))
         x = act(self.batch_norm("dense_1_norm", train)(x))
         x = self.dense(quarter * quarter * deep, "dense_2")(x)
         x = act(self.batch_norm("dense_2_norm", train)(x))

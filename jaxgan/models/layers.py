@@ -133,6 +133,7 @@ class Network(nn.Module):
       kernel_init: of every layer that is not told otherwise.
       momentum, epsilon: BatchNorm's; its moving statistics are
         momentum * before + (1 - momentum) * the batch's.
+      embedding: numbers in which a label is embedded; 0 for the one-hot vector itself.
       dtype: the layers compute in it.
       param_dtype: of the parameters, and of what the network returns.
     """
@@ -141,6 +142,7 @@ class Network(nn.Module):
     kernel_init: Callable[..., Any] = nn.initializers.glorot_uniform()
     momentum: float = 0.99
     epsilon: float = 1e-3
+    embedding: int = 0
     dtype: Any = jnp.float32
     param_dtype: Any = jnp.float32
 
@@ -151,6 +153,13 @@ class Network(nn.Module):
     def scaled(self, features: int) -> int:
         """An inner layer's size at this network's width: rounded, at least 1."""
         return max(1, round(features * self.width))
+
+    def embed(self, condition: Any) -> Any:
+        """A condition as the layers take it: a label [B, K] in `embedding` numbers of its own, an
+        image or None as it is."""
+        if not self.embedding or condition is None or condition.ndim > 2:
+            return condition
+        return self.dense(self.embedding, "embedding", bias=False)(condition)
 
     def batch_norm(self, name: str, train: bool, scale: bool = True) -> nn.BatchNorm:
         """Batch statistics in training, moving ones otherwise; `scale` false fixes gamma at 1."""
@@ -216,6 +225,40 @@ class Network(nn.Module):
             name=name,
             **self.types(),
         )
+
+
+class Maxout(nn.Module):
+    """max over `pieces` affine maps, for each of `features` units: [B, N] -> [B, features]
+    (Goodfellow et al. 2013, eq. 2 of "Maxout networks")."""
+
+    features: int
+    pieces: int
+    kernel_init: Callable[..., Any] = nn.initializers.glorot_uniform()
+    dtype: Any = None
+    param_dtype: Any = jnp.float32
+
+    @nn.compact
+    def __call__(self, x: jax.Array) -> jax.Array:
+        shape = (x.shape[-1], self.features * self.pieces)
+        kernel = self.param("kernel", self.kernel_init, shape, self.param_dtype)
+        bias = self.param("bias", nn.initializers.zeros, shape[1:], self.param_dtype)
+        x, kernel, bias = nn.dtypes.promote_dtype(x, kernel, bias, dtype=self.dtype)
+        pieces = (x @ kernel + bias[None, :]).reshape(-1, self.features, self.pieces)
+        return jnp.max(pieces, axis=-1)
+
+
+def flat(x: jax.Array) -> jax.Array:
+    """[B, ...] -> [B, numbers]."""
+    return x.reshape(x.shape[0], -1)
+
+
+def beside_image(x: jax.Array, condition: jax.Array) -> jax.Array:
+    """An image [B, H, W, C] and its condition on more channels: a vector [B, K] is broadcast to
+    H x W x K, a condition that is an image is joined as it is."""
+    if condition.ndim == 2:
+        shape = (*x.shape[:3], condition.shape[-1])
+        condition = jnp.broadcast_to(condition[:, None, None, :], shape)
+    return jnp.concatenate([x, condition.astype(x.dtype)], axis=-1)
 
 
 def leaky_relu(slope: float) -> Callable[[jax.Array], jax.Array]:

@@ -1,0 +1,87 @@
+"""The conditional GAN (Mirza and Osindero 2014): both networks are told a label, or a part of the
+image.
+
+    python -m jaxgan.main --config=configs/cgan.py[:ARG]
+
+Without ARG: the convolutional networks of the document on the embedded digits, told the digit.
+
+    mnist             the same on MNIST: 2,400 updates of 64
+    mnist,mlp         the paper's fully connected networks, SGD; the best step by the Parzen
+                      log-likelihood of the validation split
+    mnist,inpaint     told the image without its central square, which it fills in
+
+Words of ARG: a dataset (`digits`, `mnist`, `fashion_mnist`, `cifar10`), `mlp`, `inpaint`.
+"""
+
+from typing import Any
+
+from ml_collections import ConfigDict
+
+from jaxgan.config import apply_argument, base, update
+
+DATASETS = ("digits", "mnist", "fashion_mnist", "cifar10")
+PLAYERS = ("discriminator", "generator")
+ADADELTA = {
+    "optimizer": "adadelta",
+    "learning_rate": 1.0,
+    "rho": 0.92,
+    "epsilon": 1e-6,
+    "clip": 1.0,
+}
+DOCUMENT = {
+    "system": "cgan",
+    "networks": "document",
+    "condition.kind": "label",
+    "condition.prior": "uniform",
+    "latent.codes": "",
+    "latent.noise": 96,
+    "latent.noise_prior": "normal",
+    **{f"{player}.{name}": value for player in PLAYERS for name, value in ADADELTA.items()},
+    "discriminator_batches": "fake_real",
+    "dataset.replacement": True,
+    "batch_size": 64,
+    "best_by": "frechet_distance",
+    "steps": 2_400,
+    "eval_every": 400,
+}
+# The length of the momentum's ramp is not given in the paper; these are the 250 epochs of the
+# original GAN's code.
+SGD = {
+    "optimizer": "sgd",
+    "learning_rate": 0.1,
+    "rate_divisor": 1.00004,
+    "lowest_rate": 1e-6,
+    "momentum": 0.5,
+    "final_momentum": 0.7,
+    "momentum_steps": 125_000,
+    "clip": 0.0,
+    "dropout": 0.5,
+}
+MLP = {
+    "networks": "paper",
+    "condition.prior": "data",
+    "latent.noise": 100,
+    "latent.noise_prior": "hypercube",
+    **{f"{player}.{name}": value for player in PLAYERS for name, value in SGD.items()},
+    "discriminator_batches": "together",
+    "dataset.replacement": False,
+    "batch_size": 100,
+    "best_by": "parzen_log_likelihood",
+    "steps": 20_000,
+    "eval_every": 1_000,
+}
+WORDS: dict[str, dict[str, Any]] = {
+    "digits": {"dataset.name": "digits"},
+    "mnist": {"dataset.name": "mnist"},
+    "fashion_mnist": {"dataset.name": "fashion_mnist"},
+    "cifar10": {"dataset.name": "cifar10", "dataset.size": 32},
+    "mlp": MLP,
+    "inpaint": {"condition.kind": "known_part", "condition.prior": "data"},
+}
+
+
+def get_config(arg: str = "") -> ConfigDict:
+    config = apply_argument(update(base(), DOCUMENT), arg, WORDS, exclusive=(DATASETS,))
+    if config.networks == "paper" and config.dataset.name in ("mnist", "fashion_mnist"):
+        config.dataset.validation = 10_000
+    return config

@@ -1,0 +1,66 @@
+"""DCGAN: convolutions, strided up and down, with BatchNorm (Radford et al. 2016).
+
+    python -m jaxgan.main --config=configs/dcgan.py[:ARG]
+
+Without ARG: the document's networks at a quarter of their width on the embedded digits.
+
+    mnist                    the document's own training, 5 epochs, full width
+    cifar10,classes=horse    the same at 32x32x3 on 5,000 horses, 50 epochs
+    size=64                  the paper's networks and training, for 64x64 images: with a dataset,
+                             such as `dataset.name=lsun/bedroom,size=64`, or a folder of images
+
+Words of ARG: a dataset (`digits`, `mnist`, `fashion_mnist`, `cifar10`), `classes=NAME[+NAME]`,
+`size=64`, and `paper` for the paper's networks and training at any size.
+"""
+
+from typing import Any
+
+from ml_collections import ConfigDict
+
+from jaxgan.config import apply_argument, base, update
+
+DATASETS = ("digits", "mnist", "fashion_mnist", "cifar10")
+ADAM = {"learning_rate": 1e-3, "beta1": 0.4, "epsilon": 1e-8}
+DOCUMENT = {
+    "system": "dcgan",
+    "networks": "document",
+    "latent.codes": "",
+    "latent.noise": 100,
+    "latent.noise_prior": "uniform",
+    "real_target": 0.9,
+    "generator_target": 0.9,
+    **{f"discriminator.{name}": value for name, value in ADAM.items()},
+    **{f"generator.{name}": value for name, value in ADAM.items()},
+    "discriminator.dropout": 0.2,
+    "generator.dropout": 0.2,
+    "order": "generator_first",
+    "batch_size": 64,
+    "best_by": "frechet_distance",
+}
+PAPER = {
+    "networks": "paper",
+    "real_target": 1.0,
+    "generator_target": 1.0,
+    **{f"{player}.learning_rate": 2e-4 for player in ("discriminator", "generator")},
+    **{f"{player}.beta1": 0.5 for player in ("discriminator", "generator")},
+    **{f"{player}.dropout": 0.0 for player in ("discriminator", "generator")},
+    "order": "discriminator_first",
+    "batch_size": 128,
+}
+FULL = {"width": 1.0, "eval_every": 859}
+WORDS: dict[str, dict[str, Any]] = {
+    "digits": {"dataset.name": "digits"},
+    "mnist": FULL | {"dataset.name": "mnist", "steps": 5 * 859},
+    "fashion_mnist": FULL | {"dataset.name": "fashion_mnist", "steps": 5 * 859},
+    # 77 batches of the 5,000 images of one class are an epoch.
+    "cifar10": FULL
+    | {"dataset.name": "cifar10", "dataset.size": 32, "steps": 50 * 77, "eval_every": 385},
+    "paper": PAPER,
+    "size=64": PAPER | FULL | {"dataset.size": 64, "steps": 25_000},
+}
+# For the digits on two cores.
+DEFAULT = DOCUMENT | {"width": 0.25, "steps": 500}
+
+
+def get_config(arg: str = "") -> ConfigDict:
+    return apply_argument(update(base(), DEFAULT), arg, WORDS, exclusive=(DATASETS,))

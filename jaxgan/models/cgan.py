@@ -1,0 +1,101 @@
+"""The convolutional networks of the conditional GAN's document (D2, 28x28x1), and a generator that
+fills a hole in an image (a condition that is a part of the image: Mirza and Osindero 2014,
+section 3.2, speaks of "other modalities").
+
+Sizes as in `dcgan.py`: 28, or a power of two from 16 on. BatchNorm's gamma is fixed at 1.
+"""
+
+from typing import Any
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+
+from jaxgan.latents import Latent, joined
+from jaxgan.models.dcgan import halvings
+from jaxgan.models.layers import ConvTranspose, Network, beside_image, flat
+
+# MXNet's Xavier(rnd_type="gaussian", factor_type="avg", magnitude=3).
+XAVIER = nn.initializers.variance_scaling(3.0, "fan_avg", "normal")
+
+
+class _Convolutional(Network):
+    kernel_init: Any = XAVIER
+    momentum: float = 0.9
+    epsilon: float = 1e-5
+
+    def norm(self, x: jax.Array, name: str, train: bool) -> jax.Array:
+        return self.batch_norm(f"{name}_norm", train, scale=False)(x)
+
+
+class _Upward(_Convolutional):
+    image_shape: tuple[int, int, int] = (28, 28, 1)
+
+    def up(self, features: int, i: int) -> ConvTranspose:
+        """The transposed convolution that doubles the map; to 28x28 the first one makes 7 of 4."""
+        if i == 2 and self.image_shape[0] == 28:
+            # Kernel 3 and padding 1 of MXNet's count: 3 - 1 - 1 at each border.
+            pads = ((1, 1), (1, 1))
+            return self.conv_transpose(self.scaled(features), 3, 2, "conv_2", pads, bias=False)
+        return self.conv_transpose(self.scaled(features), 4, 2, f"conv_{i}", bias=False)
+
+
+class Generator(_Upward):
+    """The noise and the label as a 1x1 map -> 4x4x384 -> transposed convolutions, half the channels
+    each -> tanh: [B, H, W, C] in (-1, 1); BatchNorm and ReLU between; no biases."""
+
+    @nn.compact
+    def __call__(self, latent: Latent, train: bool) -> jax.Array:
+        size, channels = self.image_shape[0], self.image_shape[2]
+        x = joined(latent._replace(condition=self.embed(latent.condition)))[:, None, None, :]
+        x = self.conv_transpose(self.scaled(384), 4, 1, "conv_1", "VALID", bias=False)(x)
+        x = nn.relu(self.norm(x, "conv_1", train))
+        for i in range(2, halvings(size) + 1):
+            x = self.up(384 // 2 ** (i - 1), i)(x)
+            x = nn.relu(self.norm(x, f"conv_{i}", train))
+        x = self.conv_transpose(channels, 4, 2, "image", bias=False)(x)
+        return jnp.tanh(x).astype(self.param_dtype)
+
+
+class Discriminator(_Convolutional):
+    """The image with its condition on more channels -> 24, 32, 64 channels, BatchNorm, ELU(.25),
+    one max pooling -> logit: (logit [B], features [B, F]); the logit has the only bias."""
+
+    @nn.compact
+    def __call__(self, x: jax.Array, condition: Any, train: bool) -> tuple[jax.Array, jax.Array]:
+        def finish(x: jax.Array, name: str) -> jax.Array:
+            return nn.elu(self.norm(x, name, train), alpha=0.25)
+
+        x = beside_image(x, self.embed(condition))
+        x = self.conv(self.scaled(24), 3, 1, "conv_1", "VALID", bias=False)(x)
+        x = nn.max_pool(finish(x, "conv_1"), (2, 2), strides=(2, 2))
+        x = self.conv(self.scaled(32), 3, 2, "conv_2", "VALID", bias=False)(x)
+        x = finish(x, "conv_2")
+        x = self.conv(self.scaled(64), 4, 1, "conv_3", "VALID", bias=False)(x)
+        features = flat(finish(x, "conv_3"))
+        logit = self.dense(1, "logit")(features)[:, 0]
+        return logit.astype(self.param_dtype), features
+
+
+class Inpainter(_Upward):
+    """Fills the hole of a known part, [B, H, W, C + 1]: strided convolutions down to 4x4, the noise
+    joined there, and D2's generator upwards, each map joined with the one of its size on the way
+    down. What is known is handed on unchanged: [B, H, W, C] in (-1, 1)."""
+
+    @nn.compact
+    def __call__(self, latent: Latent, train: bool) -> jax.Array:
+        size, channels = self.image_shape[0], self.image_shape[2]
+        depth, maps = halvings(size), []
+        x = latent.condition
+        for i in range(1, depth + 1):
+            x = self.conv(self.scaled(48 * 2 ** (i - 1)), 4, 2, f"down_{i}", bias=False)(x)
+            x = nn.relu(self.norm(x, f"down_{i}", train))
+            maps.append(x)
+        x = beside_image(maps.pop(), latent.noise)
+        for i in range(1, depth):
+            x = self.up(384 // 2**i, i + 1)(x)
+            x = nn.relu(self.norm(x, f"conv_{i + 1}", train))
+            x = jnp.concatenate([x, maps.pop()], axis=-1)
+        x = jnp.tanh(self.conv_transpose(channels, 4, 2, "image", bias=False)(x))
+        known, where = latent.condition[..., :-1], latent.condition[..., -1:]
+        return (known + (1 - where) * x).astype(self.param_dtype)

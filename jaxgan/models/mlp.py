@@ -1,0 +1,143 @@
+"""Fully connected networks: the GAN that the DCGAN document compares with (A), the original's own
+for MNIST (B: Goodfellow et al. 2014 and its public code), and the conditional GAN's (D1: Mirza and
+Osindero 2014, section 4.1).
+
+Images of any shape: they are flattened, and formed again.
+"""
+
+import math
+from collections.abc import Callable
+from typing import Any
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+
+from jaxgan.latents import Latent, joined
+from jaxgan.models.layers import Maxout, Network, flat, leaky_relu
+
+Activation = Callable[[jax.Array], jax.Array]
+
+
+def uniform(limit: float) -> Callable[..., Any]:
+    """Initial weights from U(-limit, limit)."""
+
+    def init(key: Any, shape: Any, dtype: Any = jnp.float32) -> jax.Array:
+        return jax.random.uniform(key, shape, dtype, -limit, limit)
+
+    return init
+
+
+class Generator(Network):
+    """Dense layers, then an image: [B, H, W, C] in the range of `output`. A condition joins the
+    noise.
+
+    A: one layer of 128, LeakyReLU .01, tanh. B: two of 1200, ReLU, sigmoid.
+
+    Attributes:
+      layers: the hidden layers' sizes.
+    """
+
+    image_shape: tuple[int, int, int] = (28, 28, 1)
+    layers: tuple[int, ...] = (128,)
+    activation: Activation = leaky_relu(0.01)
+    output: Activation = jnp.tanh
+
+    @nn.compact
+    def __call__(self, latent: Latent, train: bool) -> jax.Array:
+        x = joined(latent._replace(condition=self.embed(latent.condition)))
+        for i, features in enumerate(self.layers, 1):
+            x = self.activation(self.dense(self.scaled(features), f"dense_{i}")(x))
+        x = self.dense(math.prod(self.image_shape), "image")(x)
+        return self.output(x).reshape(-1, *self.image_shape).astype(self.param_dtype)
+
+
+class Discriminator(Network):
+    """Dense layers, then a logit: (logit [B], features [B, last layer]). A: one of 128, LeakyReLU
+    .01."""
+
+    layers: tuple[int, ...] = (128,)
+    activation: Activation = leaky_relu(0.01)
+
+    @nn.compact
+    def __call__(self, x: jax.Array, condition: Any, train: bool) -> tuple[jax.Array, jax.Array]:
+        x = flat(x)
+        if condition is not None:
+            x = jnp.concatenate([x, flat(self.embed(condition))], axis=-1)
+        for i, features in enumerate(self.layers, 1):
+            x = self.activation(self.dense(self.scaled(features), f"dense_{i}")(x))
+        logit = self.dense(1, "logit")(x)[:, 0]
+        return logit.astype(self.param_dtype), x
+
+
+class MaxoutDiscriminator(Network):
+    """B's: two maxout layers of 240 units with 5 pieces, dropout in front of each layer, on the
+    input its own: (logit [B], features [B, 240])."""
+
+    units: tuple[int, ...] = (240, 240)
+    pieces: int = 5
+    input_dropout: float = 0.2
+    dropout: float = 0.5
+    kernel_init: Callable[..., Any] = uniform(0.005)
+
+    @nn.compact
+    def __call__(self, x: jax.Array, condition: Any, train: bool) -> tuple[jax.Array, jax.Array]:
+        del condition
+        x = flat(x)
+        for i, units in enumerate(self.units, 1):
+            rate = self.input_dropout if i == 1 else self.dropout
+            x = nn.Dropout(rate, deterministic=not train, name=f"maxout_{i}_dropout")(x)
+            x = self.maxout(units, self.pieces, f"maxout_{i}")(x)
+        features = x
+        x = nn.Dropout(self.dropout, deterministic=not train, name="logit_dropout")(x)
+        return self.dense(1, "logit")(x)[:, 0].astype(self.param_dtype), features
+
+    def maxout(self, units: int, pieces: int, name: str) -> Maxout:
+        """A maxout layer at this network's width."""
+        return Maxout(
+            self.scaled(units), pieces, kernel_init=self.kernel_init, name=name, **self.types()
+        )
+
+
+class ConditionalGenerator(Network):
+    """D1's: noise -> 200, condition -> 1000, both -> 1200, all ReLU; then a sigmoid image,
+    [B, H, W, C] in (0, 1). Dropout after each hidden layer."""
+
+    image_shape: tuple[int, int, int] = (28, 28, 1)
+    dropout: float = 0.5
+    sample_dropout: bool = False
+    kernel_init: Callable[..., Any] = uniform(0.05)
+
+    @nn.compact
+    def __call__(self, latent: Latent, train: bool) -> jax.Array:
+        still = not train and not self.sample_dropout
+
+        def layer(x: jax.Array, features: int, name: str) -> jax.Array:
+            x = nn.relu(self.dense(self.scaled(features), name)(x))
+            return nn.Dropout(self.dropout, deterministic=still, name=f"{name}_dropout")(x)
+
+        condition = flat(self.embed(latent.condition))
+        both = [layer(latent.noise, 200, "noise"), layer(condition, 1000, "condition")]
+        x = layer(jnp.concatenate(both, axis=-1), 1200, "joint")
+        x = self.dense(math.prod(self.image_shape), "image")(x)
+        return nn.sigmoid(x).reshape(-1, *self.image_shape).astype(self.param_dtype)
+
+
+class ConditionalDiscriminator(MaxoutDiscriminator):
+    """D1's: image -> maxout 240 x 5, condition -> maxout 50 x 5, both -> maxout 240 x 4 -> logit;
+    dropout after each: (logit [B], features [B, 240])."""
+
+    input_dropout: float = 0.0
+
+    @nn.compact
+    def __call__(self, x: jax.Array, condition: Any, train: bool) -> tuple[jax.Array, jax.Array]:
+        def drop(x: jax.Array, rate: float, name: str) -> jax.Array:
+            return nn.Dropout(rate, deterministic=not train, name=f"{name}_dropout")(x)
+
+        image = drop(flat(x), self.input_dropout, "input")
+        image = drop(self.maxout(240, 5, "image")(image), self.dropout, "image")
+        told = self.maxout(50, 5, "condition")(flat(self.embed(condition)))
+        told = drop(told, self.dropout, "condition")
+        features = self.maxout(240, 4, "joint")(jnp.concatenate([image, told], axis=-1))
+        logit = self.dense(1, "logit")(drop(features, self.dropout, "joint"))[:, 0]
+        return logit.astype(self.param_dtype), features

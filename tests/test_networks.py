@@ -1,0 +1,195 @@
+"""Law 9 for systems A to D2: shapes and parameter counts, through their configs."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from conftest import load_config
+
+from jaxgan.build import build_gan
+from jaxgan.conditions import KnownPart, Label
+from jaxgan.config import update
+from jaxgan.models.layers import Maxout
+from jaxgan.models.summary import layers
+from jaxgan.state import example_inputs
+
+LABEL = Label(10, tuple(range(10)))
+# (config, ARG, image, condition) -> (G, moving) and (D, moving), as the sources' libraries count.
+COUNTS = {
+    ("gan", "", (28, 28, 1), None): ((114_064, 0), (100_609, 0)),
+    ("gan", "paper", (28, 28, 1), None): ((2_503_984, 0), (1_231_441, 0)),
+    ("dcgan", "mnist", (28, 28, 1), None): ((3_238_145, 17_152), (1_486_337, 1_536)),
+    ("dcgan", "cifar10", (32, 32, 3), None): ((3_240_451, 17_152), (1_488_641, 1_536)),
+    ("dcgan", "size=64", (64, 64, 3), None): ((18_903_043, 34_560), (17_234_689, 3_584)),
+    ("cgan", "mlp", (28, 28, 1), LABEL): ((2_413_984, 0), (1_224_351, 0)),
+    ("cgan", "mnist", (28, 28, 1), LABEL): ((1_611_936, 1_344), (42_753, 240)),
+}
+
+
+KEY = jax.random.key(0)
+
+
+def inputs_of(gan):
+    latent, image = example_inputs(gan)
+    return (latent,), (image, latent.condition)
+
+
+def tables(config, image_shape, condition):
+    gan = build_gan(config, image_shape, condition)
+    latent, image = example_inputs(gan)
+    return layers(gan.generator, latent), layers(gan.discriminator, image, latent.condition)
+
+
+@pytest.mark.parametrize(("case", "counts"), COUNTS.items())
+def test_parameter_counts(case, counts):
+    name, arg, image_shape, condition = case
+    for table, (parameters, moving) in zip(
+        tables(load_config(name, arg), image_shape, condition), counts, strict=True
+    ):
+        assert sum(layer.parameters for layer in table) == parameters
+        assert sum(layer.moving for layer in table) == moving
+
+
+def shapes(table):
+    return [(x.name, x.shape) for x in table if not x.name.endswith(("norm", "dropout"))]
+
+
+SHAPES = {
+    ("gan", "", (28, 28, 1), None): (
+        [("dense_1", (128,)), ("image", (784,))],
+        [("dense_1", (128,)), ("logit", (1,))],
+    ),
+    ("gan", "paper", (28, 28, 1), None): (
+        [("dense_1", (1200,)), ("dense_2", (1200,)), ("image", (784,))],
+        [("maxout_1", (240,)), ("maxout_2", (240,)), ("logit", (1,))],
+    ),
+    ("dcgan", "mnist", (28, 28, 1), None): (
+        [
+            ("dense", (8192,)),
+            ("conv_1", (7, 7, 256)),
+            ("conv_2", (14, 14, 128)),
+            ("image", (28, 28, 1)),
+        ],
+        [
+            ("conv_1", (14, 14, 128)),
+            ("conv_2", (7, 7, 256)),
+            ("conv_3", (4, 4, 512)),
+            ("logit", (1,)),
+        ],
+    ),
+    ("dcgan", "cifar10", (32, 32, 3), None): (
+        [
+            ("dense", (8192,)),
+            ("conv_1", (8, 8, 256)),
+            ("conv_2", (16, 16, 128)),
+            ("image", (32, 32, 3)),
+        ],
+        [
+            ("conv_1", (16, 16, 128)),
+            ("conv_2", (8, 8, 256)),
+            ("conv_3", (4, 4, 512)),
+            ("logit", (1,)),
+        ],
+    ),
+    ("dcgan", "size=64", (64, 64, 3), None): (
+        [
+            ("dense", (16384,)),
+            ("conv_1", (8, 8, 512)),
+            ("conv_2", (16, 16, 256)),
+            ("conv_3", (32, 32, 128)),
+            ("image", (64, 64, 3)),
+        ],
+        [
+            ("conv_1", (32, 32, 128)),
+            ("conv_2", (16, 16, 256)),
+            ("conv_3", (8, 8, 512)),
+            ("conv_4", (4, 4, 1024)),
+            ("logit", (1,)),
+        ],
+    ),
+    ("cgan", "mlp", (28, 28, 1), LABEL): (
+        [("noise", (200,)), ("condition", (1000,)), ("joint", (1200,)), ("image", (784,))],
+        [("image", (240,)), ("condition", (50,)), ("joint", (240,)), ("logit", (1,))],
+    ),
+    ("cgan", "mnist", (28, 28, 1), LABEL): (
+        [
+            ("conv_1", (4, 4, 384)),
+            ("conv_2", (7, 7, 192)),
+            ("conv_3", (14, 14, 96)),
+            ("image", (28, 28, 1)),
+        ],
+        [
+            ("conv_1", (26, 26, 24)),
+            ("conv_2", (6, 6, 32)),
+            ("conv_3", (3, 3, 64)),
+            ("logit", (1,)),
+        ],
+    ),
+}
+
+
+@pytest.mark.parametrize(("case", "expected"), SHAPES.items())
+def test_shapes(case, expected):
+    name, arg, image_shape, condition = case
+    for table, layer_shapes in zip(
+        tables(load_config(name, arg), image_shape, condition), expected, strict=True
+    ):
+        here = [(x.name, x.shape) for x in table if not x.name.endswith(("norm", "dropout"))]
+        assert here == layer_shapes
+
+
+def test_d2_has_one_bias_and_no_gamma():
+    gan = build_gan(load_config("cgan"), (28, 28, 1), LABEL)
+    for module, inputs in zip((gan.generator, gan.discriminator), inputs_of(gan), strict=True):
+        params = jax.eval_shape(lambda m=module, i=inputs: m.init(KEY, *i, train=False))["params"]
+        names = [jax.tree_util.keystr(p) for p, _ in jax.tree_util.tree_leaves_with_path(params)]
+        assert not [name for name in names if "scale" in name]
+        biases = [name for name in names if "bias" in name and "norm" not in name]
+        assert biases == ([] if module is gan.generator else ["['logit']['bias']"])
+
+
+@pytest.mark.parametrize(("name", "arg", "size"), [("dcgan", "", 16), ("cgan", "", 64)])
+def test_other_sizes(name, arg, size):
+    """The families grow with the image."""
+    condition = None if name == "dcgan" else LABEL
+    config = update(load_config(name, arg), {"width": 0.05})
+    generator, discriminator = tables(config, (size, size, 3), condition)
+    assert generator[-1].shape == (size, size, 3)
+    assert discriminator[-1].shape == (1,)
+
+
+def test_a_label_embedded():
+    config = update(load_config("cgan"), {"condition.embedding": 5})
+    generator, discriminator = tables(config, (28, 28, 1), LABEL)
+    assert generator[0][:3] == ("embedding", (5,), 50)
+    assert discriminator[0][:3] == ("embedding", (5,), 50)
+
+
+def test_the_known_part_is_handed_on():
+    config = update(load_config("cgan", "inpaint"), {"width": 0.1, "condition.hole": 0.25})
+    condition = KnownPart(0.25)
+    gan = build_gan(config, (28, 28, 1), condition)
+    image = jax.random.uniform(KEY, (3, 28, 28, 1), minval=-1)
+    latent = gan.latent.sample(KEY, 3)._replace(condition=condition.of(image, None, jnp.float32))
+    filled, _ = gan.generator.init_with_output(KEY, latent, train=False)
+    mask = np.asarray(condition.mask(28, 28))
+    assert mask.sum() == 28 * 28 - 7 * 7
+    np.testing.assert_array_equal(np.asarray(filled)[:, mask], np.asarray(image)[:, mask])
+    assert np.abs(np.asarray(filled - image)[:, ~mask]).max() > 0.1
+
+
+def test_maxout():
+    x = jax.random.normal(KEY, (4, 3))
+    y, variables = Maxout(2, 5).init_with_output(KEY, x)
+    kernel = np.asarray(variables["params"]["kernel"]).reshape(3, 2, 5)
+    np.testing.assert_allclose(y, np.einsum("bi,iup->bup", x, kernel).max(-1), rtol=1e-5)
+
+
+def test_initial_weights_of_b():
+    gan = build_gan(load_config("gan", "paper"), (28, 28, 1))
+    for module, inputs, limit in zip(
+        (gan.generator, gan.discriminator), inputs_of(gan), (0.05, 0.005), strict=True
+    ):
+        params = module.init(KEY, *inputs, train=False)["params"]
+        for layer in params.values():
+            assert limit * 0.97 < float(np.abs(layer["kernel"]).max()) <= limit
