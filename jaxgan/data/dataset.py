@@ -2,6 +2,7 @@
 
 import dataclasses
 import hashlib
+from collections.abc import Iterable
 from typing import Any
 
 import jax
@@ -9,39 +10,77 @@ import jax.numpy as jnp
 import numpy as np
 
 from jaxgan.config import UserError
+from jaxgan.data.streaming import Streamed
+
+# How many images `Dataset.digest` reads at a time.
+_BLOCK = 4096
 
 
 @dataclasses.dataclass(frozen=True)
 class Split:
-    """Images, uint8 [N, H, W, C], and their labels, int32 [N] (None where there are none)."""
+    """Images, [N, H, W, C], uint8 or (points, not pictures) float32, and their labels, int32 [N]
+    (None where there are none).
 
-    images: np.ndarray
+    The images are a NumPy array, or a `streaming.Streamed` where they stay on the disk; whoever
+    needs an array whatever the size takes `first(n).images`.
+    """
+
+    images: Any
     labels: np.ndarray | None
 
     def __len__(self) -> int:
         return len(self.images)
 
+    def take(self, places: np.ndarray | slice) -> "Split":
+        """The examples at these places; streamed images stay streamed."""
+        streamed = isinstance(self.images, Streamed)
+        images = self.images.take(places) if streamed else self.images[places]
+        return Split(images, None if self.labels is None else self.labels[places])
+
     def where(self, labels: list[int]) -> "Split":
         """The examples with one of these labels."""
         assert self.labels is not None
-        chosen = np.isin(self.labels, labels)
-        return Split(self.images[chosen], self.labels[chosen])
+        return self.take(np.flatnonzero(np.isin(self.labels, labels)))
 
     def first(self, n: int) -> "Split":
-        """The first n examples (all, where there are fewer)."""
+        """The first n examples (all, where there are fewer), in memory."""
         return Split(self.images[:n], None if self.labels is None else self.labels[:n])
+
+    def hold_out(self, count: int, name: str, shuffled: bool = False) -> tuple["Split", "Split"]:
+        """What is left to train on, and `count` examples held out for validation.
+
+        Args:
+          count: of examples; the last ones, so that two runs hold out the same.
+          name: of the dataset, for the message.
+          shuffled: the last ones of a fixed permutation instead, for a source in the order of its
+            classes. Both parts keep the source's order.
+
+        Raises:
+          UserError: if nothing would be left.
+        """
+        rest = len(self) - count
+        if rest < 1:
+            raise UserError(f"dataset.validation={count}: {name} has {len(self)} training images")
+        if not shuffled:
+            return self.take(slice(0, rest)), self.take(slice(rest, None))
+        order = np.random.default_rng(0).permutation(len(self))
+        return self.take(np.sort(order[:rest])), self.take(np.sort(order[rest:]))
 
 
 @dataclasses.dataclass(frozen=True)
 class Dataset:
     """Three splits of one kind of image (validation and test may be empty), and the names of the
-    labels."""
+    labels.
+
+    The fingerprint is there where the images are too many to hash them all at every start.
+    """
 
     name: str
     train: Split
     validation: Split
     test: Split
     label_names: tuple[str, ...] = ()
+    fingerprint: str = ""
 
     @property
     def image_shape(self) -> tuple[int, int, int]:
@@ -50,8 +89,13 @@ class Dataset:
         return height, width, channels
 
     def digest(self) -> str:
-        """SHA-256 (16 hexadecimal digits) of the training images: tells two datasets apart."""
-        return hashlib.sha256(self.train.images.tobytes()).hexdigest()[:16]
+        """SHA-256 (16 hexadecimal digits) that tells two datasets apart: of the source's
+        fingerprint, or else of the training images; the same whether they are streamed or not."""
+        if self.fingerprint:
+            return _sha256([f"{self.fingerprint} {self.train.images.shape}".encode()])
+        images = self.train.images
+        starts = range(0, len(images), _BLOCK)
+        return _sha256(images[start : start + _BLOCK].tobytes() for start in starts)
 
     def only(self, classes: str) -> "Dataset":
         """The examples of some classes, given by name or number and joined by "+"; "" is all.
@@ -92,10 +136,17 @@ class Dataset:
             )
 
 
+def _sha256(parts: Iterable[bytes]) -> str:
+    digest = hashlib.sha256()
+    for part in parts:
+        digest.update(part)
+    return digest.hexdigest()[:16]
+
+
 def to_network(images: jax.Array, low: float, dtype: Any = jnp.float32) -> jax.Array:
     """uint8 0..255 -> [low, 1]: low is 0 for a generator that ends in a sigmoid, -1 for a tanh.
 
-    Numbers that are no bytes pass as they are.
+    Numbers that are no bytes (a dataset of points) keep their values.
     """
     if images.dtype != jnp.uint8:
         return images.astype(dtype)

@@ -32,7 +32,8 @@ def load(size: int = 28) -> Dataset:
     for name, places in parts.items():
         chosen = np.sort(np.concatenate(places))
         splits[name] = Split(images[chosen], labels[chosen])
-    return Dataset("digits", **splits, label_names=tuple(map(str, range(10))))
+    names = tuple(map(str, range(10)))
+    return Dataset("digits", splits["train"], splits["validation"], splits["test"], names)
 
 
 def _enlarge(images: np.ndarray) -> np.ndarray:
