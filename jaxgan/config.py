@@ -47,6 +47,13 @@ PLAYER = {
     "dropout": Key(0.0, low=0, high=0.99),
 }
 
+# The datasets that dataset.data_dir has to name, and what it names.
+FROM_FILES = {
+    "idx": "the folder of the IDX files",
+    "csv": "Kaggle's train.csv, or the folder that holds it",
+    "folder": "the folder of images",
+}
+
 # What each key means stands in the README, under "Keys"; a test holds the two lists together.
 KEYS: dict[str, Key] = {
     "system": Key("infogan", ("gan", "dcgan", "cgan", "infogan")),
@@ -63,6 +70,9 @@ KEYS: dict[str, Key] = {
     "dataset.replacement": Key(False),
     "dataset.validation": Key(-1, low=-1),
     "dataset.size": Key(28, low=4),
+    "dataset.channels": Key(0, low=0, high=3),
+    "dataset.streamed": Key("auto", ("auto", "yes", "no"), may_change=True),
+    "dataset.workers": Key(0, low=0, may_change=True),
     "latent.noise": Key(62, low=1),
     "latent.noise_prior": Key("normal", ("normal", "uniform", "hypercube")),
     "latent.codes": Key("categorical:10"),
@@ -244,10 +254,27 @@ def validate(config: ConfigDict) -> None:
             "set fresh_noise=True, or leave discriminator_batch_size at 0 (the same size)",
         )
     _validate_condition(config)
-    if config.dataset.validation >= 0 and config.dataset.name == "digits":
-        raise UserError("dataset.validation: the digits' split is fixed", "leave it at -1")
-    if config.dataset.size % 4:
-        raise UserError(f"dataset.size={config.dataset.size}: not a multiple of 4")
+    _check_dataset(config.dataset)
+
+
+def _check_dataset(dataset: ConfigDict) -> None:
+    name = dataset.name
+    if dataset.validation >= 0 and name in ("digits", "ring"):
+        raise UserError(f"dataset.validation: the split of {name} is fixed", "leave it at -1")
+    if dataset.size % 4:
+        raise UserError(f"dataset.size={dataset.size}: not a multiple of 4")
+    if not dataset.data_dir and name in FROM_FILES:
+        raise UserError(
+            f"dataset.data_dir is missing: dataset.name={name} wants {FROM_FILES[name]}",
+            "--config.dataset.data_dir=… names it",
+        )
+    if dataset.channels not in (0, 1, 3):
+        raise UserError(f"dataset.channels={dataset.channels}: choose 0 (the source's own), 1 or 3")
+    if dataset.channels and name != "folder":
+        raise UserError(
+            f"dataset.channels={dataset.channels}: only dataset.name=folder can choose",
+            "leave it at 0, the source's own",
+        )
 
 
 def _validate_condition(config: ConfigDict) -> None:

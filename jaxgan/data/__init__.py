@@ -1,31 +1,69 @@
 """Datasets, by name, and their batches."""
 
+import dataclasses
+
 from ml_collections import ConfigDict
 
-from jaxgan.data.dataset import Dataset
+from jaxgan.data.dataset import Dataset, Split
+from jaxgan.data.streaming import ArraySource, Streamed
 
 
 def load(config: ConfigDict) -> Dataset:
     """The dataset that `config.dataset` names, at the size it asks for.
 
-    "digits" is embedded; any other name is one of TensorFlow Datasets'.
+    "digits" is embedded, "ring" is drawn; "idx", "csv" and "folder" are files that
+    `dataset.data_dir` names; any other name is one of TensorFlow Datasets'.
 
     Raises:
       UserError: if the name is unknown, the data is not there, or a batch is larger than the data.
     """
-    if config.dataset.name == "digits":
-        from jaxgan.data import digits
-
-        dataset = digits.load(config.dataset.size)
-    else:
-        from jaxgan.data import tfds
-
-        dataset = tfds.load(
-            config.dataset.name,
-            config.dataset.data_dir,
-            config.dataset.size,
-            config.dataset.validation,
-        )
+    dataset = _source(config.dataset)
+    if config.dataset.streamed == "yes":
+        dataset = _streamed(dataset)
     dataset = dataset.only(config.dataset.classes)
     dataset.require_batch(config.discriminator_batch_size or config.batch_size)
     return dataset
+
+
+def _source(wanted: ConfigDict) -> Dataset:
+    size, validation = wanted.size, wanted.validation
+    match wanted.name:
+        case "digits":
+            from jaxgan.data import digits
+
+            return digits.load(size)
+        case "ring":
+            from jaxgan.data import ring
+
+            return ring.load()
+        case "idx":
+            from jaxgan.data import idx
+
+            return idx.load(wanted.data_dir, size, validation)
+        case "csv":
+            from jaxgan.data import kaggle_csv
+
+            return kaggle_csv.load(wanted.data_dir, size, validation)
+        case "folder":
+            from jaxgan.data import folder
+
+            return folder.load(wanted.data_dir, size, validation, wanted.channels, wanted.streamed)
+        case name:
+            from jaxgan.data import tfds
+
+            return tfds.load(name, wanted.data_dir, size, validation, wanted.streamed)
+
+
+def _streamed(dataset: Dataset) -> Dataset:
+    """The same with every split streamed, also where the source is in memory."""
+
+    def wrap(split: Split) -> Split:
+        there = isinstance(split.images, Streamed)
+        return split if there else Split(Streamed(ArraySource(split.images)), split.labels)
+
+    return dataclasses.replace(
+        dataset,
+        train=wrap(dataset.train),
+        validation=wrap(dataset.validation),
+        test=wrap(dataset.test),
+    )
