@@ -373,6 +373,19 @@ def test_a_flipped_byte_never_ends_in_a_traceback(scratch, at, byte, ending):
             assert "flipped" in str(error)
 
 
+def test_a_long_reading_says_how_far_it_is(tmp_path, monkeypatch, capsys):
+    write_classes(tmp_path)
+    load("folder", tmp_path)
+    assert capsys.readouterr().err == ""
+    monkeypatch.setattr(folder, "_PATIENCE", -1.0)
+    monkeypatch.setattr(folder, "_CHUNK", 20)
+    images = load("folder", tmp_path).train.images
+    assert f"{tmp_path}: 20 of 30 images decoded\n" in capsys.readouterr().err
+    np.testing.assert_array_equal(
+        images, load("folder", tmp_path, dataset__streamed="yes").train.images[:]
+    )
+
+
 def test_folders_that_are_no_set_of_images_are_refused(tmp_path):
     with pytest.raises(UserError, match="no images"):
         load("folder", tmp_path)

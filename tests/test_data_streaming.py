@@ -107,8 +107,8 @@ def test_a_source_in_memory_streams_too(tmp_path, name):
 
 
 def test_streaming_is_automatic_beyond_two_gibibytes():
-    most = (2**31 // (64 * 64 * 3), 64, 64, 3)
-    more = (most[0] + 1, 64, 64, 3)
+    most = (2**31 // (64 * 64), 64, 64, 1)
+    more = (most[0] + 1, 64, 64, 1)
     assert not streaming.wanted("auto", most)
     assert streaming.wanted("auto", more)
     assert not streaming.wanted("no", more)
@@ -191,7 +191,10 @@ def test_workers_end_with_a_killed_run(classes, tmp_path):
     deadline = time.monotonic() + 10
     while any(_running(pid) for pid in workers) and time.monotonic() < deadline:
         time.sleep(0.05)
-    assert not any(_running(pid) for pid in workers)
+    left = [pid for pid in workers if _running(pid)]
+    for pid in left:
+        os.kill(pid, signal.SIGKILL)
+    assert not left
 
 
 def _running(pid):
