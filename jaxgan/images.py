@@ -28,6 +28,16 @@ def grid(images: np.ndarray, columns: int, gap: int = 2) -> np.ndarray:
     return sheet
 
 
+def scatter(points: np.ndarray, limit: float = 3.0, size: int = 240) -> np.ndarray:
+    """Points of the plane, float [N, 2], as dots on a dark square from -limit to limit: uint8
+    [size, size, 1]. Points outside are left out."""
+    sheet = np.full((size, size, 1), 40, np.uint8)
+    places = np.floor((points / limit + 1) / 2 * size).astype(int)
+    x, y = places[np.all((places >= 0) & (places < size), axis=1)].T
+    sheet[size - 1 - y, x] = 255
+    return sheet
+
+
 def save_png(path: str, sheet: np.ndarray) -> None:
     """Writes uint8 [H, W, C] as a PNG; whole or not at all."""
     from PIL import Image

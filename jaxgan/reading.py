@@ -17,6 +17,7 @@ from flax.traverse_util import flatten_dict, unflatten_dict
 from jaxgan.data.dataset import to_network
 from jaxgan.latents import Latent
 from jaxgan.models.infogan import CodeParameters
+from jaxgan.rng import stream
 from jaxgan.state import Gan, Variables, run
 
 
@@ -36,7 +37,10 @@ class Instruments:
 
     def sample(self, generator: Variables, latent: Latent) -> np.ndarray:
         """The generator with its moving statistics: images in its range, [N, H, W, C]."""
-        parts = [np.asarray(self._generate(generator, part)) for part in self._batches(latent)]
+        parts = [
+            np.asarray(self._generate(generator, part, i))
+            for i, part in enumerate(self._batches(latent))
+        ]
         return np.concatenate(parts)[: len(latent.noise)]
 
     def statistics(
@@ -79,8 +83,10 @@ def _images(gan: Gan, images: jax.Array) -> jax.Array:
     return to_network(images, gan.low, gan.dtype) if images.dtype == jnp.uint8 else images
 
 
-def _generate(gan: Gan, generator: Variables, latent: Latent) -> jax.Array:
-    return run(gan.generator, generator, latent, train=False)[0]
+def _generate(gan: Gan, generator: Variables, latent: Latent, batch: int) -> jax.Array:
+    # The key of a generator that drops activations in sampling too (`sample_dropout`).
+    dropout = stream(jax.random.key(0), "sample/dropout", batch)
+    return run(gan.generator, generator, latent, train=False, dropout=dropout)[0]
 
 
 def _read(gan: Gan, discriminator: Variables, q: Variables, images: jax.Array) -> Any:

@@ -12,17 +12,16 @@ import numpy as np
 from ml_collections import ConfigDict
 
 import jaxgan.config as config_lib
-from jaxgan import conditions, data, folder, parallel
+from jaxgan import conditions, data, folder, parallel, sheets
 from jaxgan.build import build_gan
 from jaxgan.checkpoint import Checkpoints
 from jaxgan.config import UserError
 from jaxgan.data.batches import indices
-from jaxgan.data.dataset import Dataset, to_uint8
-from jaxgan.images import grid, save_png
-from jaxgan.measures import evaluate, label_free_score, real_measures
+from jaxgan.data.dataset import Dataset
+from jaxgan.images import save_png
+from jaxgan.measures import Measures
 from jaxgan.metrics.measure import Measure, table
 from jaxgan.reading import Instruments
-from jaxgan.rng import stream
 from jaxgan.state import Best, Gan, GanState, first_best, keep_best, networks
 from jaxgan.step import Batch
 from jaxgan.writers import MetricsFile, Progress, TensorBoard, write_json
@@ -236,11 +235,13 @@ class _Run:
         self.config, self.workdir, self.dataset, self.gan = config, workdir, dataset, gan
         self.seeds = seeds
         self.instruments = Instruments(gan)
+        self.sheets = sheets.sheets(gan, dataset)
         self.rows = MetricsFile(os.path.join(workdir, "metrics.jsonl"), after=start)
         self.board = None
         if config.tensorboard:
             self.board = TensorBoard(os.path.join(workdir, "tensorboard"), start, seeds)
         self.progress = Progress(config.steps, start, config.progress)
+        self.measures = Measures(self.instruments, dataset, config.best_by, self.progress.say)
         self._pending: list[tuple[int, int, list[Any]]] = []
         self._ready: list[tuple[int, int, list[Any]]] = []
         self._due: list[tuple[int, float, dict[int, dict[str, float]]]] = []
@@ -329,30 +330,25 @@ class _Run:
     # --- Sheets
 
     def sample(self, step: int, states: list[GanState]) -> None:
-        """Writes a sheet for each code of each seed (of independent samples where no codes are)."""
+        """Writes each seed's sheets."""
         for seed, state in self._by_seed(states):
             if seed in self._ended:
                 continue
-            for i, (latent, columns) in enumerate(self._sheet_latents()):
-                images = self.instruments.sample(networks(state).generator, latent)
-                sheet = grid(to_uint8(images, self.gan.low), columns)
-                name = f"step_{step:06}" + (f"_code_{i}" if i else "")
-                name += f"_seed_{seed}" if len(self.seeds) > 1 else ""
-                save_png(os.path.join(self.workdir, "samples", name + ".png"), sheet)
+            for sheet in self.sheets:
+                picture = sheets.draw(self.instruments, networks(state).generator, sheet)
+                parts = [f"step_{step:06}", sheet.name]
+                parts += [f"seed_{seed}"] if len(self.seeds) > 1 else []
+                name = "_".join(filter(None, parts))
+                save_png(os.path.join(self.workdir, "samples", name + ".png"), picture)
                 if self.board is not None:
-                    self.board.image("samples" + (f"/code_{i}" if i else ""), step, seed, sheet)
-
-    def _sheet_latents(self) -> list[Any]:
-        """The same latents at every step and for every seed, so that sheets can be compared."""
-        key = stream(jax.random.key(0), "sheet")
-        if not self.gan.latent.codes:
-            return [(self.gan.latent.sample(key, 100), 10)]
-        return [self.gan.latent.traversal(key, i) for i in range(len(self.gan.latent.codes))]
+                    self.board.image(
+                        "/".join(filter(None, ["samples", sheet.name])), step, seed, picture
+                    )
 
     # --- Measures
 
     def evaluate(self, step: int, states: list[GanState]) -> list[jax.Array]:
-        """Reads the real images; the figures go into the row of this step.
+        """Measures the networks; the figures go into the row of this step.
 
         Returns:
           The score that picks the best, for each group, float32 [S].
@@ -371,14 +367,13 @@ class _Run:
     def _evaluate_one(
         self, seed: int, step: int, state: GanState
     ) -> tuple[dict[str, float], float]:
-        if state.q is None or not bool(state.alive):
+        if not bool(state.alive):
             return {}, float("nan")
         about = {"seed": seed, "step": step, "checkpoint": "last"}
-        limit = self.config.eval_images
-        measures = real_measures(self.instruments, networks(state), self.dataset, about, limit)
+        measures = self.measures.at_step(networks(state), about, self.config.eval_images)
         several = len({m.code for m in measures}) > 1
         row = {f"eval/{m.name}" + (f"_{m.code}" if several else ""): m.value for m in measures}
-        return row, label_free_score(measures)
+        return row, self.measures.score(measures)
 
     def finish(self, states: list[GanState], bests: list[Best]) -> None:
         """Writes `results.json`: every measure of the last and of the best networks."""
@@ -394,8 +389,7 @@ class _Run:
                 found.append(("best", int(best.step), best.networks))
             for checkpoint, step, nets in found:
                 about = {"seed": seed, "step": step, "checkpoint": checkpoint}
-                limit = self.config.results_images
-                measures += evaluate(self.instruments, nets, self.dataset, about, limit)
+                measures += self.measures.at_end(nets, about, self.config.results_images)
         results = {
             "step": self.config.steps,
             "measures": [m.as_json() for m in measures],

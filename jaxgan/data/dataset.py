@@ -81,6 +81,12 @@ class Dataset:
     test: Split
     label_names: tuple[str, ...] = ()
     fingerprint: str = ""
+    unfiltered: "Dataset | None" = None
+
+    @property
+    def whole(self) -> "Dataset":
+        """The dataset with all its classes."""
+        return self if self.unfiltered is None else self.unfiltered
 
     @property
     def image_shape(self) -> tuple[int, int, int]:
@@ -125,6 +131,7 @@ class Dataset:
             train=self.train.where(wanted),
             validation=self.validation.where(wanted),
             test=self.test.where(wanted),
+            unfiltered=self.whole,
         )
 
     def require_batch(self, size: int) -> None:
@@ -143,14 +150,15 @@ def _sha256(parts: Iterable[bytes]) -> str:
     return digest.hexdigest()[:16]
 
 
-def to_network(images: jax.Array, low: float, dtype: Any = jnp.float32) -> jax.Array:
+def to_network(images: jax.Array | np.ndarray, low: float, dtype: Any = jnp.float32) -> jax.Array:
     """uint8 0..255 -> [low, 1]: low is 0 for a generator that ends in a sigmoid, -1 for a tanh.
 
     Numbers that are no bytes (a dataset of points) keep their values.
     """
+    numbers = jnp.asarray(images).astype(dtype)
     if images.dtype != jnp.uint8:
-        return images.astype(dtype)
-    return images.astype(dtype) * ((1 - low) / 255) + low
+        return numbers
+    return numbers * ((1 - low) / 255) + low
 
 
 def to_uint8(images: jax.Array | np.ndarray, low: float) -> np.ndarray:

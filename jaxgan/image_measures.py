@@ -1,0 +1,219 @@
+"""Generated images held against real ones: the measures of every system without codes."""
+
+import functools
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import jax
+import numpy as np
+
+from jaxgan.conditions import KnownPart, Label
+from jaxgan.data.dataset import Dataset, Split, to_network, to_uint8
+from jaxgan.latents import Latent
+from jaxgan.metrics import conditional, parzen
+from jaxgan.metrics.classifier import Classifier, reference_classifier
+from jaxgan.metrics.frechet import frechet_distance, thumbnails
+from jaxgan.metrics.measure import Measure
+from jaxgan.reading import Instruments
+from jaxgan.rng import stream
+from jaxgan.state import Networks
+
+# The protocol's number of validation images that choose sigma.
+FOR_SIGMA = 1_000
+
+
+class Extractor(NamedTuple):
+    """What turns images into features: its name, the hash of its weights, and the function from
+    uint8 [N, H, W, C] to float32 [N, F]."""
+
+    name: str
+    digest: str
+    features: Callable[[np.ndarray], np.ndarray]
+
+
+class ImageMeasures:
+    """Compares what a generator draws with a dataset's unseen images.
+
+    Args:
+      instruments: of this run.
+      dataset: the run's.
+      say: told when the reference classifier has to be trained first.
+    """
+
+    def __init__(
+        self, instruments: Instruments, dataset: Dataset, say: Callable[[str], None] = print
+    ) -> None:
+        self.instruments, self.dataset, self._say = instruments, dataset, say
+        self._real: dict[tuple[str, int], np.ndarray] = {}
+
+    # --- The splits: unseen images where there are some
+
+    def split(self, name: str) -> tuple[str, Split]:
+        """The split of that name, or where it is empty the one before it, with its own name."""
+        order = ("train", "validation", "test")
+        here = order.index(name)
+        while not len(getattr(self.dataset, order[here])):
+            here -= 1
+        return order[here], getattr(self.dataset, order[here])
+
+    # --- Instruments made once
+
+    @functools.cached_property
+    def classifier(self) -> Classifier | None:
+        """The reference classifier of the whole dataset, None where it has no labels."""
+        whole = self.dataset.whole
+        if whole.train.labels is None or len(whole.label_names) < 2:
+            return None
+        return reference_classifier(whole, self._say)
+
+    @functools.cached_property
+    def extractor(self) -> Extractor:
+        """The classifier's last hidden layer; thumbnails where there is no classifier."""
+        if self.classifier is None:
+            return Extractor("8x8 thumbnails", "", thumbnails)
+        return Extractor(self.classifier.name, self.classifier.digest, self.classifier.features)
+
+    def _features(self, name: str, count: int) -> np.ndarray:
+        """Features of the first `count` images of a split; read once."""
+        if (name, count) not in self._real:
+            images = getattr(self.dataset, name).first(count).images
+            self._real[name, count] = self.extractor.features(images)
+        return self._real[name, count]
+
+    # --- What is drawn
+
+    def draw(
+        self, networks: Networks, about: dict[str, Any], count: int, split: Split
+    ) -> np.ndarray:
+        """`count` generated images, uint8 [N, H, W, C], from the stream of evaluation.
+
+        As many of each label, in the labels' order; known parts are those of the split.
+        """
+        gan = self.instruments.gan
+        key = stream(jax.random.key(about["seed"]), "evaluate/generated")
+        latent = gan.latent.sample(key, count)
+        latent = latent._replace(condition=self._condition(count, split))
+        return to_uint8(self.instruments.sample(networks.generator, latent), gan.low)
+
+    def _condition(self, count: int, split: Split) -> Any:
+        gan = self.instruments.gan
+        if isinstance(gan.condition, Label):
+            return gan.condition.every(-(-count // len(gan.condition.members)), gan.dtype)[:count]
+        if isinstance(gan.condition, KnownPart):
+            images = np.resize(split.first(count).images, (count, *gan.image_shape))
+            return gan.condition.of(to_network(images, gan.low, gan.dtype), None, gan.dtype)
+        return None
+
+    # --- The measures
+
+    def frechet(self, name: str, images: np.ndarray, about: dict[str, Any]) -> Measure:
+        """The Fréchet distance of generated images to a split; beside it the training split's."""
+        name, split = self.split(name)
+        count = min(len(images), len(split))
+        seen = min(count, len(self.dataset.train))
+        real = self._features(name, count)
+        floor = frechet_distance(real, self._features("train", seen))
+        return Measure(
+            "frechet_distance",
+            frechet_distance(real, self.extractor.features(images[_spread(len(images), count)])),
+            "feature units squared",
+            name,
+            n_real=count,
+            n_generated=count,
+            reference=floor,
+            extractor=self.extractor.name,
+            extractor_hash=self.extractor.digest,
+            protocol=f"features of as many generated as {name} images; beside it {seen} training"
+            " images against the same",
+            **about,
+        )
+
+    def parzen(self, name: str, images: np.ndarray, about: dict[str, Any], most: int) -> Measure:
+        """The Parzen-window estimate of a split's log-likelihood."""
+        name, split = self.split(name)
+        chosen_on, validation = self.split("validation")
+        samples = images / np.float32(255)
+        sigma = parzen.choose_sigma(samples, validation.first(FOR_SIGMA).images / np.float32(255))
+        points = split.first(most).images / np.float32(255)
+        values = parzen.parzen_log_likelihood(samples, points, sigma)
+        mean, error = parzen.mean_and_error(values)
+        return Measure(
+            "parzen_log_likelihood",
+            mean,
+            "nats",
+            name,
+            n_real=len(points),
+            n_generated=len(images),
+            protocol=f"standard error {error:.2f}; sigma {sigma:.3f}, the best of logspace(-1, 0,"
+            f" 10) on {min(FOR_SIGMA, len(validation))} {chosen_on} images; pixels in [0, 1]",
+            **about,
+        )
+
+    def labels(self, images: np.ndarray, about: dict[str, Any]) -> list[Measure]:
+        """How often the classifier reads the label that was asked for; [] where none is."""
+        condition = self.instruments.gan.condition
+        if not isinstance(condition, Label) or self.classifier is None:
+            return []
+        asked = np.asarray(self._condition(len(images), self.dataset.train)).argmax(-1)
+        read = self.classifier.predict(images)
+        shares = conditional.per_class(asked, read, condition.classes)
+        names = self.dataset.label_names
+        said = ", ".join(f"{names[i]} {shares[i]:.4f}" for i in condition.members)
+        return [
+            Measure(
+                "conditional_accuracy",
+                conditional.conditional_accuracy(asked, read),
+                "share",
+                "generated",
+                n_generated=len(images),
+                reference=self.classifier.accuracy,
+                extractor=self.classifier.name,
+                extractor_hash=self.classifier.digest,
+                protocol="as many images of each label; beside it the classifier's accuracy on real"
+                f" {self.classifier.judged} images; each label: {said}",
+                **about,
+            )
+        ]
+
+    def all(self, networks: Networks, about: dict[str, Any], limit: int) -> list[Measure]:
+        """Every measure at the end of a run: `limit` generated images, and at most as many unseen
+        ones."""
+        name, split = self.split("test")
+        if split.images.dtype != np.uint8:
+            return [self._modes(networks, about)]
+        images = self.draw(networks, about, limit, split)
+        return [
+            *self.labels(images, about),
+            self.frechet(name, images, about),
+            self.parzen(name, images, about, limit),
+        ]
+
+    def score(self, best_by: str, networks: Networks, about: dict[str, Any], limit: int) -> Measure:
+        """The measure that picks the best, on the validation split."""
+        name, split = self.split("validation")
+        images = self.draw(networks, about, limit, split)
+        if best_by == "parzen_log_likelihood":
+            return self.parzen(name, images, about, limit)
+        return self.frechet(name, images, about)
+
+    def _modes(self, networks: Networks, about: dict[str, Any]) -> Measure:
+        from jaxgan.data import ring
+
+        key = stream(jax.random.key(about["seed"]), "evaluate/generated")
+        latent: Latent = self.instruments.gan.latent.sample(key, 1_000)
+        points = self.instruments.sample(networks.generator, latent)
+        return Measure(
+            "modes_found",
+            float(ring.modes_found(points)),
+            "modes",
+            "generated",
+            n_generated=1_000,
+            reference=float(ring.MODES),
+            protocol="a mode is found by 20 samples in 1,000 within three deviations of its centre",
+            **about,
+        )
+
+
+def _spread(n: int, count: int) -> np.ndarray:
+    """`count` places spread evenly over n: labels come in order, and each keeps its share."""
+    return np.arange(count) * n // count
