@@ -24,7 +24,8 @@ _WORKDIR = flags.DEFINE_string("workdir", None, "The run's folder; default runs/
 def main(argv: list[str]) -> int:
     """Runs the training that the flags ask for; returns the exit status."""
     del argv
-    from jaxgan.train import NotFinite, train
+    from jaxgan.record import NotFinite
+    from jaxgan.train import train
 
     try:
         return train(_CONFIG.value, _WORKDIR.value or default_workdir(_config_argument(sys.argv)))

@@ -20,8 +20,9 @@ import numpy as np
 from jax.sharding import AxisType, Mesh, NamedSharding, PartitionSpec
 
 from jaxgan.config import UserError
+from jaxgan.data.batches import Batch
 from jaxgan.state import Gan, GanState, initialise
-from jaxgan.step import Batch, Metrics, train_step
+from jaxgan.step import Metrics, train_step
 
 SEED, DATA = "seed", "data"
 
@@ -103,21 +104,22 @@ class Program:
     Args:
       gan: the rules.
       seeds: of this group.
-      data: the training split, images [N, H, W, C] and perhaps labels [N]; kept on every device.
+      data: the training split, images [N, H, W, C] and perhaps labels [N], kept on every device; or
+        None where each call brings its own examples.
       mesh: from `make_mesh`.
       steps_per_call: the most steps that one call runs on an accelerator; on the CPU, where XLA
         runs convolutions inside a loop some 20 times slower, a call is one step.
     """
 
     def __init__(
-        self, gan: Gan, seeds: Sequence[int], data: Batch, mesh: Mesh, steps_per_call: int
+        self, gan: Gan, seeds: Sequence[int], data: Batch | None, mesh: Mesh, steps_per_call: int
     ) -> None:
         self.gan, self.seeds, self.mesh = gan, tuple(seeds), mesh
         self.steps_per_call = steps_per_call
         self._shares_threads = mesh.size > 1 and mesh.devices.flat[0].platform == "cpu"
         self._by_seed = NamedSharding(mesh, PartitionSpec(SEED))
         self._data = jax.device_put(data, NamedSharding(mesh, PartitionSpec()))
-        self._places = NamedSharding(mesh, PartitionSpec(SEED, None, None, DATA))
+        self._given = NamedSharding(mesh, PartitionSpec(SEED, None, None, DATA))
         self.keys = jax.device_put(root_keys(seeds), self._by_seed)
         self._initialise = jax.jit(
             over_seeds(lambda key: initialise(gan, key), len(self.seeds)),
@@ -145,32 +147,36 @@ class Program:
         # The copy owns its memory: device_put may alias a NumPy array, which must not be donated.
         return jax.tree.map(jnp.copy, jax.device_put(state, self._by_seed))
 
-    def run(self, state: GanState, places: np.ndarray) -> tuple[GanState, Metrics]:
+    def run(self, state: GanState, given: np.ndarray | Batch) -> tuple[GanState, Metrics]:
         """Runs T steps; `state` is given up.
 
         Args:
           state: of this group.
-          places: int32 [S, T, k, B], the real images of each step.
+          given: the real examples of each step: int32 [S, T, k, B], places in the data, or the
+            examples themselves, [S, T, k, B, ...], where there is none.
 
         Returns:
           The new state, and the metrics by name, each [S, T].
         """
-        steps = places.shape[1]
+        steps = jax.tree.leaves(given)[0].shape[1]
         if self.steps_per_call <= 1:
             if steps != 1:
                 raise ValueError(f"this program runs one step a call, not {steps}")
-            placed = jax.device_put(places, self._places)
+            placed = jax.device_put(given, self._given)
             after = self._run(state, self._data, placed, self.keys)
             # Several CPU devices share the threads that a collective waits for: two steps under
             # way at once can wait for one another without end.
             return jax.block_until_ready(after) if self._shares_threads else after
+
         # Always the same shapes, whatever the number of steps: one trace, and the same bits
         # wherever the calls are cut.
-        padded = np.zeros((places.shape[0], self.steps_per_call, *places.shape[2:]), np.int32)
-        padded[:, :steps] = places
-        state, metrics = self._run(
-            state, self._data, jax.device_put(padded, self._places), self.keys, np.int32(steps)
-        )
+        def padded(x: np.ndarray) -> np.ndarray:
+            out = np.zeros((x.shape[0], self.steps_per_call, *x.shape[2:]), x.dtype)
+            out[:, :steps] = x
+            return out
+
+        placed = jax.device_put(jax.tree.map(padded, given), self._given)
+        state, metrics = self._run(state, self._data, placed, self.keys, np.int32(steps))
         return state, {name: value[:, :steps] for name, value in metrics.items()}
 
     def _shard(self, batch: Any) -> Any:
@@ -178,32 +184,33 @@ class Program:
         return jax.tree.map(lambda x: jax.lax.with_sharding_constraint(x, sharding), batch)
 
     def _step(
-        self, state: GanState, places: jax.Array, key: jax.Array, data: Batch
+        self, state: GanState, given: Any, key: jax.Array, data: Batch | None
     ) -> tuple[GanState, Metrics]:
-        batch = jax.tree.map(lambda x: x[places], data)
+        batch = given if data is None else jax.tree.map(lambda x: x[given], data)
         return train_step(self.gan, state, batch, key, self._shard)
 
     def _single_step(
-        self, state: GanState, data: Batch, places: jax.Array, keys: jax.Array
+        self, state: GanState, data: Batch | None, given: Any, keys: jax.Array
     ) -> tuple[GanState, Metrics]:
-        step = over_seeds(
-            lambda state, places, key: self._step(state, places[0], key, data), len(self.seeds)
-        )
-        state, metrics = step(state, places, keys)
+        def one(state: GanState, given: Any, key: jax.Array) -> tuple[GanState, Metrics]:
+            return self._step(state, jax.tree.map(lambda x: x[0], given), key, data)
+
+        state, metrics = over_seeds(one, len(self.seeds))(state, given, keys)
         return state, {name: value[:, None] for name, value in metrics.items()}
 
     def _steps(
         self,
         state: GanState,
-        data: Batch,
-        places: jax.Array,
+        data: Batch | None,
+        given: Any,
         keys: jax.Array,
         steps: jax.Array,
     ) -> tuple[GanState, Metrics]:
         step = over_seeds(
-            lambda state, places, key: self._step(state, places, key, data), len(self.seeds)
+            lambda state, given, key: self._step(state, given, key, data), len(self.seeds)
         )
-        shapes = jax.eval_shape(step, state, places[:, 0], keys)[1]
+        first = jax.tree.map(lambda x: x[:, 0], given)
+        shapes = jax.eval_shape(step, state, first, keys)[1]
         buffers = {
             name: jnp.zeros((shape.shape[0], self.steps_per_call), shape.dtype)
             for name, shape in shapes.items()
@@ -211,7 +218,9 @@ class Program:
 
         def body(i: jax.Array, carry: tuple[GanState, Metrics]) -> tuple[GanState, Metrics]:
             state, buffers = carry
-            here = jax.lax.dynamic_index_in_dim(places, i, axis=1, keepdims=False)
+            here = jax.tree.map(
+                lambda x: jax.lax.dynamic_index_in_dim(x, i, axis=1, keepdims=False), given
+            )
             state, metrics = step(state, here, keys)
             return state, {name: buffers[name].at[:, i].set(metrics[name]) for name in buffers}
 

@@ -13,6 +13,7 @@ import optax
 
 from jaxgan import losses, optim
 from jaxgan.conditions import Label
+from jaxgan.data.batches import Batch
 from jaxgan.data.dataset import to_network
 from jaxgan.latents import Latent
 from jaxgan.models.infogan import CategoricalParameters, CodeParameters, GaussianParameters
@@ -20,18 +21,6 @@ from jaxgan.rng import stream
 from jaxgan.state import Gan, GanState, Player, Variables, run
 
 Metrics = dict[str, jax.Array]
-
-
-class Batch(NamedTuple):
-    """The real examples of a step.
-
-    Attributes:
-      images: uint8 (or float, in the network's range) [k, B, H, W, C] (k discriminator steps).
-      labels: int32 [k, B], or None.
-    """
-
-    images: Any
-    labels: Any = None
 
 
 class Examples(NamedTuple):

@@ -9,11 +9,10 @@ from jaxgan import conditions, parallel
 from jaxgan.build import build_gan
 from jaxgan.config import update, validate
 from jaxgan.data import digits
-from jaxgan.data.batches import indices
+from jaxgan.data.batches import Batch, indices
 from jaxgan.data.dataset import to_network
 from jaxgan.reading import Instruments
 from jaxgan.state import example_inputs
-from jaxgan.step import Batch
 
 NAMES = sorted(path.stem for path in (ROOT / "configs").glob("*.py"))
 VARIANTS = {

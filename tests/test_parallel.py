@@ -8,8 +8,10 @@ from conftest import tiny_config
 from jaxgan import parallel
 from jaxgan.build import build_gan
 from jaxgan.config import UserError
-from jaxgan.data.batches import indices
-from jaxgan.step import Batch
+from jaxgan.data.batches import Batch, indices
+from jaxgan.data.dataset import Split
+from jaxgan.data.feed import Feed, Places
+from jaxgan.data.streaming import ArraySource, Streamed
 
 # Adam divides by the root of the second moment plus epsilon: with the usual 1e-8 the rounding of a
 # gradient that is zero by rights (a bias in front of BatchNorm) would come out larger than 1e-9.
@@ -77,8 +79,8 @@ def test_the_batch_really_is_split():
     text = (
         compiled._run.lower(
             compiled.initialise(),
-            compiled._images,
-            jax.device_put(places(compiled, 0), compiled._places),
+            compiled._data,
+            jax.device_put(places(compiled, 0), compiled._given),
             compiled.keys,
         )
         .compile()
@@ -132,3 +134,19 @@ def test_place_owns_its_memory():
     (placed,) = compiled.place(aligned).addressable_shards
     assert alias.data.unsafe_buffer_pointer() == aligned.ctypes.data
     assert placed.data.unsafe_buffer_pointer() != aligned.ctypes.data
+
+
+def test_streamed_examples_train_as_resident_ones_do():
+    """The same bits, wherever the examples come from."""
+    resident = program(dtype="float32")
+    streamed = parallel.Program(resident.gan, (0,), None, resident.mesh, 1)
+    shape = (1, resident.gan.discriminator_batch_size)
+    split = Split(Streamed(ArraySource(IMAGES)), None)
+    feed = Feed(split, Places((0,), 100, shape, False), 0, 3, workers=0)
+    expected, _ = train(resident, 3)
+    state = streamed.initialise()
+    for _ in range(3):
+        state, _ = streamed.run(state, feed.next(1))
+    feed.close()
+    for a, b in zip(jax.tree.leaves(expected), jax.tree.leaves(state), strict=True):
+        np.testing.assert_array_equal(a, b)

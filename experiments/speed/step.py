@@ -14,8 +14,7 @@ import numpy as np
 from jaxgan import parallel
 from jaxgan.build import build_gan
 from jaxgan.config import base, update, validate
-from jaxgan.data.batches import indices
-from jaxgan.step import Batch
+from jaxgan.data.batches import Batch, indices
 
 BATCH, IMAGES = 64, 2000
 

@@ -1,8 +1,21 @@
-"""Which images a step trains on: a pure function of the seed and the step."""
+"""Real examples, and which of them a step trains on: a pure function of the seed and the step."""
 
 import functools
+from typing import Any, NamedTuple
 
 import numpy as np
+
+
+class Batch(NamedTuple):
+    """Real examples: those of a step, or, with fewer axes, a whole split.
+
+    Attributes:
+      images: uint8 (or float, in the network's range) [k, B, H, W, C] (k discriminator steps).
+      labels: int32 [k, B], or None.
+    """
+
+    images: Any
+    labels: Any = None
 
 
 def indices(

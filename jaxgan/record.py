@@ -1,0 +1,216 @@
+"""What a run leaves behind while it trains: rows, sheets, measures."""
+
+import os
+import time
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from ml_collections import ConfigDict
+
+from jaxgan import folder, sheets
+from jaxgan.data.dataset import Dataset
+from jaxgan.images import save_png
+from jaxgan.measures import Measures
+from jaxgan.metrics.measure import Measure
+from jaxgan.reading import Instruments
+from jaxgan.state import Best, Gan, GanState, networks
+from jaxgan.writers import MetricsFile, Progress, TensorBoard, write_json
+
+
+class NotFinite(Exception):
+    """Every seed's losses or gradients ceased to be finite: exit status 1."""
+
+
+class Record:
+    """What a run leaves behind while it trains: rows, sheets, measures."""
+
+    def __init__(
+        self,
+        config: ConfigDict,
+        workdir: str,
+        dataset: Dataset,
+        gan: Gan,
+        seeds: tuple[int, ...],
+        start: int,
+    ) -> None:
+        self.config, self.workdir, self.dataset, self.gan = config, workdir, dataset, gan
+        self.seeds = seeds
+        self.instruments = Instruments(gan)
+        self.sheets = sheets.sheets(gan, dataset)
+        self.rows = MetricsFile(os.path.join(workdir, "metrics.jsonl"), after=start)
+        self.board = None
+        if config.tensorboard:
+            self.board = TensorBoard(os.path.join(workdir, "tensorboard"), start, seeds)
+        self.progress = Progress(config.steps, start, config.progress)
+        self.measures = Measures(self.instruments, dataset, config.best_by, self.progress.say)
+        self._pending: list[tuple[int, int, list[Any]]] = []
+        self._ready: list[tuple[int, int, list[Any]]] = []
+        self._due: list[tuple[int, float, dict[int, dict[str, float]]]] = []
+        self._evaluations: dict[int, dict[int, dict[str, float]]] = {}
+        # The seeds whose numbers ceased to be finite, and how: they leave rows and sheets no more.
+        self._ended: dict[int, str] = {}
+        self._clock_step, self._clock = start, time.monotonic()
+
+    # --- Metrics: fetched one interval late, so that waiting for them never stalls the devices
+
+    def note(self, step: int, count: int, metrics: list[Any]) -> None:
+        """Remembers the metrics, still on the devices, of the `count` steps up to `step`."""
+        self._pending.append((step, count, metrics))
+
+    def log(self, step: int) -> None:
+        """A row is due at `step`; the one before it is written now."""
+        self._write(self._ready, self._due)
+        # After the wait for the interval before: in the long run the host is no faster than that.
+        now = time.monotonic()
+        rate = float(self.gan.batch_size * (step - self._clock_step))
+        rate /= max(now - self._clock, 1e-9)
+        self._clock, self._clock_step = now, step
+        self._due = [(step, rate, self._evaluations.pop(step, {}))]
+        self._ready, self._pending = self._pending, []
+
+    def settle(self) -> None:
+        """Writes all rows that are due, to the disk, and checks every step so far."""
+        self._write(self._ready, self._due)
+        self._write(self._pending, [])
+        self._ready, self._due, self._pending = [], [], []
+        self.rows.sync()
+
+    def _write(
+        self, noted: list[tuple[int, int, list[Any]]], due: list[tuple[int, float, dict[int, Any]]]
+    ) -> None:
+        fetched = jax.device_get([metrics for _, _, metrics in noted])
+        found: dict[int, list[dict[str, float]]] = {}
+        for (step, count, _), groups in zip(noted, fetched, strict=True):
+            for i in range(count):
+                here = [
+                    {name: float(values[seed, i]) for name, values in sorted(group.items())}
+                    for group in groups
+                    for seed in range(len(next(iter(group.values()))))
+                ]
+                found[step - count + 1 + i] = here
+                self._check_finite(step - count + 1 + i, here)
+        for step, rate, evaluation in due:
+            for i, seed in enumerate(self.seeds):
+                if seed in self._ended:
+                    continue
+                row = {"step": step, "seed": seed, **found[step][i], **evaluation.get(seed, {})}
+                row["time/images_per_s"] = round(rate, 2)
+                self.rows.write(row)
+                if self.board is not None:
+                    self.board.row(row)
+            self._show(step, found[step], rate)
+
+    def _check_finite(self, step: int, here: list[dict[str, float]]) -> None:
+        for seed, metrics in zip(self.seeds, here, strict=True):
+            if not metrics.pop("alive") and seed not in self._ended:
+                bad = [name for name, value in metrics.items() if not np.isfinite(value)]
+                self._end(seed, f"seed {seed}: {', '.join(bad)} not finite at step {step}")
+
+    def note_ended(self, states: list[GanState]) -> None:
+        """Takes over from a checkpoint which seeds had ended before it."""
+        for seed, state in self._by_seed(states):
+            if not bool(state.alive):
+                self._end(seed, f"seed {seed}: not finite at step {int(state.step) + 1}")
+
+    def _end(self, seed: int, what: str) -> None:
+        self._ended[seed] = what
+        self.progress.say(what)
+        if len(self._ended) == len(self.seeds):
+            raise NotFinite("; ".join(self._ended.values()))
+
+    def _show(self, step: int, here: list[dict[str, float]], rate: float) -> None:
+        names = ("discriminator_real", "discriminator_fake", "generator", "information")
+        values = [
+            f"{name} {np.nanmean([m[f'loss/{name}'] for m in here]):.3f}"
+            for name in names
+            if f"loss/{name}" in here[0]
+        ]
+        images = f"{rate * len(self.seeds):.0f} images/s"
+        self.progress.show(step, f"{images}  " + "  ".join(values), force=step == self.config.steps)
+
+    # --- Sheets
+
+    def sample(self, step: int, states: list[GanState]) -> None:
+        """Writes each seed's sheets."""
+        for seed, state in self._by_seed(states):
+            if seed in self._ended:
+                continue
+            for sheet in self.sheets:
+                picture = sheets.draw(self.instruments, networks(state).generator, sheet)
+                parts = [f"step_{step:06}", sheet.name]
+                parts += [f"seed_{seed}"] if len(self.seeds) > 1 else []
+                name = "_".join(filter(None, parts))
+                save_png(os.path.join(self.workdir, "samples", name + ".png"), picture)
+                if self.board is not None:
+                    self.board.image(
+                        "/".join(filter(None, ["samples", sheet.name])), step, seed, picture
+                    )
+
+    # --- Measures
+
+    def evaluate(self, step: int, states: list[GanState]) -> list[jax.Array]:
+        """Measures the networks; the figures go into the row of this step.
+
+        Returns:
+          The score that picks the best, for each group, float32 [S].
+        """
+        rows: dict[int, dict[str, float]] = {}
+        scores = []
+        for state in states:
+            of_group = []
+            for seed, one in self._by_seed([state], offset=len(rows)):
+                rows[seed], score = self._evaluate_one(seed, step, one)
+                of_group.append(score)
+            scores.append(jnp.asarray(of_group, jnp.float32))
+        self._evaluations[step] = rows
+        return scores
+
+    def _evaluate_one(
+        self, seed: int, step: int, state: GanState
+    ) -> tuple[dict[str, float], float]:
+        if not bool(state.alive):
+            return {}, float("nan")
+        about = {"seed": seed, "step": step, "checkpoint": "last"}
+        measures = self.measures.at_step(networks(state), about, self.config.eval_images)
+        several = len({m.code for m in measures}) > 1
+        row = {f"eval/{m.name}" + (f"_{m.code}" if several else ""): m.value for m in measures}
+        return row, self.measures.score(measures)
+
+    def finish(self, states: list[GanState], bests: list[Best]) -> None:
+        """Writes `results.json`: every measure of the last and of the best networks."""
+        self.progress.say("measuring the last and the best networks")
+        measures: list[Measure] = []
+        for (seed, state), (_, best) in zip(
+            self._by_seed(states), self._by_seed(bests), strict=True
+        ):
+            if seed in self._ended:
+                continue
+            found = [("last", int(state.step), networks(state))]
+            if np.isfinite(best.score):
+                found.append(("best", int(best.step), best.networks))
+            for checkpoint, step, nets in found:
+                about = {"seed": seed, "step": step, "checkpoint": checkpoint}
+                measures += self.measures.at_end(nets, about, self.config.results_images)
+        results = {
+            "step": self.config.steps,
+            "measures": [m.as_json() for m in measures],
+            "ended": {str(seed): what for seed, what in self._ended.items()},
+        }
+        write_json(os.path.join(self.workdir, folder.RESULTS), results)
+
+    def _by_seed(self, groups: list[Any], offset: int = 0) -> list[tuple[int, Any]]:
+        """Each seed with its part of the groups' trees."""
+        found: list[tuple[int, Any]] = []
+        for group in groups:
+            for i in range(len(jax.tree.leaves(group)[0])):
+                one = jax.tree.map(lambda x, i=i: x[i], group)
+                found.append((self.seeds[offset + len(found)], one))
+        return found
+
+    def close(self) -> None:
+        self.progress.close()
+        self.rows.close()
+        if self.board is not None:
+            self.board.close()
