@@ -17,8 +17,15 @@ from jaxgan.models.layers import leaky_relu
 from jaxgan.state import Gan
 
 
-class Networks(NamedTuple):
-    """A system's modules, `q` None without codes, and the lower end of its images' range."""
+class Modules(NamedTuple):
+    """A system's Linen modules.
+
+    Attributes:
+      generator: (latent, train) -> images [B, H, W, C].
+      discriminator: (images, condition, train) -> (logit [B], features [B, F]).
+      q: (features, train) -> the codes' parameters; None without codes.
+      low: the lower end of the images' range: -1 (tanh) or 0 (sigmoid).
+    """
 
     generator: nn.Module
     discriminator: nn.Module
@@ -27,7 +34,10 @@ class Networks(NamedTuple):
 
 
 def build_gan(
-    config: ConfigDict, image_shape: tuple[int, int, int], condition: Condition | None = None
+    config: ConfigDict,
+    image_shape: tuple[int, int, int],
+    condition: Condition | None = None,
+    modules: Modules | None = None,
 ) -> Gan:
     """Everything that is fixed in a run.
 
@@ -35,6 +45,7 @@ def build_gan(
       config: validated.
       image_shape: (H, W, C) of the data.
       condition: what both networks are told (`conditions.make`).
+      modules: networks of one's own; None is those that the config names.
 
     Raises:
       UserError: if the latent codes are not of the form that `parse_codes` reads, or the networks
@@ -50,7 +61,8 @@ def build_gan(
     if config.condition.embedding:
         types["embedding"] = config.condition.embedding
     adversarial = losses.ADVERSARIAL[config.loss]
-    networks = SYSTEMS[config.system](config, image_shape, codes, types)
+    if modules is None:
+        modules = SYSTEMS[config.system](config, image_shape, codes, types)
     optimizers = {
         "generator": optim.optimizer(config.generator),
         "discriminator": optim.optimizer(config.discriminator),
@@ -60,14 +72,14 @@ def build_gan(
         ),
     }
     return Gan(
-        generator=networks.generator,
-        discriminator=networks.discriminator,
-        q=networks.q,
+        generator=modules.generator,
+        discriminator=modules.discriminator,
+        q=modules.q,
         optimizers=optimizers,
         latent=LatentSpec(config.latent.noise, config.latent.noise_prior, codes, dtype),
         condition=condition,
         image_shape=image_shape,
-        low=networks.low,
+        low=modules.low,
         adversarial=adversarial,
         real_target=config.real_target,
         fake_target=config.fake_target,
@@ -98,7 +110,7 @@ Shape = tuple[int, int, int]
 Types = dict[str, Any]
 
 
-def _gan(config: ConfigDict, shape: Shape, codes: tuple[Code, ...], types: Types) -> Networks:
+def _gan(config: ConfigDict, shape: Shape, codes: tuple[Code, ...], types: Types) -> Modules:
     del codes
     points = shape[:2] == (1, 1)  # Not pixels: their range is the data's own.
     if config.networks == "paper":
@@ -115,10 +127,10 @@ def _gan(config: ConfigDict, shape: Shape, codes: tuple[Code, ...], types: Types
             input_dropout=config.discriminator.input_dropout,
             **types,
         )
-        return Networks(generator, discriminator, None, 0.0)
+        return Modules(generator, discriminator, None, 0.0)
     layers = (128, 128) if points else (128,)
     output = _identity if points else jnp.tanh
-    return Networks(
+    return Modules(
         mlp.Generator(image_shape=shape, layers=layers, output=output, **types),
         mlp.Discriminator(layers=layers, **types),
         None,
@@ -130,7 +142,7 @@ def _identity(x: jax.Array) -> jax.Array:
     return x
 
 
-def _dcgan(config: ConfigDict, shape: Shape, codes: tuple[Code, ...], types: Types) -> Networks:
+def _dcgan(config: ConfigDict, shape: Shape, codes: tuple[Code, ...], types: Types) -> Modules:
     del codes
     _require_size(config, shape)
     of_g: Types = {
@@ -143,15 +155,15 @@ def _dcgan(config: ConfigDict, shape: Shape, codes: tuple[Code, ...], types: Typ
         types = types | {"kernel_init": dcgan.NORMAL, "momentum": 0.9, "epsilon": 1e-5}
         of_g |= {"kernel": 5, "first_kernel": 5, "activation": nn.relu}
         of_d |= {"kernel": 5, "activation": leaky_relu(0.2)}
-    return Networks(
+    return Modules(
         dcgan.Generator(**of_g, **types), dcgan.Discriminator(**of_d, **types), None, -1.0
     )
 
 
-def _cgan(config: ConfigDict, shape: Shape, codes: tuple[Code, ...], types: Types) -> Networks:
+def _cgan(config: ConfigDict, shape: Shape, codes: tuple[Code, ...], types: Types) -> Modules:
     del codes
     if config.networks == "paper":
-        return Networks(
+        return Modules(
             mlp.ConditionalGenerator(
                 image_shape=shape,
                 dropout=config.generator.dropout,
@@ -170,7 +182,7 @@ def _cgan(config: ConfigDict, shape: Shape, codes: tuple[Code, ...], types: Type
     kind: Callable[..., nn.Module] = cgan.Generator
     if config.condition.kind == "known_part":
         kind = cgan.Inpainter
-    return Networks(kind(image_shape=shape, **types), cgan.Discriminator(**types), None, -1.0)
+    return Modules(kind(image_shape=shape, **types), cgan.Discriminator(**types), None, -1.0)
 
 
 def _require_size(config: ConfigDict, shape: Shape) -> None:
@@ -183,7 +195,7 @@ def _require_size(config: ConfigDict, shape: Shape) -> None:
         )
 
 
-def _infogan(config: ConfigDict, shape: Shape, codes: tuple[Code, ...], types: Types) -> Networks:
+def _infogan(config: ConfigDict, shape: Shape, codes: tuple[Code, ...], types: Types) -> Modules:
     generator: Any
     discriminator: Any
     if config.networks == "document":
@@ -199,12 +211,12 @@ def _infogan(config: ConfigDict, shape: Shape, codes: tuple[Code, ...], types: T
         deviation=config.q.deviation,
         **types | {"kernel_init": q_init},
     )
-    return Networks(
+    return Modules(
         generator(image_shape=shape, **types), discriminator(**types), q if codes else None, low
     )
 
 
-SYSTEMS: dict[str, Callable[..., Networks]] = {
+SYSTEMS: dict[str, Callable[..., Modules]] = {
     "gan": _gan,
     "dcgan": _dcgan,
     "cgan": _cgan,

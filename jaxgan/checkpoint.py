@@ -28,10 +28,18 @@ class Checkpoints:
       folder: made with the first save.
       kept: how many of the newest stay.
       say: where a damaged checkpoint is reported.
+      read_only: whether to leave the folder as it is: another process may be writing there.
     """
 
-    def __init__(self, folder: str, kept: int, say: Callable[[str], None] = print) -> None:
+    def __init__(
+        self,
+        folder: str,
+        kept: int,
+        say: Callable[[str], None] = print,
+        read_only: bool = False,
+    ) -> None:
         self._folder, self._kept, self._say = os.path.abspath(folder), kept, say
+        self._read_only = read_only
         self._opened: Any = None
 
     def _manager(self) -> Any:
@@ -46,7 +54,9 @@ class Checkpoints:
             self._opened = ocp.CheckpointManager(
                 self._folder,
                 item_names=(ARRAYS, DIGESTS),
-                options=ocp.CheckpointManagerOptions(
+                options=ocp.CheckpointManagerOptions(read_only=True)
+                if self._read_only
+                else ocp.CheckpointManagerOptions(
                     max_to_keep=self._kept, create=True, cleanup_tmp_directories=True
                 ),
             )
@@ -99,13 +109,15 @@ class Checkpoints:
                 arrays = self._read(step)
             except (OSError, ValueError, KeyError, TypeError) as error:
                 self._say(f"checkpoint {step} is damaged and skipped: {str(error).splitlines()[0]}")
-                self._put_aside(step)
+                if not self._read_only:
+                    self._put_aside(step)
             else:
                 return step, _unflatten(arrays, like, f"{self._folder}/{step}")
         if steps:
+            where = "" if self._read_only else f" (they are in {self._folder}.damaged)"
             raise UserError(
-                f"{self._folder}: no checkpoint is whole (they are in {self._folder}.damaged)",
-                "the same command begins anew",
+                f"{self._folder}: no checkpoint is whole{where}",
+                "the same training command begins anew",
             )
         return None
 

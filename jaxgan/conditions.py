@@ -5,15 +5,14 @@ discriminator as its second argument. Networks join it, broadcast it over the im
 """
 
 import dataclasses
+from collections.abc import Sequence
 from typing import Any
 
 import jax
 import jax.numpy as jnp
-import numpy as np
 from ml_collections import ConfigDict
 
 from jaxgan.config import UserError
-from jaxgan.data.dataset import Dataset
 
 
 @dataclasses.dataclass(frozen=True)
@@ -82,21 +81,27 @@ class KnownPart:
 Condition = Label | KnownPart
 
 
-def make(config: ConfigDict, dataset: Dataset) -> Condition | None:
+def make(
+    config: ConfigDict, label_names: Sequence[str], classes: Sequence[int]
+) -> Condition | None:
     """The condition that `config.condition` asks for, None where it asks for none.
 
+    Args:
+      config: of the run.
+      label_names: of the dataset, () without labels.
+      classes: the numbers of the labels that occur in it.
+
     Raises:
-      UserError: if labels are asked for and the dataset has none.
+      UserError: if labels are asked for and there are none.
     """
     settings = config.condition
     if settings.kind == "none":
         return None
     if settings.kind == "known_part":
         return KnownPart(settings.hole)
-    if dataset.train.labels is None or len(dataset.label_names) < 2:
+    if len(label_names) < 2 or not classes:
         raise UserError(
-            f"condition.kind=label: {dataset.name} has no labels",
+            f"condition.kind=label: {config.dataset.name} has no labels",
             "take a dataset with labels (a folder for each class, for instance), or configs/gan.py",
         )
-    members = tuple(np.unique(dataset.train.labels).tolist())
-    return Label(len(dataset.label_names), members, settings.prior)
+    return Label(len(label_names), tuple(classes), settings.prior)

@@ -109,7 +109,14 @@ def _about(config: ConfigDict, dataset: Dataset) -> dict[str, Any]:
     versions = {name: importlib.metadata.version(name) for name in RECORDED_PACKAGES}
     return {
         "config": dict(config_lib.leaves(config)),
-        "dataset": {"name": dataset.name, "sha256": dataset.digest(), **splits},
+        "dataset": {
+            "name": dataset.name,
+            "sha256": dataset.digest(),
+            "image_shape": dataset.image_shape,
+            "label_names": dataset.label_names,
+            "classes": dataset.classes,
+            **splits,
+        },
         "versions": versions | {"python": platform.python_version()},
         "device": jax.devices()[0].device_kind,
         "devices": len(jax.devices()),

@@ -7,12 +7,13 @@ mistake in what was asked for; 128 + n stopped and saved by signal n.
 import ast
 import os
 import sys
-from typing import Any
 
 from absl import app, flags
 from ml_collections import config_flags
 
+from jaxgan import command
 from jaxgan import config as config_lib
+from jaxgan.command import complain
 from jaxgan.config import UserError
 
 _CONFIG = config_flags.DEFINE_config_file(
@@ -46,24 +47,15 @@ def default_workdir(argument: str) -> str:
     return os.path.join("runs", f"{name}-{arg}" if arg else name)
 
 
-def complain(error: Any, status: int) -> int:
-    """Says what is wrong on stderr and hands the exit status on."""
-    print(f"jaxgan: {error}", file=sys.stderr, flush=True)
-    return status
-
-
 def parse_flags(argv: list[str]) -> list[str]:
     """absl's parsing, with a line or two in place of its tracebacks."""
     try:
         if not any(arg.lstrip("-") in ("help", "h", "helpfull", "helpshort") for arg in argv):
             _check_config_file(_config_argument(argv))
             _check_keys(argv)
-        rest = flags.FLAGS(argv)
-        if len(rest) > 1:
-            raise UserError(f"unknown argument {rest[1]!r}", "flags begin with --")
-    except (UserError, flags.Error) as error:
+    except UserError as error:
         sys.exit(complain(error, 2))
-    return rest
+    return command.parse_flags(argv)
 
 
 def _check_config_file(argument: str) -> None:

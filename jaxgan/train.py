@@ -12,7 +12,7 @@ from ml_collections import ConfigDict
 
 import jaxgan.config as config_lib
 from jaxgan import conditions, data, folder, parallel
-from jaxgan.build import build_gan
+from jaxgan.build import Modules, build_gan
 from jaxgan.checkpoint import Checkpoints
 from jaxgan.config import UserError
 from jaxgan.data.batches import Batch
@@ -24,12 +24,19 @@ from jaxgan.record import Record
 from jaxgan.state import Best, Gan, GanState, first_best, keep_best
 
 
-def train(config: ConfigDict, workdir: str) -> int:
+def train(
+    config: ConfigDict,
+    workdir: str,
+    dataset: Dataset | None = None,
+    modules: Modules | None = None,
+) -> int:
     """Trains a run to its last step, or goes on with it; returns the process's exit status.
 
     Args:
       config: of the run.
       workdir: its folder.
+      dataset: of one's own; None is the one that the config names.
+      modules: networks of one's own; None is those that the config names.
 
     Raises:
       UserError: for a config, a dataset or a folder that cannot be used; nothing is written then.
@@ -44,8 +51,9 @@ def train(config: ConfigDict, workdir: str) -> int:
         _refuse_fewer_steps(config, workdir, done["step"])
         print(_finished(workdir, done))
         return 0
-    dataset = data.load(config)
-    gan = build_gan(config, dataset.image_shape, conditions.make(config, dataset))
+    dataset = data.load(config) if dataset is None else dataset
+    condition = conditions.make(config, dataset.label_names, dataset.classes)
+    gan = build_gan(config, dataset.image_shape, condition, modules)
     seeds = tuple(range(config.seed, config.seed + config.seeds))
     programs = _programs(config, gan, seeds, dataset)
     lock = folder.enter(config, workdir, dataset, gan)

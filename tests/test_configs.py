@@ -33,7 +33,9 @@ def test_two_tiny_steps(name, arg):
     validate(update(config, size))
     dataset = digits.load(config.dataset.size)
     images, labels = dataset.train.images, dataset.train.labels
-    gan = build_gan(config, dataset.image_shape, conditions.make(config, dataset))
+    gan = build_gan(
+        config, dataset.image_shape, conditions.make(config, dataset.label_names, dataset.classes)
+    )
     mesh = parallel.make_mesh(1, [gan.batch_size], jax.devices()[:1])
     program = parallel.Program(gan, (0,), Batch(images, labels), mesh, 1)
     state = program.initialise()

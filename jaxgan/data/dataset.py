@@ -94,6 +94,11 @@ class Dataset:
         height, width, channels = self.train.images.shape[1:]
         return height, width, channels
 
+    @property
+    def classes(self) -> tuple[int, ...]:
+        """The labels that occur in the training split, ascending; () where there are none."""
+        return () if self.train.labels is None else tuple(np.unique(self.train.labels).tolist())
+
     def digest(self) -> str:
         """SHA-256 (16 hexadecimal digits) that tells two datasets apart: of the source's
         fingerprint, or else of the training images; the same whether they are streamed or not."""

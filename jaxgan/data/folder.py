@@ -120,7 +120,8 @@ def decode(path: str, size: int, channels: int) -> np.ndarray:
     side = min(image.size)
     left, top = (image.width - side) // 2, (image.height - side) // 2
     box = (left, top, left + side, top + side)
-    small = image.resize((size, size), Image.Resampling.BICUBIC, box)
+    # Cut first: `resize` with a box would look at pixels outside it.
+    small = image.crop(box).resize((size, size), Image.Resampling.BICUBIC)
     return np.asarray(small).reshape(size, size, channels)
 
 

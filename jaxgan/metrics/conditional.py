@@ -1,6 +1,8 @@
 """How far a conditional generator draws what it was asked for.
 
-Source: the measure is common; the odds of the reader matter, so its name and hash go beside it.
+Source: in common use since conditional GANs (Mirza and Osindero 2014 show only sheets). It
+is as good as its reader, whose name and hash therefore go beside it.
+
 A generator is asked for class y_i, and a reader (see `classifier`) names the class r_i that it
 sees in the image that came:
 

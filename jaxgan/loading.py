@@ -1,0 +1,234 @@
+"""A trained run, for use: its config, its networks, and a function that samples."""
+
+import dataclasses
+import json
+import math
+import os
+from collections.abc import Sequence
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from ml_collections import ConfigDict
+
+from jaxgan import conditions, folder
+from jaxgan import config as config_lib
+from jaxgan.build import Modules, build_gan
+from jaxgan.checkpoint import Checkpoints
+from jaxgan.config import UserError
+from jaxgan.data.dataset import to_network, to_uint8
+from jaxgan.latents import Latent
+from jaxgan.reading import Instruments
+from jaxgan.rng import stream
+from jaxgan.state import Gan, Networks, first_best, initialise, networks
+
+
+@dataclasses.dataclass(frozen=True)
+class Run:
+    """One seed of a run.
+
+    Attributes:
+      config: of the run.
+      gan: the rules: networks, prior, condition.
+      networks: the numbers that are sampled with.
+      label_names: of the dataset, in the order of their numbers; () without labels.
+      step: at which the networks stood.
+      checkpoint: "best" or "last".
+    """
+
+    config: ConfigDict
+    gan: Gan
+    networks: Networks
+    label_names: tuple[str, ...]
+    step: int
+    checkpoint: str
+
+    def sample(
+        self,
+        n: int,
+        *,
+        seed: int = 0,
+        label: str | int | None = None,
+        code: int | Sequence[int] | None = None,
+        continuous: Sequence[float] = (),
+        image: np.ndarray | None = None,
+    ) -> np.ndarray:
+        """Draws n examples.
+
+        Args:
+          n: how many, at least 1.
+          seed: of the noise; the same seed gives the same examples.
+          label: the class that all are to show, by name or number; None is each in turn.
+          code: the value of the categorical code, or of the first few; None leaves them random.
+          continuous: the values of the first continuous codes; the others are random.
+          image: the image whose hole is filled n times, uint8 [H, W, C] of the run's shape.
+
+        Returns:
+          uint8 [n, H, W, C]; of a run on points float32 [n, 1, 1, 2].
+
+        Raises:
+          UserError: if the run has no such label or code, or wants what is not given.
+        """
+        latent = self.latent(
+            n, seed=seed, label=label, code=code, continuous=continuous, image=image
+        )
+        made = Instruments(self.gan).sample(self.networks.generator, latent)
+        return made if self.draws_points else to_uint8(made, self.gan.low)
+
+    @property
+    def draws_points(self) -> bool:
+        """Whether the examples are points of the plane and not images."""
+        return self.gan.image_shape[:2] == (1, 1)
+
+    def latent(
+        self,
+        n: int,
+        *,
+        seed: int = 0,
+        label: str | int | None = None,
+        code: int | Sequence[int] | None = None,
+        continuous: Sequence[float] = (),
+        image: np.ndarray | None = None,
+    ) -> Latent:
+        """What `sample` feeds the generator."""
+        if n < 1:
+            raise UserError(f"n={n}: must be at least 1")
+        latent = self.gan.latent.sample(stream(jax.random.key(seed), "sample"), n)
+        values = () if code is None else (code,) if isinstance(code, int) else tuple(code)
+        latent = self._with_codes(latent, n, values, tuple(continuous))
+        return latent._replace(condition=self._condition(n, label, image))
+
+    def _with_codes(
+        self, latent: Latent, n: int, values: tuple[int, ...], continuous: tuple[float, ...]
+    ) -> Latent:
+        codes = list(latent.codes)
+        for asked, categorical, name in ((values, True, "code"), (continuous, False, "continuous")):
+            places = [
+                i for i, x in enumerate(self.gan.latent.codes) if x.categorical == categorical
+            ]
+            if len(asked) > len(places):
+                raise UserError(
+                    f"{name}={','.join(map(str, asked))}: the run has {len(places)} such codes",
+                    f"its codes are {self.config.latent.codes or 'none'}",
+                )
+            for i, value in zip(places, asked, strict=False):
+                prior = self.gan.latent.codes[i]
+                if categorical and not 0 <= value < prior.values:
+                    raise UserError(f"code={value}: the code has values 0 to {prior.values - 1}")
+                if not math.isfinite(value):
+                    raise UserError(f"continuous={value}: not a finite number")
+                codes[i] = prior.fixed(value, n, self.gan.latent.dtype)
+        return latent._replace(codes=tuple(codes))
+
+    def _condition(self, n: int, label: str | int | None, image: np.ndarray | None) -> Any:
+        condition, dtype = self.gan.condition, self.gan.dtype
+        if label is not None and not isinstance(condition, conditions.Label):
+            raise UserError(f"label={label}: the run is told no label", "configs/cgan.py makes one")
+        if image is not None and not isinstance(condition, conditions.KnownPart):
+            raise UserError(
+                "image: the run fills no holes", "--config=configs/cgan.py:inpaint does"
+            )
+        if isinstance(condition, conditions.Label):
+            members = condition.members if label is None else (self._number(label),)
+            labels = jnp.asarray(np.resize(members, n))
+            return jax.nn.one_hot(labels, condition.classes, dtype=dtype)
+        if isinstance(condition, conditions.KnownPart):
+            if image is None:
+                raise UserError("image: the run fills holes and wants an image", "--image=FILE")
+            if image.shape != self.gan.image_shape or image.dtype != np.uint8:
+                raise UserError(
+                    f"image: {image.dtype} {image.shape}, the run's are uint8"
+                    f" {self.gan.image_shape}"
+                )
+            told = condition.of(to_network(image[None], self.gan.low, dtype), None, dtype)
+            return jnp.repeat(told, n, axis=0)
+        return None
+
+    def _number(self, label: str | int) -> int:
+        assert isinstance(self.gan.condition, conditions.Label)
+        names, members = self.label_names, self.gan.condition.members
+        if str(label) in names:
+            number = names.index(str(label))
+        else:
+            number = int(label) if str(label).isdigit() else -1
+        if number not in members:
+            raise UserError(
+                f"label={label}: the run was told no such label",
+                f"there are: {', '.join(names[i] for i in members)}",
+            )
+        return number
+
+
+def load(
+    workdir: str,
+    checkpoint: str = "best",
+    seed: int | None = None,
+    modules: Modules | None = None,
+) -> Run:
+    """A run's networks; its data need not be at hand.
+
+    Args:
+      workdir: the run's folder; nothing in it is changed, and it may be in training.
+      checkpoint: "best" or "last". Where no best was kept, "best" is the last.
+      seed: which of the run's seeds; None is its first.
+      modules: the networks, where they are not those that the config names.
+
+    Raises:
+      UserError: if there is no run, no whole checkpoint, or no such seed.
+    """
+    about = read_about(workdir)
+    config = config_lib.update(config_lib.base(), about["config"])
+    if config.dtype == "float64" and not jax.config.read("jax_enable_x64"):
+        raise UserError(
+            f"{workdir} is in float64", 'jax.config.update("jax_enable_x64", True) comes first'
+        )
+    seeds = range(config.seed, config.seed + config.seeds)
+    seed = config.seed if seed is None else seed
+    if seed not in seeds:
+        raise UserError(f"seed={seed}: {workdir} has seeds {seeds[0]} to {seeds[-1]}")
+    data = about["dataset"]
+    label_names = tuple(data["label_names"])
+    condition = conditions.make(config, label_names, data["classes"])
+    gan = build_gan(config, tuple(data["image_shape"]), condition, modules)
+
+    def fresh() -> dict[str, Any]:
+        state = jax.vmap(lambda key: initialise(gan, key))(
+            jax.random.split(jax.random.key(0), len(seeds))
+        )
+        return {"state": state, "best": first_best(state)}
+
+    checkpoints = Checkpoints(os.path.join(workdir, "checkpoints"), 1, read_only=True)
+    try:
+        restored = checkpoints.restore(jax.eval_shape(fresh))
+    finally:
+        checkpoints.close()
+    if restored is None:
+        raise UserError(f"{workdir} has no checkpoint yet", "train it for longer")
+    whole = jax.tree.map(lambda x: x[seed - config.seed], restored[1])
+    best = whole["best"]
+    if checkpoint == "best" and np.isfinite(best.score):
+        return Run(config, gan, best.networks, label_names, int(best.step), "best")
+    last = whole["state"]
+    return Run(config, gan, networks(last), label_names, int(last.step), "last")
+
+
+def read_about(workdir: str) -> dict[str, Any]:
+    """What a run wrote about itself.
+
+    Raises:
+      UserError: if there is no run, or another version of jaxgan wrote it.
+    """
+    path = os.path.join(workdir, folder.CONFIG)
+    try:
+        with open(path) as file:
+            about: dict[str, Any] = json.load(file)
+        missing = {"image_shape", "label_names", "classes"} - about["dataset"].keys()
+    except FileNotFoundError:
+        raise UserError(f"{workdir} holds no run", "--workdir names a run's folder") from None
+    except (OSError, ValueError, KeyError, AttributeError) as error:
+        raise UserError(f"{path} is not a run's config ({error})") from error
+    unknown = [key for key in about["config"] if key not in config_lib.KEYS]
+    if missing or unknown:
+        raise UserError(f"{workdir} was written by another version of jaxgan")
+    return about

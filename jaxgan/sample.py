@@ -1,0 +1,111 @@
+"""`python -m jaxgan.sample --workdir=DIR [--label=9] [--n=64] [--seed=0] [--out=FILE]`
+
+Draws from a trained run. `--out` ending in .png is a sheet, in .npz arrays, anything else a folder
+of single images. Exit status: 0, or 2 for a mistake in what was asked for.
+"""
+
+import math
+import os
+
+import numpy as np
+from absl import app, flags
+
+from jaxgan import parallel
+from jaxgan.command import complain, parse_flags
+from jaxgan.config import UserError
+from jaxgan.images import grid, save_png, scatter
+from jaxgan.loading import Run, load, read_about
+
+_WORKDIR = flags.DEFINE_string("workdir", None, "The run's folder.")
+_N = flags.DEFINE_integer("n", 64, "How many to draw.")
+_SEED = flags.DEFINE_integer("seed", 0, "Of the noise.")
+_LABEL = flags.DEFINE_string("label", None, "The class, by name or number; default each in turn.")
+_CODE = flags.DEFINE_list("code", [], "Values of the first categorical codes, such as 3.")
+_CONTINUOUS = flags.DEFINE_list("continuous", [], "Values of the first continuous codes: 0.5,-1.")
+_IMAGE = flags.DEFINE_string("image", None, "The image whose hole is filled.")
+_OUT = flags.DEFINE_string("out", None, "FILE.png, FILE.npz or a folder; default in the workdir.")
+_CHECKPOINT = flags.DEFINE_enum("checkpoint", "best", ["best", "last"], "Which networks.")
+_RUN_SEED = flags.DEFINE_integer("run_seed", None, "Which seed of a run of many.")
+
+
+def main(argv: list[str]) -> int:
+    """Draws what the flags ask for; returns the exit status."""
+    try:
+        del argv
+        if not _WORKDIR.value:
+            raise UserError("--workdir is missing", "it names a run's folder, under runs/")
+        return sample(_WORKDIR.value)
+    except UserError as error:
+        return complain(error, 2)
+
+
+def sample(workdir: str) -> int:
+    """Loads the run, draws, and writes."""
+    out = _OUT.value or os.path.join(workdir, "sampled.png")
+    if _OUT.value and os.path.exists(out):
+        raise UserError(f"{out} is there already", "give another --out, or remove it")
+    parallel.start(read_about(workdir)["config"]["dtype"])
+    run = load(workdir, _CHECKPOINT.value, _RUN_SEED.value)
+    image = None if _IMAGE.value is None else read_image(_IMAGE.value, run)
+    made = run.sample(
+        _N.value,
+        seed=_SEED.value,
+        label=_LABEL.value,
+        code=numbers("code", _CODE.value, int),
+        continuous=numbers("continuous", _CONTINUOUS.value, float),
+        image=image,
+    )
+    write(out, made, run, image)
+    print(f"{len(made)} drawn by the {run.checkpoint} networks (step {run.step}): {out}")
+    return 0
+
+
+def numbers(name: str, texts: list[str], kind: type) -> list:
+    """The numbers of a flag.
+
+    Raises:
+      UserError: if one is none.
+    """
+    try:
+        return [kind(text) for text in texts]
+    except ValueError:
+        raise UserError(f"--{name}={','.join(texts)}: not numbers") from None
+
+
+def read_image(path: str, run: Run) -> np.ndarray:
+    """The image of a file, brought to the run's shape: uint8 [H, W, C]."""
+    from jaxgan.data import folder
+
+    if not os.path.isfile(path):
+        raise UserError(f"--image={path}: no such file")
+    return folder.decode(path, run.gan.image_shape[0], run.gan.image_shape[2])
+
+
+def write(out: str, made: np.ndarray, run: Run, image: np.ndarray | None) -> None:
+    """Writes the examples as a sheet, as arrays, or as single images, by the ending of `out`.
+
+    A sheet of fillings begins with the image as it was given.
+    """
+    ending = os.path.splitext(out)[1]
+    try:
+        if ending == ".npz":
+            os.makedirs(os.path.dirname(out) or ".", exist_ok=True)
+            np.savez_compressed(out, images=made)
+        elif ending == ".png" and run.draws_points:
+            save_png(out, scatter(made.reshape(len(made), -1)))
+        elif ending == ".png":
+            shown = made if image is None else np.concatenate([image[None], made])
+            save_png(out, grid(shown, math.ceil(math.sqrt(len(shown)))))
+        elif run.draws_points:
+            raise UserError(f"--out={out}: points are no images", "end it in .png or .npz")
+        else:
+            for i, one in enumerate(made):
+                save_png(os.path.join(out, f"{i:0{len(str(len(made) - 1))}}.png"), one)
+    except OSError as error:
+        raise UserError(
+            f"{out} cannot be written ({error.strerror})", "give another --out"
+        ) from error
+
+
+if __name__ == "__main__":
+    app.run(main, flags_parser=parse_flags)

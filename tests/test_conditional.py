@@ -1,0 +1,59 @@
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from jaxgan.metrics.conditional import (
+    conditional_accuracy,
+    confusion,
+    confusion_table,
+    per_class,
+)
+
+ASKED = np.array([0, 0, 0, 1, 1, 3])
+READ = np.array([0, 0, 2, 1, 0, 3])
+
+
+def test_the_shares_by_hand():
+    assert conditional_accuracy(ASKED, READ) == pytest.approx(4 / 6)
+    np.testing.assert_allclose(per_class(ASKED, READ, 4), [2 / 3, 1 / 2, np.nan, 1])
+
+
+def test_rows_are_asked_and_columns_are_read():
+    counts = confusion(ASKED, READ, 4)
+    assert counts.tolist() == [[2, 0, 1, 0], [1, 1, 0, 0], [0, 0, 0, 0], [0, 0, 0, 1]]
+
+
+@settings(max_examples=30, deadline=None)
+@given(st.lists(st.tuples(st.integers(0, 4), st.integers(0, 4)), min_size=1))
+def test_confusion_is_scikit_learns_and_its_diagonal_is_the_accuracy(pairs):
+    from sklearn.metrics import confusion_matrix
+
+    asked, read = np.array(pairs).T
+    counts = confusion(asked, read, 5)
+    assert counts.tolist() == confusion_matrix(asked, read, labels=range(5)).tolist()
+    assert conditional_accuracy(asked, read) == pytest.approx(np.trace(counts) / counts.sum())
+
+
+def test_the_table_lines_up():
+    table = confusion_table(confusion(ASKED, READ, 4), ("cat", "dog", "bird", "ox"))
+    assert table.splitlines() == [
+        "asked \\ read  cat  dog  bird  ox   right",
+        "cat             2    0     1   0   66.7%",
+        "dog             1    1     0   0   50.0%",
+        "bird            0    0     0   0       -",
+        "ox              0    0     0   1  100.0%",
+    ]
+
+
+def test_what_does_not_fit_is_refused():
+    with pytest.raises(ValueError, match="\\[N\\]"):
+        conditional_accuracy(ASKED, READ[:3])
+    with pytest.raises(ValueError, match="no examples"):
+        conditional_accuracy(ASKED[:0], READ[:0])
+    with pytest.raises(ValueError, match="runs from 0 to 3"):
+        confusion(ASKED, READ, 3)
+    with pytest.raises(ValueError, match="read runs from -1"):
+        per_class(ASKED, READ - 1, 4)
+    with pytest.raises(ValueError, match="names"):
+        confusion_table(confusion(ASKED, READ, 4), ("cat",))

@@ -1,0 +1,206 @@
+"""The Fréchet distance and the Parzen window, against closed forms, SciPy and scikit-learn."""
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from jaxgan.metrics.frechet import frechet_distance, thumbnails
+from jaxgan.metrics.parzen import (
+    SIGMAS,
+    choose_sigma,
+    mean_and_error,
+    parzen_log_likelihood,
+)
+
+SEEDS = st.integers(0, 2**32 - 1)
+quick = settings(max_examples=15, deadline=None)
+
+
+def features(seed, n=40, f=6):
+    """Correlated features, none of them centred."""
+    generator = np.random.default_rng(seed)
+    return generator.normal(size=(n, f)) @ generator.normal(size=(f, f)) + generator.normal(size=f)
+
+
+def standardised(seed, n, f):
+    """Features whose mean is exactly 0 and whose covariance is exactly the unit matrix."""
+    x = np.random.default_rng(seed).normal(size=(n, f))
+    q = np.linalg.qr(x - x.mean(axis=0))[0]
+    return q * np.sqrt(n - 1)
+
+
+@quick
+@given(SEEDS, st.integers(1, 6))
+def test_frechet_of_diagonal_gaussians_is_the_closed_form(seed, f):
+    generator = np.random.default_rng(seed)
+    (mean_a, mean_b), (a, b) = generator.normal(size=(2, f)), generator.uniform(0.1, 3, (2, f))
+    real = standardised(seed, 30, f) * a + mean_a
+    generated = standardised(seed + 1, 50, f) * b + mean_b
+    expected = np.sum(np.square(mean_a - mean_b)) + np.sum(np.square(a - b))
+    assert frechet_distance(real, generated) == pytest.approx(expected, rel=1e-9)
+
+
+@quick
+@given(SEEDS)
+def test_frechet_is_the_formula_by_scipys_matrix_square_root(seed):
+    from scipy.linalg import sqrtm
+
+    a, b = features(seed), features(seed + 1)
+    c_a, c_b = np.cov(a.T), np.cov(b.T)
+    trace = np.trace(c_a + c_b - 2 * np.real(sqrtm(c_a @ c_b)))
+    expected = np.sum(np.square(a.mean(axis=0) - b.mean(axis=0))) + trace
+    assert frechet_distance(a, b) == pytest.approx(expected, rel=1e-6)
+
+
+@quick
+@given(SEEDS)
+def test_frechet_does_not_see_a_rotation_an_order_or_who_comes_first(seed):
+    a, b = features(seed), features(seed + 1)
+    generator = np.random.default_rng(seed)
+    rotation = np.linalg.qr(generator.normal(size=(6, 6)))[0]
+    distance = frechet_distance(a, b)
+    for other in (
+        frechet_distance(a @ rotation + 1, b @ rotation + 1),
+        frechet_distance(generator.permutation(a), b),
+        frechet_distance(b, a),
+        frechet_distance(2 * a, 2 * b) / 4,
+    ):
+        assert other == pytest.approx(distance, rel=1e-9)
+
+
+@pytest.mark.parametrize(("n", "f"), [(40, 6), (5, 30)])
+def test_frechet_of_equal_sets_is_nothing(n, f):
+    """Of fewer examples than features, too: their covariance has no full rank."""
+    a = features(0, n, f) + 100
+    assert 0 <= frechet_distance(a, a[::-1]) < 1e-9
+    assert frechet_distance(a, a + 1) == pytest.approx(f, rel=1e-9)
+    assert frechet_distance(a.astype(np.float32), a.astype(np.float32)) < 1e-9
+
+
+def test_frechet_refuses_what_has_no_covariance():
+    a = features(0)
+    with pytest.raises(ValueError, match="2 examples"):
+        frechet_distance(a, a[:1])
+    with pytest.raises(ValueError, match="not \\[N, F\\]"):
+        frechet_distance(a, a[:, :3])
+    with pytest.raises(ValueError, match="finite"):
+        frechet_distance(a, a * np.inf)
+
+
+@pytest.mark.parametrize("size", [8, 24, 64])
+def test_thumbnails_are_the_means_of_blocks(size):
+    images = np.random.default_rng(0).integers(0, 256, (5, size, size, 3), dtype=np.uint8)
+    k = size // 8
+    expected = images.reshape(5, 8, k, 8, k, 3).mean(axis=(2, 4)).reshape(5, -1) / 255
+    read = thumbnails(images)
+    assert read.dtype == np.float32
+    assert read.shape == (5, 192)
+    np.testing.assert_allclose(read, expected, atol=1e-6)
+
+
+@quick
+@given(SEEDS, st.integers(8, 33), st.integers(8, 33))
+def test_thumbnails_of_any_size_keep_the_mean_and_the_range(seed, height, width):
+    """Every pixel weighs the same in the end, so the mean over the image is kept."""
+    shape = (3, height, width, 2)
+    images = np.random.default_rng(seed).integers(0, 256, shape, dtype=np.uint8)
+    read = thumbnails(images).reshape(3, 64, 2)
+    np.testing.assert_allclose(read.mean(axis=1), images.mean(axis=(1, 2)) / 255, atol=1e-5)
+    assert thumbnails(np.full(shape, 255, np.uint8)).max() <= 1
+
+
+def test_thumbnails_of_small_images_are_the_images():
+    points = np.array([[[[0, 255]]], [[[51, 102]]]], np.uint8)
+    np.testing.assert_allclose(thumbnails(points), [[0, 1], [0.2, 0.4]], atol=1e-7)
+    assert thumbnails(np.zeros((0, 28, 28, 1), np.uint8)).shape == (0, 64)
+    with pytest.raises(ValueError, match="uint8"):
+        thumbnails(np.zeros((2, 28, 28, 1)))
+
+
+@quick
+@given(SEEDS, st.sampled_from((0.05, 0.2, 1.0, 5.0)), st.integers(1, 20))
+def test_parzen_is_scikit_learns_kernel_density(seed, sigma, dimensions):
+    from sklearn.neighbors import KernelDensity
+
+    generator = np.random.default_rng(seed)
+    samples, points = generator.random((40, dimensions)), generator.random((30, dimensions))
+    expected = KernelDensity(bandwidth=sigma, rtol=0, atol=0).fit(samples).score_samples(points)
+    read = parzen_log_likelihood(samples, points, sigma)
+    assert read.dtype == np.float64
+    np.testing.assert_allclose(read, expected, rtol=1e-9, atol=1e-9)
+
+
+def test_parzen_in_blocks_is_the_formula_on_images():
+    """More points than a block, and images so far off that every exponential underflows."""
+    from scipy.special import logsumexp
+
+    generator = np.random.default_rng(0)
+    samples = generator.random((20, 4, 4, 1), np.float32)
+    points = generator.random((1203, 4, 4, 1), np.float32)
+    points[7] += 50
+    difference = points.reshape(1203, 1, 16).astype(np.float64) - samples.reshape(1, 20, 16)
+    exponents = -np.square(difference).sum(axis=2) / (2 * 0.1**2)
+    expected = logsumexp(exponents, axis=1) - np.log(20) - 8 * np.log(2 * np.pi * 0.1**2)
+    np.testing.assert_allclose(parzen_log_likelihood(samples, points, 0.1), expected, rtol=1e-10)
+
+
+def test_parzen_of_one_sample_is_a_gaussian():
+    """At the sample itself -D log(sigma sqrt(2 pi)), and half a nat less a deviation away."""
+    sample = np.full((1, 784), 0.3)
+    off = sample.copy()
+    off[0, 0] += 0.2
+    top = -784 * np.log(0.2 * np.sqrt(2 * np.pi))
+    read = parzen_log_likelihood(sample, np.concatenate([sample, off]), 0.2)
+    np.testing.assert_allclose(read, [top, top - 0.5], rtol=1e-12)
+
+
+def test_parzen_of_a_gaussian_nears_the_gaussian_widened():
+    """A normal of deviation s under windows of sigma is a normal of sqrt(s^2 + sigma^2)."""
+    from scipy.stats import norm
+
+    samples = np.random.default_rng(0).normal(0.5, 0.3, (20_000, 1))
+    points = np.linspace(0, 1, 9)[:, None]
+    expected = norm(0.5, np.hypot(0.3, 0.2)).logpdf(points[:, 0])
+    np.testing.assert_allclose(parzen_log_likelihood(samples, points, 0.2), expected, atol=0.02)
+
+
+@quick
+@given(SEEDS)
+def test_parzen_does_not_see_an_order(seed):
+    generator = np.random.default_rng(seed)
+    samples, points = generator.random((30, 5)), generator.random((20, 5))
+    order = generator.permutation(20)
+    read = parzen_log_likelihood(samples, points, 0.2)
+    other = parzen_log_likelihood(generator.permutation(samples), points[order], 0.2)
+    np.testing.assert_allclose(other, read[order], rtol=1e-10)
+
+
+def test_sigma_is_the_one_of_highest_mean_likelihood():
+    generator = np.random.default_rng(0)
+    samples, validation = generator.random((50, 8)), generator.random((100, 8))
+    means = [parzen_log_likelihood(samples, validation, sigma).mean() for sigma in SIGMAS]
+    best = int(np.argmax(means))
+    assert 0 < best < 9, "the best is not to lie at an end, where a wrong choice could hide"
+    assert choose_sigma(samples, validation) == SIGMAS[best]
+    assert choose_sigma(samples, validation, sigmas=(5.0, 0.3)) == 0.3
+    np.testing.assert_allclose(SIGMAS, np.logspace(-1, 0, 10))
+
+
+def test_the_standard_error_by_hand():
+    assert mean_and_error(np.array([1.0, 3.0, 5.0, 7.0])) == (
+        4.0,
+        pytest.approx(np.sqrt(5) / 2),
+    )
+
+
+def test_parzen_refuses_what_does_not_fit():
+    samples, points = np.zeros((3, 4)), np.zeros((2, 4))
+    with pytest.raises(ValueError, match="samples are"):
+        parzen_log_likelihood(samples, points[:, :2], 0.1)
+    with pytest.raises(ValueError, match="samples are"):
+        parzen_log_likelihood(samples[:0], points, 0.1)
+    with pytest.raises(ValueError, match="above 0"):
+        parzen_log_likelihood(samples, points, 0.0)
+    with pytest.raises(ValueError, match="validation"):
+        choose_sigma(samples, points[:0])

@@ -1,0 +1,154 @@
+"""Using a trained run: `jaxgan.load` and `python -m jaxgan.sample`."""
+
+import os
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+from conftest import ROOT, command_environment, load_config
+from PIL import Image
+
+import jaxgan
+from jaxgan.config import UserError, update
+from jaxgan.train import train
+
+SMALL = {
+    "width": 0.05,
+    "batch_size": 16,
+    "steps": 2,
+    "best_by": "parzen_log_likelihood",
+    "eval_images": 20,
+    "results_images": 20,
+    "tensorboard": False,
+    "progress": False,
+}
+
+
+@pytest.fixture(scope="module")
+def folders(tmp_path_factory):
+    """Three trained runs: told a label, filling holes, and with codes."""
+    os.environ["XDG_CACHE_HOME"] = str(tmp_path_factory.mktemp("cache"))
+    root = tmp_path_factory.mktemp("runs")
+    few = {"dataset.classes": "3+7+9"}
+    for name, arg, more in (
+        ("cgan", "mlp", few),
+        ("cgan", "inpaint", {}),
+        ("infogan", "continuous", {"best_by": "none"}),
+    ):
+        config = update(load_config(name, arg), SMALL | more)
+        with pytest.MonkeyPatch.context() as patch:
+            # The reference classifier is another file's business.
+            patch.setattr("jaxgan.image_measures.reference_classifier", lambda *_: None)
+            patch.setattr("jaxgan.image_measures.ImageMeasures.classifier", None)
+            train(config, str(root / (arg or name)))
+    return root
+
+
+def test_a_label_by_name_or_number(folders):
+    run = jaxgan.load(str(folders / "mlp"))
+    nines = run.sample(5, label="9")
+    assert nines.shape == (5, 28, 28, 1)
+    assert nines.dtype == np.uint8
+    np.testing.assert_array_equal(nines, run.sample(5, label=9))
+    assert not np.array_equal(nines, run.sample(5, label=7))
+    assert not np.array_equal(nines, run.sample(5, label=9, seed=1))
+    np.testing.assert_array_equal(run.latent(4).condition.argmax(-1), [3, 7, 9, 3])
+    for label in ("4", "nine", -1):
+        with pytest.raises(UserError, match=r"there are: 3, 7, 9"):
+            run.sample(1, label=label)
+
+
+def test_codes(folders):
+    run = jaxgan.load(str(folders / "continuous"))
+    assert run.checkpoint == "last"
+    latent = run.latent(3, code=4, continuous=(0.5,))
+    np.testing.assert_array_equal(latent.codes[0].argmax(-1), [4, 4, 4])
+    np.testing.assert_array_equal(latent.codes[1], np.full((3, 1), 0.5, np.float32))
+    assert len(np.unique(latent.codes[2])) == 3
+    for wrong in ({"code": 10}, {"code": (1, 2)}, {"continuous": (1, 2, 3)}, {"label": "1"}):
+        with pytest.raises(UserError):
+            run.sample(1, **wrong)
+
+
+def test_an_image_is_filled(folders):
+    run = jaxgan.load(str(folders / "inpaint"))
+    image = np.random.default_rng(0).integers(0, 256, (28, 28, 1), dtype=np.uint8)
+    filled = run.sample(3, image=image)
+    known = np.asarray(run.gan.condition.mask(28, 28))
+    np.testing.assert_array_equal(filled[:, known], np.repeat(image[None], 3, axis=0)[:, known])
+    assert not np.array_equal(filled[0], filled[1])
+    with pytest.raises(UserError, match="wants an image"):
+        run.sample(1)
+    with pytest.raises(UserError, match=r"uint8"):
+        run.sample(1, image=image[:20])
+
+
+def test_last_or_best_and_nothing_is_touched(folders):
+    before = sorted(str(path) for path in folders.rglob("*"))
+    assert jaxgan.load(str(folders / "mlp"), "last").checkpoint == "last"
+    assert jaxgan.load(str(folders / "mlp")).checkpoint == "best"
+    assert sorted(str(path) for path in folders.rglob("*")) == before
+
+
+def test_what_cannot_be_loaded(folders, tmp_path):
+    with pytest.raises(UserError, match="holds no run"):
+        jaxgan.load(str(tmp_path))
+    with pytest.raises(UserError, match="seeds 0 to 0"):
+        jaxgan.load(str(folders / "mlp"), seed=3)
+
+
+def sample(*arguments):
+    return subprocess.run(
+        [sys.executable, "-m", "jaxgan.sample", *map(str, arguments)],
+        cwd=ROOT,
+        env=command_environment(),
+        capture_output=True,
+        text=True,
+        timeout=300,
+    )
+
+
+def test_the_command_writes_a_sheet_arrays_or_images(folders, tmp_path):
+    """In one process: its flags are read as a user types them."""
+    code = f"""
+import sys
+from absl import flags
+from jaxgan import sample
+for out in ("nines.png", "nines.npz", "nines"):
+    sample.parse_flags(["sample", "--workdir={folders / "mlp"}", "--label=9", "--n=9",
+                        "--out={tmp_path}/" + out])
+    assert sample.main(["sample"]) == 0
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        cwd=ROOT,
+        env=command_environment(),
+        capture_output=True,
+        text=True,
+        timeout=300,
+    )
+    assert done.returncode == 0, done.stderr
+    sheet = np.asarray(Image.open(tmp_path / "nines.png"))
+    images = np.load(tmp_path / "nines.npz")["images"]
+    assert sheet.shape == (3 * 30 + 2, 3 * 30 + 2)
+    np.testing.assert_array_equal(sheet[2:30, 2:30], images[0, ..., 0])
+    assert len(list((tmp_path / "nines").glob("*.png"))) == 9
+    single = np.asarray(Image.open(tmp_path / "nines" / "8.png"))
+    np.testing.assert_array_equal(single, images[8, ..., 0])
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        ([], "--workdir is missing"),
+        (["--workdir=nowhere"], "holds no run"),
+        (["--workdir=nowhere", "--n=many"], "--n=many"),
+    ],
+)
+def test_mistakes(arguments, said):
+    done = sample(*arguments)
+    assert done.returncode == 2
+    assert said in done.stderr
+    assert "Traceback" not in done.stderr
+    assert len(done.stderr.strip().splitlines()) <= 3
