@@ -9,6 +9,7 @@ on .787 of the test images (four seeds, .777 to .797).
 Words of ARG: a dataset (`digits`, `mnist`, `fashion_mnist`), whose networks and training
 (`document`, `paper`), and `continuous` for one categorical and two continuous codes.
 
+    mnist            the default's networks, 5,000 updates of 256, 15 minutes on one core: .88
     mnist,document   93,700 updates of 64; the first 4,000 take 40 minutes on one core: .44
     mnist,paper      5,000 updates of 128, an hour on one core: .73
 """
@@ -57,9 +58,14 @@ PAPER = {
     "steps": 5_000,
     "eval_every": 500,
 }
+# With the default's small networks on MNIST, 5,000 updates, the code accuracy of batches of 64 is
+# .835 and .772, of 128 .846 and .864, of 256 .882 (seeds 0 and 1; 0 alone).
+LARGE = {"batch_size": 256, "steps": 5_000, "eval_every": 500}
 DATASETS = ("digits", "mnist", "fashion_mnist")
 WORDS: dict[str, dict[str, Any]] = {
-    **{name: {"dataset.name": name} for name in DATASETS},
+    "digits": {"dataset.name": "digits"},
+    "mnist": LARGE | {"dataset.name": "mnist"},
+    "fashion_mnist": LARGE | {"dataset.name": "fashion_mnist"},
     "document": DOCUMENT,
     "paper": PAPER,
     "continuous": CONTINUOUS,
