@@ -8,9 +8,10 @@ from conftest import ROOT, load_config
 from jaxgan import conditions, parallel
 from jaxgan.build import build_gan
 from jaxgan.config import update, validate
-from jaxgan.data import digits
+from jaxgan.data import digits, ring
 from jaxgan.data.batches import Batch, indices
 from jaxgan.data.dataset import to_network
+from jaxgan.data.feed import Places
 from jaxgan.reading import Instruments
 from jaxgan.state import example_inputs
 
@@ -63,3 +64,20 @@ def test_two_tiny_steps(name, arg):
         by_row = images.reshape(-1, columns, *images.shape[1:])
         varied = by_row[:, 0] if gan.latent.codes[code].categorical else by_row[0]
         assert np.abs(np.diff(varied, axis=0)).max(axis=(1, 2, 3)).min() > 0
+
+
+def test_a_gan_finds_the_modes_of_a_ring():
+    """Law 7."""
+    config = load_config("gan", "ring")
+    validate(config)
+    dataset = ring.load()
+    gan = build_gan(config, dataset.image_shape)
+    mesh = parallel.make_mesh(1, [gan.batch_size], jax.devices()[:1])
+    program = parallel.Program(gan, (0,), Batch(dataset.train.images), mesh, 1)
+    state = program.initialise()
+    places = Places((0,), len(dataset.train), (1, gan.batch_size), False)
+    for step in range(config.steps):
+        state, _ = program.run(state, places(step)[:, None])
+    generator = jax.tree.map(lambda x: x[0], state.generator.variables)
+    points = Instruments(gan).sample(generator, gan.latent.sample(jax.random.key(1), 1_000))
+    assert ring.modes_found(points) >= 7

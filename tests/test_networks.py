@@ -1,5 +1,6 @@
 """Law 9 for systems A to D2: shapes and parameter counts, through their configs."""
 
+import flax.linen as nn
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -9,7 +10,7 @@ from conftest import load_config
 from jaxgan.build import build_gan
 from jaxgan.conditions import KnownPart, Label
 from jaxgan.config import update
-from jaxgan.models.layers import Maxout
+from jaxgan.models.layers import Maxout, max_pool
 from jaxgan.models.summary import layers
 from jaxgan.state import example_inputs
 
@@ -183,6 +184,18 @@ def test_maxout():
     y, variables = Maxout(2, 5).init_with_output(KEY, x)
     kernel = np.asarray(variables["params"]["kernel"]).reshape(3, 2, 5)
     np.testing.assert_allclose(y, np.einsum("bi,iup->bup", x, kernel).max(-1), rtol=1e-5)
+
+
+@pytest.mark.parametrize("shape", [(2, 26, 26, 3), (2, 7, 9, 1)])
+def test_max_pool_is_flax_own(shape):
+    x = jax.random.normal(KEY, shape)
+
+    def of(pool):
+        return jax.value_and_grad(lambda x: jnp.sum(jnp.sin(pool(x))))(x)
+
+    ours, flaxs = of(lambda x: max_pool(x, 2)), of(lambda x: nn.max_pool(x, (2, 2), (2, 2)))
+    for a, b in zip(ours, flaxs, strict=True):
+        np.testing.assert_allclose(a, b, rtol=1e-5)
 
 
 def test_initial_weights_of_b():

@@ -13,7 +13,7 @@ import jax.numpy as jnp
 
 from jaxgan.latents import Latent, joined
 from jaxgan.models.dcgan import halvings
-from jaxgan.models.layers import ConvTranspose, Network, beside_image, flat
+from jaxgan.models.layers import ConvTranspose, Network, beside_image, flat, max_pool
 
 # MXNet's Xavier(rnd_type="gaussian", factor_type="avg", magnitude=3).
 XAVIER = nn.initializers.variance_scaling(3.0, "fan_avg", "normal")
@@ -68,7 +68,7 @@ class Discriminator(_Convolutional):
 
         x = beside_image(x, self.embed(condition))
         x = self.conv(self.scaled(24), 3, 1, "conv_1", "VALID", bias=False)(x)
-        x = nn.max_pool(finish(x, "conv_1"), (2, 2), strides=(2, 2))
+        x = max_pool(finish(x, "conv_1"), 2)
         x = self.conv(self.scaled(32), 3, 2, "conv_2", "VALID", bias=False)(x)
         x = finish(x, "conv_2")
         x = self.conv(self.scaled(64), 4, 1, "conv_3", "VALID", bias=False)(x)

