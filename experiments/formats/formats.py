@@ -1,0 +1,115 @@
+"""The same images from four sources, resident and streamed: the same parameters, bit for bit.
+
+    TFDS_DATA_DIR=… python experiments/formats/formats.py [--steps=20]
+
+Writes MNIST as IDX files and as Kaggle's CSV, in the order of TensorFlow Datasets' copy; trains the
+conditional GAN of the document on each, and once more with the images streamed; compares the
+SHA-256 of every leaf of the last checkpoint.
+"""
+
+import argparse
+import gzip
+import hashlib
+import importlib.util
+import os
+import pathlib
+import struct
+import sys
+import tempfile
+from typing import Any
+
+import jax
+import numpy as np
+
+from jaxgan import conditions, data, parallel
+from jaxgan.build import build_gan
+from jaxgan.config import base, leaves, update, validate
+from jaxgan.data import tfds
+from jaxgan.data.batches import Batch
+from jaxgan.data.dataset import Split
+from jaxgan.data.feed import Feed, Places
+from jaxgan.data.streaming import Streamed
+
+
+def main() -> int:
+    """Prints one digest a source; returns 1 if they differ."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--steps", type=int, default=20)
+    arguments = parser.parse_args()
+    parallel.start()
+    mnist = tfds.load("mnist", "", 28, 0)
+    found = {}
+    with tempfile.TemporaryDirectory() as folder:
+        write_idx(folder, "train", mnist.train)
+        write_idx(folder, "t10k", mnist.test)
+        write_csv(os.path.join(folder, "train.csv"), mnist.train)
+        idx = {"dataset.name": "idx", "dataset.data_dir": folder}
+        for name, keys in {
+            "tfds": {},
+            "idx": idx,
+            "csv": {"dataset.name": "csv", "dataset.data_dir": folder},
+            "tfds, streamed": {"dataset.streamed": "yes"},
+            "idx, streamed": idx | {"dataset.streamed": "yes"},
+        }.items():
+            found[name] = train(arguments.steps, keys)
+            print(f"{name:<16} {found[name]}", flush=True)
+    same = len(set(found.values())) == 1
+    print(f"after {arguments.steps} updates: {'the same bits' if same else 'NOT the same'}")
+    return 0 if same else 1
+
+
+def train(steps: int, keys: dict[str, Any]) -> str:
+    """Trains on a source; SHA-256 (32 hexadecimal digits) of the state's leaves."""
+    config = update(base(), dict(leaves(cgan().get_config("mnist"))))
+    update(config, {"dataset.validation": 5000} | keys)
+    validate(config)
+    dataset = data.load(config)
+    condition = conditions.make(config, dataset.label_names, dataset.classes)
+    gan = build_gan(config, dataset.image_shape, condition)
+    streamed = isinstance(dataset.train.images, Streamed)
+    resident = None if streamed else Batch(dataset.train.images, dataset.train.labels)
+    program = parallel.Program(gan, (0,), resident, parallel.make_mesh(1, [gan.batch_size]), 1)
+    shape = (gan.discriminator_steps, gan.discriminator_batch_size)
+    places = Places((0,), len(dataset.train), shape, config.dataset.replacement)
+    feed = Feed(dataset.train, places, 0, steps, workers=0)
+    state = program.initialise()
+    for _ in range(steps):
+        state, _ = program.run(state, feed.next(1))
+    feed.close()
+    told = hashlib.sha256()
+    for leaf in jax.tree.leaves(jax.device_get(state)):
+        told.update(np.ascontiguousarray(leaf).tobytes())
+    return told.hexdigest()[:32]
+
+
+def cgan() -> Any:
+    """The module configs/cgan.py."""
+    path = pathlib.Path(__file__).resolve().parents[2] / "configs" / "cgan.py"
+    spec = importlib.util.spec_from_file_location("cgan", path)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def write_idx(folder: str, name: str, split: Split) -> None:
+    """MNIST's two files of a split, gzipped."""
+    n, height, width, _ = split.images.shape
+    head = struct.pack(">4i", 0x803, n, height, width)
+    with gzip.open(os.path.join(folder, f"{name}-images-idx3-ubyte.gz"), "wb", 1) as file:
+        file.write(head + split.images.tobytes())
+    with gzip.open(os.path.join(folder, f"{name}-labels-idx1-ubyte.gz"), "wb", 1) as file:
+        file.write(struct.pack(">2i", 0x801, n) + split.labels.astype(np.uint8).tobytes())
+
+
+def write_csv(path: str, split: Split) -> None:
+    """Kaggle's train.csv: a header, then the label and the pixels of each image."""
+    pixels = split.images.reshape(len(split), -1)
+    table = np.concatenate([split.labels[:, None], pixels], axis=1)
+    header = ",".join(["label", *(f"pixel{i}" for i in range(pixels.shape[1]))])
+    np.savetxt(path, table, fmt="%d", delimiter=",", header=header, comments="")
+
+
+if __name__ == "__main__":
+    sys.exit(main())
