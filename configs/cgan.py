@@ -84,8 +84,13 @@ WORDS: dict[str, dict[str, Any]] = {
 }
 
 
+# The paper trains on their first 50,000 images.
+FIRST_50_000 = ("mnist", "fashion_mnist")
+
+
 def get_config(arg: str = "") -> ConfigDict:
     config = apply_argument(update(base(), DOCUMENT), arg, WORDS, exclusive=(DATASETS,))
-    if config.networks == "paper" and config.dataset.name in ("mnist", "fashion_mnist"):
+    asked = config.dataset.validation >= 0
+    if config.networks == "paper" and config.dataset.name in FIRST_50_000 and not asked:
         config.dataset.validation = 10_000
     return config

@@ -196,6 +196,10 @@ def _require_size(config: ConfigDict, shape: Shape) -> None:
 
 
 def _infogan(config: ConfigDict, shape: Shape, codes: tuple[Code, ...], types: Types) -> Modules:
+    if shape[0] < 4:
+        raise UserError(
+            f"{config.dataset.name}: InfoGAN makes images, not points", "configs/gan.py"
+        )
     generator: Any
     discriminator: Any
     if config.networks == "document":

@@ -5,6 +5,8 @@ from typing import Any
 
 from absl import flags
 
+from jaxgan.config import UserError
+
 
 def complain(error: Any, status: int) -> int:
     """Says what is wrong on stderr and hands the exit status on."""
@@ -16,7 +18,7 @@ def parse_flags(argv: list[str]) -> list[str]:
     """absl's parsing, with a line in place of its pages; exits with 2 at a mistake."""
     try:
         rest: list[str] = flags.FLAGS(argv)
-    except flags.Error as error:
+    except (UserError, flags.Error) as error:  # A config file's get_config reads ARG in there.
         sys.exit(complain(error, 2))
     if len(rest) > 1:
         sys.exit(complain(f"unknown argument {rest[1]!r}\nflags begin with --", 2))

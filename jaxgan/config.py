@@ -287,6 +287,11 @@ def _validate_condition(config: ConfigDict) -> None:
         raise UserError(f"condition.kind=known_part: {system} cannot fill holes", "configs/cgan.py")
     if system != "infogan" and config.latent.codes:
         raise UserError(f"latent.codes={config.latent.codes}: {system} has none", "leave it empty")
+    if system != "infogan" and config.best_by == "code_information":
+        raise UserError(
+            f"best_by=code_information: {system} has no codes",
+            "choose parzen_log_likelihood, frechet_distance or none",
+        )
     own = config.discriminator_batch_size
     from_data = kind == "known_part" or config.condition.prior == "data"
     if kind != "none" and from_data and own not in (0, config.batch_size):

@@ -93,7 +93,7 @@ class ImageMeasures:
         key = stream(jax.random.key(about["seed"]), "evaluate/generated")
         latent = gan.latent.sample(key, count)
         latent = latent._replace(condition=self._condition(count, split))
-        return to_uint8(self.instruments.sample(networks.generator, latent), gan.low)
+        return to_uint8(self.instruments.sample(networks.generator, latent, key), gan.low)
 
     def _condition(self, count: int, split: Split) -> Any:
         gan = self.instruments.gan

@@ -58,7 +58,7 @@ class Run:
 
         Args:
           n: how many, at least 1.
-          seed: of the noise; the same seed gives the same examples.
+          seed: of the noise, from 0 up; the same seed gives the same examples.
           label: the class that all are to show, by name or number; None is each in turn.
           code: the value of the categorical code, or of the first few; None leaves them random.
           continuous: the values of the first continuous codes; the others are random.
@@ -73,7 +73,8 @@ class Run:
         latent = self.latent(
             n, seed=seed, label=label, code=code, continuous=continuous, image=image
         )
-        made = Instruments(self.gan).sample(self.networks.generator, latent)
+        key = stream(jax.random.key(seed), "sample")
+        made = Instruments(self.gan).sample(self.networks.generator, latent, key)
         return made if self.draws_points else to_uint8(made, self.gan.low)
 
     @property
@@ -94,6 +95,8 @@ class Run:
         """What `sample` feeds the generator."""
         if n < 1:
             raise UserError(f"n={n}: must be at least 1")
+        if not 0 <= seed < 2**31:
+            raise UserError(f"seed={seed}: must be from 0 to {2**31 - 1}")
         latent = self.gan.latent.sample(stream(jax.random.key(seed), "sample"), n)
         values = () if code is None else (code,) if isinstance(code, int) else tuple(code)
         latent = self._with_codes(latent, n, values, tuple(continuous))

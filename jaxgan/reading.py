@@ -35,10 +35,15 @@ class Instruments:
         self._statistics = jax.jit(functools.partial(_batch_statistics, gan))
         self._read = jax.jit(functools.partial(_read, gan))
 
-    def sample(self, generator: Variables, latent: Latent) -> np.ndarray:
-        """The generator with its moving statistics: images in its range, [N, H, W, C]."""
+    def sample(self, generator: Variables, latent: Latent, key: jax.Array | None = None) -> Any:
+        """The generator with its moving statistics: images in its range, float [N, H, W, C].
+
+        The key is of a generator that drops activations in sampling too (`sample_dropout`); None
+        is the same one every time.
+        """
+        key = jax.random.key(0) if key is None else key
         parts = [
-            np.asarray(self._generate(generator, part, i))
+            np.asarray(self._generate(generator, part, stream(key, "sample/dropout", i)))
             for i, part in enumerate(self._batches(latent))
         ]
         return np.concatenate(parts)[: len(latent.noise)]
@@ -83,9 +88,7 @@ def _images(gan: Gan, images: jax.Array) -> jax.Array:
     return to_network(images, gan.low, gan.dtype) if images.dtype == jnp.uint8 else images
 
 
-def _generate(gan: Gan, generator: Variables, latent: Latent, batch: int) -> jax.Array:
-    # The key of a generator that drops activations in sampling too (`sample_dropout`).
-    dropout = stream(jax.random.key(0), "sample/dropout", batch)
+def _generate(gan: Gan, generator: Variables, latent: Latent, dropout: jax.Array) -> jax.Array:
     return run(gan.generator, generator, latent, train=False, dropout=dropout)[0]
 
 

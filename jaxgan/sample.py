@@ -86,7 +86,9 @@ def write(out: str, made: np.ndarray, run: Run, image: np.ndarray | None) -> Non
 
     A sheet of fillings begins with the image as it was given.
     """
-    ending = os.path.splitext(out)[1]
+    ending = os.path.splitext(out)[1].lower()
+    if ending not in ("", ".png", ".npz"):
+        raise UserError(f"--out={out}: {ending} is not written", "end it in .png or .npz")
     try:
         if ending == ".npz":
             os.makedirs(os.path.dirname(out) or ".", exist_ok=True)

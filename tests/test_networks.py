@@ -206,3 +206,43 @@ def test_initial_weights_of_b():
         params = module.init(KEY, *inputs, train=False)["params"]
         for layer in params.values():
             assert limit * 0.97 < float(np.abs(layer["kernel"]).max()) <= limit
+
+
+@pytest.mark.parametrize(
+    ("name", "arg"), [("gan", ""), ("gan", "paper"), ("dcgan", ""), ("cgan", ""), ("cgan", "mlp")]
+)
+def test_the_discriminator_looks_at_its_label(name, arg):
+    config = update(load_config(name, arg), {"width": 0.1, "condition.kind": "label"})
+    gan = build_gan(config, (28, 28, 1), LABEL)
+    image = jax.random.uniform(KEY, (4, 28, 28, 1))
+
+    def logits(label):
+        told = jax.nn.one_hot(jnp.full(4, label), 10)
+        return gan.discriminator.apply(variables, image, told, train=False)[0]
+
+    latent, shaped = example_inputs(gan)
+    variables = gan.discriminator.init(KEY, shaped, latent.condition, train=False)
+    assert np.abs(np.asarray(logits(3) - logits(7))).min() > 0
+
+
+def test_the_gradient_behind_a_pooling_is_finite():
+    """Compiled, behind convolution, BatchNorm and ELU: a pooling once divided 0 by 0 there."""
+    config = update(load_config("cgan"), {"width": 0.25})
+    gan = build_gan(config, (28, 28, 1), LABEL)
+    latent, _ = example_inputs(gan)
+    image = jax.random.normal(KEY, (64, 28, 28, 1))
+    told = jnp.repeat(latent.condition, 32, axis=0)
+    variables = gan.discriminator.init(KEY, image, told, train=False)
+
+    @jax.jit
+    def gradient(params):
+        def loss(params):
+            tree = variables | {"params": params}
+            (logit, _), _ = gan.discriminator.apply(
+                tree, image, told, train=True, mutable=["batch_stats"]
+            )
+            return jnp.sum(jnp.sin(logit))
+
+        return jax.grad(loss)(params)
+
+    assert all(np.isfinite(leaf).all() for leaf in jax.tree.leaves(gradient(variables["params"])))

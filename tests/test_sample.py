@@ -1,9 +1,11 @@
 """Using a trained run: `jaxgan.load` and `python -m jaxgan.sample`."""
 
+import dataclasses
 import os
 import subprocess
 import sys
 
+import jax
 import numpy as np
 import pytest
 from conftest import ROOT, command_environment, load_config
@@ -57,6 +59,17 @@ def test_a_label_by_name_or_number(folders):
     for label in ("4", "nine", -1):
         with pytest.raises(UserError, match=r"there are: 3, 7, 9"):
             run.sample(1, label=label)
+
+
+def test_another_seed_drops_other_activations(folders):
+    """Where the noise plays no part, dropout in sampling is all that varies the images."""
+    run = jaxgan.load(str(folders / "mlp"))
+    params = {**run.networks.generator.params}
+    params["noise"] = jax.tree.map(np.zeros_like, params["noise"])
+    generator = run.networks.generator._replace(params=params)
+    run = dataclasses.replace(run, networks=run.networks._replace(generator=generator))
+    assert not np.array_equal(run.sample(1, label=9), run.sample(1, label=9, seed=1))
+    np.testing.assert_array_equal(run.sample(1, label=9), run.sample(1, label=9))
 
 
 def test_codes(folders):

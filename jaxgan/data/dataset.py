@@ -53,7 +53,8 @@ class Split:
           count: of examples; the last ones, so that two runs hold out the same.
           name: of the dataset, for the message.
           shuffled: the last ones of a fixed permutation instead, for a source in the order of its
-            classes. Both parts keep the source's order.
+            classes. Both parts keep the permutation's order, so that the first examples of either
+            are a fair sample of it.
 
         Raises:
           UserError: if nothing would be left.
@@ -64,7 +65,7 @@ class Split:
         if not shuffled:
             return self.take(slice(0, rest)), self.take(slice(rest, None))
         order = np.random.default_rng(0).permutation(len(self))
-        return self.take(np.sort(order[:rest])), self.take(np.sort(order[rest:]))
+        return self.take(order[:rest]), self.take(order[rest:])
 
 
 @dataclasses.dataclass(frozen=True)

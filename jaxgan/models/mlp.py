@@ -82,8 +82,9 @@ class MaxoutDiscriminator(Network):
 
     @nn.compact
     def __call__(self, x: jax.Array, condition: Any, train: bool) -> tuple[jax.Array, jax.Array]:
-        del condition
         x = flat(x)
+        if condition is not None:
+            x = jnp.concatenate([x, flat(self.embed(condition))], axis=-1)
         for i, units in enumerate(self.units, 1):
             rate = self.input_dropout if i == 1 else self.dropout
             x = nn.Dropout(rate, deterministic=not train, name=f"maxout_{i}_dropout")(x)
