@@ -308,7 +308,7 @@ def test_a_factor_scales_its_term_alone(term):
 @pytest.mark.parametrize("prior", ["data", "uniform"])
 def test_labels_of_generated_images(prior):
     """prior=data: those of the real images beside them; uniform: drawn by themselves."""
-    config = update(load_config("cgan"), {"width": 0.05, "batch_size": 16})
+    config = update(load_config("cgan", "mlp"), {"width": 0.05, "batch_size": 16})
     update(config, {"condition.prior": prior})
     gan = build_gan(config, (28, 28, 1), Label(10, tuple(range(10)), prior))
     state = jax.jit(functools.partial(initialise, gan))(KEY)
@@ -323,7 +323,7 @@ def test_labels_of_generated_images(prior):
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(step_lib, "discriminator_update", spy)
         train_step(gan, state, Batch(real_images(), labels), KEY)
-    (_, fake), (real, _) = seen  # D2: the fakes first.
+    [(real, fake)] = seen
     assert np.array_equal(real.condition.argmax(-1), labels[0])
     same = np.array_equal(fake.condition, real.condition)
     assert same == (prior == "data")
