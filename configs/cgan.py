@@ -74,6 +74,8 @@ MLP = {
     "steps": 20_000,
     "eval_every": 1_000,
 }
+# The paper trains on the first 50,000 images of the 60,000.
+FIRST_50_000 = {"dataset.validation": 10_000}
 WORDS: dict[str, dict[str, Any]] = {
     "digits": {"dataset.name": "digits"},
     "mnist": {"dataset.name": "mnist"},
@@ -81,16 +83,10 @@ WORDS: dict[str, dict[str, Any]] = {
     "cifar10": {"dataset.name": "cifar10", "dataset.size": 32},
     "mlp": MLP,
     "inpaint": {"condition.kind": "known_part", "condition.prior": "data"},
+    "mnist,mlp": FIRST_50_000,
+    "fashion_mnist,mlp": FIRST_50_000,
 }
 
 
-# The paper trains on their first 50,000 images.
-FIRST_50_000 = ("mnist", "fashion_mnist")
-
-
 def get_config(arg: str = "") -> ConfigDict:
-    config = apply_argument(update(base(), DOCUMENT), arg, WORDS, exclusive=(DATASETS,))
-    asked = config.dataset.validation >= 0
-    if config.networks == "paper" and config.dataset.name in FIRST_50_000 and not asked:
-        config.dataset.validation = 10_000
-    return config
+    return apply_argument(update(base(), DOCUMENT), arg, WORDS, exclusive=(DATASETS,))

@@ -56,7 +56,12 @@ WORDS: dict[str, dict[str, Any]] = {
     "cifar10": FULL
     | {"dataset.name": "cifar10", "dataset.size": 32, "steps": 50 * 77, "eval_every": 385},
     "paper": PAPER,
-    "size=64": PAPER | FULL | {"dataset.size": 64, "steps": 25_000},
+    # The same 5 epochs in the paper's batches of 128.
+    "mnist,paper": {"steps": 5 * 430, "eval_every": 430},
+    "fashion_mnist,paper": {"steps": 5 * 430, "eval_every": 430},
+    "cifar10,paper": {"steps": 50 * 39, "eval_every": 390},
+    # An epoch of LSUN's 3,033,042 bedrooms.
+    "size=64": PAPER | {"width": 1.0, "dataset.size": 64, "steps": 23_696, "eval_every": 2_000},
 }
 # For the digits on two cores.
 DEFAULT = DOCUMENT | {"width": 0.25, "steps": 500}

@@ -70,6 +70,8 @@ RING = {
     "generator.beta1": 0.5,
     "best_by": "none",
 }
+# The paper trains on the first 50,000 images of the 60,000.
+FIRST_50_000 = {"dataset.validation": 10_000}
 WORDS: dict[str, dict[str, Any]] = {
     "digits": {"dataset.name": "digits"},
     # 300 epochs of 55,000 images in batches of 64.
@@ -77,16 +79,10 @@ WORDS: dict[str, dict[str, Any]] = {
     "fashion_mnist": {"dataset.name": "fashion_mnist", "steps": 257_700, "eval_every": 5_000},
     "ring": RING,
     "paper": PAPER,
+    "mnist,paper": FIRST_50_000,
+    "fashion_mnist,paper": FIRST_50_000,
 }
 
 
-# The paper trains on their first 50,000 images.
-FIRST_50_000 = ("mnist", "fashion_mnist")
-
-
 def get_config(arg: str = "") -> ConfigDict:
-    config = apply_argument(update(base(), DOCUMENT), arg, WORDS, exclusive=(DATASETS,))
-    asked = config.dataset.validation >= 0
-    if config.networks == "paper" and config.dataset.name in FIRST_50_000 and not asked:
-        config.dataset.validation = 10_000
-    return config
+    return apply_argument(update(base(), DOCUMENT), arg, WORDS, exclusive=(DATASETS,))

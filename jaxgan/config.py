@@ -178,7 +178,8 @@ def apply_argument(
     Args:
       config: changed in place.
       arg: such as "mnist,document" or "paper,width=0.5".
-      words: for each known word, the paths and values it sets.
+      words: for each known word, the paths and values it sets; what stands under "a,b" is set
+        where both words are given.
       exclusive: groups of words of which one at most may be given.
 
     Returns:
@@ -197,10 +198,11 @@ def apply_argument(
         if word not in words:
             raise UserError(
                 f"ARG '{arg}': unknown word '{word}'",
-                f"known: {', '.join(words)}; or key=value with a key of the config",
+                f"known: {', '.join(w for w in words if ',' not in w)}; or key=value with a key of"
+                " the config",
             )
     for word, values in words.items():
-        if word in given:
+        if set(word.split(",")) <= set(given):
             update(config, values)
     for part in parts:
         if "=" in part and part not in words:

@@ -8,7 +8,12 @@ from hypothesis import strategies as st
 from jaxgan import config as config_lib
 from jaxgan.config import KEYS, UserError, apply_argument, base, get, leaves, validate
 
-WORDS = {"first": {"steps": 1, "width": 0.5}, "second": {"steps": 2}}
+WORDS = {
+    "first": {"steps": 1, "width": 0.5},
+    "second": {"steps": 2},
+    "third": {},
+    "first,third": {"seed": 5},
+}
 
 
 def with_value(path, value):
@@ -35,6 +40,9 @@ def test_words_take_effect_in_their_own_order_and_values_last():
     for arg in ("first,second", "second,first", " second , first "):
         config = apply_argument(base(), arg, WORDS)
         assert (config.steps, config.width) == (2, 0.5)
+    assert apply_argument(base(), "third,first", WORDS).seed == 5
+    assert apply_argument(base(), "third,second", WORDS).seed == 0
+    assert apply_argument(base(), "first,third,seed=6", WORDS).seed == 6
     assert apply_argument(base(), "steps=7,second", WORDS).steps == 7
     assert apply_argument(base(), "dataset.replacement=true", WORDS).dataset.replacement is True
 
@@ -42,7 +50,7 @@ def test_words_take_effect_in_their_own_order_and_values_last():
 @pytest.mark.parametrize(
     ("arg", "said"),
     [
-        ("frist", "unknown word 'frist'"),
+        ("frist", "unknown word 'frist'\nknown: first, second, third;"),
         ("stpes=3", "did you mean steps"),
         ("steps=x", "steps=x: not a whole number"),
         ("width=wide", "width=wide: not a number"),

@@ -13,7 +13,7 @@ import jax.numpy as jnp
 
 from jaxgan.latents import Latent, joined
 from jaxgan.models.dcgan import halvings
-from jaxgan.models.layers import ConvTranspose, Network, beside_image, flat, max_pool
+from jaxgan.models.layers import Network, beside_image, flat, max_pool
 
 # MXNet's Xavier(rnd_type="gaussian", factor_type="avg", magnitude=3).
 XAVIER = nn.initializers.variance_scaling(3.0, "fan_avg", "normal")
@@ -31,7 +31,7 @@ class _Convolutional(Network):
 class _Upward(_Convolutional):
     image_shape: tuple[int, int, int] = (28, 28, 1)
 
-    def up(self, features: int, i: int) -> ConvTranspose:
+    def up(self, features: int, i: int) -> Any:
         """The transposed convolution that doubles the map; to 28x28 the first one makes 7 of 4."""
         if i == 2 and self.image_shape[0] == 28:
             # Kernel 3 and padding 1 of MXNet's count: 3 - 1 - 1 at each border.

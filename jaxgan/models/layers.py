@@ -192,9 +192,11 @@ class Network(nn.Module):
         name: str,
         padding: Padding = "SAME",
         bias: bool = True,
-    ) -> nn.Conv:
-        """A square convolution."""
-        return nn.Conv(
+        transposed: bool = False,
+    ) -> Any:
+        """A square convolution, or a transposed one."""
+        kind: Any = ConvTranspose if transposed else nn.Conv
+        return kind(
             features,
             (kernel, kernel),
             (stride, stride),
@@ -205,26 +207,9 @@ class Network(nn.Module):
             **self.types(),
         )
 
-    def conv_transpose(
-        self,
-        features: int,
-        kernel: int,
-        stride: int,
-        name: str,
-        padding: Padding = "SAME",
-        bias: bool = True,
-    ) -> ConvTranspose:
-        """A square transposed convolution."""
-        return ConvTranspose(
-            features,
-            (kernel, kernel),
-            (stride, stride),
-            padding,
-            use_bias=bias,
-            kernel_init=self.kernel_init,
-            name=name,
-            **self.types(),
-        )
+    def conv_transpose(self, *arguments: Any, **named: Any) -> Any:
+        """The same as `conv`, transposed."""
+        return self.conv(*arguments, **{**named, "transposed": True})
 
 
 class Maxout(nn.Module):
