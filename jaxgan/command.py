@@ -1,5 +1,7 @@
-"""What the commands share: flags read, and a mistake said in a line or two."""
+"""What the commands share: flags read, a mistake said in a line or two, and a signal's end."""
 
+import os
+import signal
 import sys
 from typing import Any
 
@@ -12,6 +14,33 @@ def complain(error: Any, status: int) -> int:
     """Says what is wrong on stderr and hands the exit status on."""
     print(f"jaxgan: {error}", file=sys.stderr, flush=True)
     return status
+
+
+def end_at_signals() -> None:
+    """From now on SIGINT (Ctrl-C) and SIGTERM end the process with one line and 128 + the signal.
+
+    At once, as a kill would: a run's folder bears that at any moment. An exception would wait for
+    the threads that decode images, and a library's callback may swallow it.
+    """
+
+    def end(number: int, frame: Any) -> None:
+        # Not through sys.stderr: the signal may have come while it was being written to.
+        os.write(2, f"jaxgan: {_ended_by(number)}\n".encode())
+        os._exit(128 + number)
+
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, end)
+
+
+def ended_by(number: int = signal.SIGINT) -> int:
+    """Says which signal it was, and hands the exit status on."""
+    return complain(_ended_by(number), 128 + number)
+
+
+def _ended_by(number: int) -> str:
+    return (
+        f"ended by {signal.Signals(number).name}; called again, the same command starts or goes on"
+    )
 
 
 def parse_flags(argv: list[str]) -> list[str]:

@@ -1,7 +1,7 @@
 """`python -m jaxgan.main --config=configs/infogan.py[:ARG] [--workdir=DIR] [--config.KEY=VALUE …]`
 
 Trains a run, or goes on with it. Exit status: 0 finished; 1 the losses ceased to be finite; 2 a
-mistake in what was asked for; 128 + n stopped and saved by signal n.
+mistake in what was asked for; 128 + n stopped by signal n, and saved if it had begun to step.
 """
 
 import ast
@@ -37,6 +37,8 @@ def main(argv: list[str]) -> int:
             f"{error}\nwhat was saved before stays; try lower learning rates in another --workdir",
             1,
         )
+    except KeyboardInterrupt as stop:  # The second signal, in the loop.
+        return command.ended_by(*stop.args)
 
 
 def default_workdir(argument: str) -> str:
@@ -100,4 +102,5 @@ def _known_configs(path: str) -> str:
 
 
 if __name__ == "__main__":
+    command.end_at_signals()
     app.run(main, flags_parser=parse_flags)

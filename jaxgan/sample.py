@@ -11,7 +11,7 @@ import numpy as np
 from absl import app, flags
 
 from jaxgan import parallel
-from jaxgan.command import complain, parse_flags
+from jaxgan.command import complain, end_at_signals, parse_flags
 from jaxgan.config import UserError
 from jaxgan.images import grid, save_png, scatter
 from jaxgan.loading import Run, load, read_about
@@ -110,4 +110,5 @@ def write(out: str, made: np.ndarray, run: Run, image: np.ndarray | None) -> Non
 
 
 if __name__ == "__main__":
+    end_at_signals()
     app.run(main, flags_parser=parse_flags)

@@ -72,8 +72,8 @@ def train(
     feeds = _feeds(config, gan, programs, dataset, start)
 
     # --- The loop
-    with _Stop() as stop:
-        try:
+    try:
+        with _Stop() as stop:
             step, stopping = start, 0
             if step == 0:
                 record.sample(0, states)
@@ -98,20 +98,21 @@ def train(
                     record.settle()
                     checkpoints.save(step, _whole(states, bests))
 
-            # --- The end
             record.settle()
             checkpoints.wait()
-            if step < config.steps:
-                record.progress.close()
-                print(f"stopped at step {step}, saved; the same command goes on from there")
-                return 128 + stopping
-            record.finish(states, bests)
-        finally:
-            record.close()
-            for feed in feeds:
-                feed.close()
-            checkpoints.close()
-            lock.close()
+
+        # --- The end: all is saved, so that a signal may end what is left at once
+        record.progress.close()
+        if stop.asked:
+            print(f"stopped at step {step}, saved; the same command goes on from there")
+            return 128 + stop.asked
+        record.finish(states, bests)
+    finally:
+        record.close()
+        for feed in feeds:
+            feed.close()
+        checkpoints.close()
+        lock.close()
     print(_finished(workdir, folder.results(workdir)))
     return 0
 
@@ -220,7 +221,7 @@ class _Stop:
 
     def _note(self, number: int, frame: Any) -> None:
         if self.asked:  # The second one means it.
-            raise KeyboardInterrupt
+            raise KeyboardInterrupt(number)
         self.asked = number
 
     def __exit__(self, *unused: Any) -> None:

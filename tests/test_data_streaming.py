@@ -157,7 +157,7 @@ def test_a_worker_that_dies_is_reported():
 
 
 _SCRIPT = """
-import sys, time
+import multiprocessing, os, signal, sys, threading, time
 import numpy as np
 from jaxgan.data import folder, streaming
 
@@ -165,16 +165,23 @@ class Place:
     def __call__(self, step):
         return np.array([step % 27])
 
+def ctrl_c():
+    while not multiprocessing.active_children():
+        time.sleep(0.001)
+    for child in multiprocessing.active_children():
+        os.kill(child.pid, signal.SIGINT)
+        os.kill(child.pid, signal.SIGTERM)
+
 if __name__ == "__main__":
+    threading.Thread(target=ctrl_c, daemon=True).start()
     images = folder.load(sys.argv[1], 8, streamed="yes").train.images
     for batch in streaming.batches(images, Place(), 0, 10**9, 1):
-        import multiprocessing
         print(*[child.pid for child in multiprocessing.active_children()], flush=True)
         time.sleep(60)
 """
 
 
-def test_workers_end_with_a_killed_run(classes, tmp_path):
+def test_workers_end_with_a_killed_run_and_by_no_signal_of_its_group(classes, tmp_path):
     script = tmp_path / "run.py"
     script.write_text(_SCRIPT)
     run = subprocess.Popen(

@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import time
+import types
 
 import pytest
 from conftest import ROOT, command_environment, run_main
@@ -69,6 +70,36 @@ def test_a_mistake_is_one_or_two_lines_and_touches_nothing(tmp_path, flags, said
     assert len(done.stderr.splitlines()) <= 2
     assert "Traceback" not in done.stderr
     assert snapshot(tmp_path) == before
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_before_the_loop_is_a_line_and_a_status(tmp_path, number):
+    """At a moment that is always met: while the config is read."""
+    (tmp_path / "config.py").write_text(
+        f"import os\ndef get_config(arg=''):\n    os.kill(os.getpid(), {int(number)})\n"
+    )
+    done = run_main("--config=config.py", cwd=tmp_path)
+    assert done.returncode == 128 + number
+    assert done.stderr.startswith(f"jaxgan: ended by {number.name};")
+    assert len(done.stderr.splitlines()) == 1
+
+
+def test_the_first_signal_in_the_loop_is_noted_and_the_second_ends_it(monkeypatch, capsys):
+    from jaxgan import main, train
+
+    def signalled(*_):
+        with train._Stop() as stop:
+            signal.raise_signal(signal.SIGINT)
+            assert stop.asked == signal.SIGINT
+            signal.raise_signal(signal.SIGTERM)
+
+    before = signal.getsignal(signal.SIGINT)
+    monkeypatch.setattr(train, "train", signalled)
+    for flag in ("_CONFIG", "_WORKDIR"):
+        monkeypatch.setattr(main, flag, types.SimpleNamespace(value="x"))
+    assert main.main([]) == 128 + signal.SIGTERM
+    assert "ended by SIGTERM" in capsys.readouterr().err
+    assert signal.getsignal(signal.SIGINT) is before
 
 
 def test_importing_the_command_needs_no_tensorflow_and_little_else(tmp_path):

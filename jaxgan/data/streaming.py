@@ -1,12 +1,15 @@
 """Images that stay where they are until a batch wants them, and batches read ahead of the loop."""
 
+import contextlib
 import dataclasses
+import itertools
 import math
 import multiprocessing
 import os
 import signal
 import threading
 from collections.abc import Callable, Iterator
+from multiprocessing import resource_tracker
 from typing import Any, Protocol
 
 import numpy as np
@@ -15,6 +18,7 @@ from jaxgan.config import UserError
 
 # More bytes than this do not go into memory (nor onto a device) unless dataset.streamed says so.
 MOST_RESIDENT = 2 * 2**30
+_STOPPING = (signal.SIGINT, signal.SIGTERM)
 
 
 class Source(Protocol):
@@ -157,7 +161,8 @@ def batches(
     import grain
 
     reads = grain.MapDataset.range(start, stop).map(_Read(images, places_of))
-    if workers and isinstance(images, Streamed) and images.source.processes:
+    processes = workers > 0 and isinstance(images, Streamed) and images.source.processes
+    if processes:
         _let_grain_start()
         # Through pipes, not shared memory, which is small in containers and outlives a killed run.
         pipes = grain.experimental.DatasetOptions(min_shm_size=2**62)
@@ -169,6 +174,9 @@ def batches(
     else:
         iterator = iter(reads.to_iter_dataset(_ahead(workers or 2)))
     try:
+        with _signals_held() if processes else contextlib.nullcontext():
+            first = list(itertools.islice(iterator, 1))
+        yield from first
         yield from iterator
     except RuntimeError as error:
         if "Worker process" not in str(error):
@@ -207,10 +215,24 @@ class _Read:
         return self.images[self.places_of(step)]
 
 
+@contextlib.contextmanager
+def _signals_held() -> Iterator[None]:
+    """SIGINT and SIGTERM wait for the end of the block; processes that are begun in it (grain does
+    so for the first batch) hold them until they choose to ignore them."""
+    # Begun now: multiprocessing lets the signals through again when it begins it for a process.
+    resource_tracker.ensure_running()
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, _STOPPING)
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
 def _start_worker(index: int, count: int) -> None:
     del index, count
-    # Ctrl-C reaches every process of the terminal; it is the loop's to answer.
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    # Ctrl-C, and many a SIGTERM, reaches every process of the group; it is the loop's to answer.
+    for number in _STOPPING:
+        signal.signal(number, signal.SIG_IGN)
     threading.Thread(target=_end_with_parent, daemon=True).start()
 
 
