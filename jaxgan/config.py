@@ -215,11 +215,20 @@ def apply_argument(
 
 
 def nearest(path: str) -> str:
-    """A line that names the keys most like `path`."""
+    """A line that names the keys most like `path`: "lr" is short for a learning_rate."""
     import difflib
 
-    close = difflib.get_close_matches(path, KEYS, n=3, cutoff=0.5)
+    group, _, name = path.rpartition(".")
+    named = [key for key in KEYS if key.startswith(group) and name in _names(key)]
+    close = named or difflib.get_close_matches(path, KEYS, n=3, cutoff=0.5)
     return f"did you mean {' or '.join(close)}?" if close else "the README lists the keys"
+
+
+def _names(path: str) -> tuple[str, ...]:
+    """The last part of a key, and the first letters of its words where there are several."""
+    name = path.rpartition(".")[2]
+    letters = "".join(word[0] for word in name.split("_"))
+    return (name, letters) if len(letters) > 1 else (name,)
 
 
 def parse_value(path: str, text: str) -> Any:
@@ -230,8 +239,13 @@ def parse_value(path: str, text: str) -> Any:
             return {"true": True, "false": False}[text.lower()]
         return type(default)(text)
     except (KeyError, ValueError):
-        kind = {bool: "true or false", int: "a whole number", float: "a number"}[type(default)]
-        raise UserError(f"{path}={text}: not {kind}") from None
+        raise not_of_its_kind(path, text) from None
+
+
+def not_of_its_kind(path: str, text: str) -> UserError:
+    """The mistake that the text of a value is not in the type of the key's default."""
+    kinds = {bool: "true or false", int: "a whole number", float: "a number"}
+    return UserError(f"{path}={text}: not {kinds[type(KEYS[path].default)]}")
 
 
 def validate(config: ConfigDict) -> None:
@@ -330,7 +344,7 @@ def refuse_changes(config: ConfigDict, saved: Mapping[str, Any], workdir: str) -
       workdir: the run's folder, for the message.
 
     Raises:
-      UserError: naming each key that differs, with both values.
+      UserError: naming the first five keys that differ, with both values.
     """
     now = dict(leaves(config))
     differing = [
@@ -339,7 +353,9 @@ def refuse_changes(config: ConfigDict, saved: Mapping[str, Any], workdir: str) -
         if now.get(path) != saved.get(path) and not (path in KEYS and KEYS[path].may_change)
     ]
     if differing:
+        rest = len(differing) - 5
+        shown = differing[:5] + ([f"and {rest} more"] if rest > 0 else [])
         raise UserError(
-            f"{workdir} holds a run with another config: {'; '.join(differing)}",
+            f"{workdir} holds a run with another config: {'; '.join(shown)}",
             "give another --workdir, or the same keys",
         )

@@ -5,8 +5,10 @@ mistake in what was asked for; 128 + n stopped by signal n, and saved if it had 
 """
 
 import ast
+import itertools
 import os
 import sys
+from collections.abc import Iterator
 
 from absl import app, flags
 from ml_collections import config_flags
@@ -54,7 +56,7 @@ def parse_flags(argv: list[str]) -> list[str]:
     try:
         if not any(arg.lstrip("-") in ("help", "h", "helpfull", "helpshort") for arg in argv):
             _check_config_file(_config_argument(argv))
-            _check_keys(argv)
+            _check_values(argv)
     except UserError as error:
         sys.exit(complain(error, 2))
     return command.parse_flags(argv)
@@ -75,20 +77,36 @@ def _check_config_file(argument: str) -> None:
         raise UserError(f"{path} has no get_config(arg)", "see configs/infogan.py")
 
 
-def _check_keys(argv: list[str]) -> None:
-    for arg in argv[1:]:
-        flag = arg.lstrip("-").partition("=")[0]
+def _check_values(argv: list[str]) -> None:
+    parsers = {bool: flags.BooleanParser, int: flags.IntegerParser, float: flags.FloatParser}
+    for flag, value in _given(argv):
         path = flag.removeprefix("config.")
-        if arg.startswith("-") and path != flag and path not in config_lib.KEYS:
+        if path == flag:
+            continue
+        if path not in config_lib.KEYS:
             raise UserError(f"config: unknown key {path}", config_lib.nearest(path))
+        kind = type(config_lib.KEYS[path].default)
+        if value is None or kind not in parsers:
+            continue
+        try:
+            parsers[kind]().parse(value)
+        except (ValueError, TypeError):
+            raise config_lib.not_of_its_kind(path, value) from None
 
 
 def _config_argument(argv: list[str]) -> str:
-    for i, arg in enumerate(argv[1:], 1):
+    given = [value or "" for flag, value in _given(argv) if flag == "config"]
+    if len(given) > 1:
+        raise UserError(f"--config is given twice: {given[0]} and {given[1]}", "give one of them")
+    return given[0] if given else ""
+
+
+def _given(argv: list[str]) -> Iterator[tuple[str, str | None]]:
+    """The flags' names and values; the value of --flag is what follows, unless that is a flag."""
+    for arg, following in itertools.pairwise([*argv[1:], "-"]):
         name, equals, value = arg.lstrip("-").partition("=")
-        if arg.startswith("-") and name == "config":
-            return value if equals else (argv[i + 1] if i + 1 < len(argv) else "")
-    return ""
+        if arg.startswith("-"):
+            yield name, value if equals else None if following.startswith("-") else following
 
 
 def _known_configs(path: str) -> str:

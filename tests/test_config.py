@@ -107,6 +107,31 @@ def test_only_some_keys_may_change():
     assert "steps" not in str(error.value)
 
 
+def test_of_many_keys_that_differ_the_first_five_are_named():
+    changed = config_lib.update(
+        base(), {f"generator.{name}": 0.25 for name in ("beta1", "beta2", "rho")}
+    )
+    config_lib.update(changed, {"width": 0.5, "seed": 3, "seeds": 2, "loss": "hinge"})
+    with pytest.raises(UserError) as error:
+        config_lib.refuse_changes(changed, dict(leaves(base())), "runs/x")
+    assert str(error.value).count("was") == 5
+    assert "; and 2 more\n" in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("path", "said"),
+    [
+        ("generator.lr", "did you mean generator.learning_rate"),
+        ("beta1", "did you mean discriminator.beta1 or generator.beta1?"),
+        ("classes", "did you mean dataset.classes?"),
+        ("stpes", "did you mean steps"),
+        ("zzz", "the README lists the keys"),
+    ],
+)
+def test_the_nearest_key_is_named(path, said):
+    assert config_lib.nearest(path).startswith(said)
+
+
 def test_the_readme_lists_every_key_and_no_other():
     text = (ROOT / "README.md").read_text()
     section = text.split("## Keys", 1)[1].split("\n## ", 1)[0]

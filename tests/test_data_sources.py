@@ -110,7 +110,9 @@ def test_the_end_is_held_out(tmp_path, validation, held):
         dataset = load(name, tmp_path, dataset__validation=validation)
         assert (len(dataset.train), len(dataset.validation)) == (60 - held, held)
         np.testing.assert_array_equal(dataset.validation.images[..., 0], images[60 - held :])
-        with pytest.raises(UserError, match=r"dataset\.validation=60: .* has 60"):
+        with pytest.raises(
+            UserError, match=r"dataset\.validation=60: .* has 60 .*\nhold out fewer"
+        ):
             load(name, tmp_path, dataset__validation=60)
 
 

@@ -44,7 +44,7 @@ def snapshot(folder):
         (["--config=full/file"], "full/file has no get_config(arg)"),
         ([f"{CONFIG}:document,paper"], "document and paper exclude one another"),
         ([CONFIG, "--config.dataset.nme=3"], "unknown key dataset.nme"),
-        ([CONFIG, "--config.seed=x"], "--config.seed=x"),
+        ([CONFIG, "--config.seed=x"], "seed=x: not a whole number"),
         ([CONFIG, "--config.steps=0"], "steps=0: must be at least 1"),
         ([CONFIG, "--wrokdir=x"], "Unknown command line flag 'wrokdir'"),
         ([CONFIG, "stray"], "unknown argument 'stray'"),
@@ -100,6 +100,24 @@ def test_the_first_signal_in_the_loop_is_noted_and_the_second_ends_it(monkeypatc
     assert main.main([]) == 128 + signal.SIGTERM
     assert "ended by SIGTERM" in capsys.readouterr().err
     assert signal.getsignal(signal.SIGINT) is before
+
+
+@pytest.mark.parametrize(
+    ("flags", "said"),
+    [
+        (["--config=a.py", "--config", "b.py"], "--config is given twice: a.py and b.py"),
+        ([CONFIG, "--config.steps", "ten"], "steps=ten: not a whole number"),
+        ([CONFIG, "--config.width=1e-x"], "width=1e-x: not a number"),
+        ([CONFIG, "--config.progress=maybe"], "progress=maybe: not true or false"),
+    ],
+)
+def test_a_mistake_that_absl_would_tell_badly(capsys, flags, said):
+    from jaxgan import main
+
+    with pytest.raises(SystemExit) as ended:
+        main.parse_flags(["main", *flags])
+    assert ended.value.code == 2
+    assert f"jaxgan: {said}" in capsys.readouterr().err
 
 
 def test_importing_the_command_needs_no_tensorflow_and_little_else(tmp_path):

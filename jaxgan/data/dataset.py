@@ -61,7 +61,10 @@ class Split:
         """
         rest = len(self) - count
         if rest < 1:
-            raise UserError(f"dataset.validation={count}: {name} has {len(self)} training images")
+            raise UserError(
+                f"dataset.validation={count}: {name} has {len(self)} training images",
+                "hold out fewer, and leave a batch to train on; -1 is the source's own number",
+            )
         if not shuffled:
             return self.take(slice(0, rest)), self.take(slice(rest, None))
         order = np.random.default_rng(0).permutation(len(self))
