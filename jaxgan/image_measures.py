@@ -49,10 +49,11 @@ class ImageMeasures:
     # --- The splits: unseen images where there are some
 
     def split(self, name: str) -> tuple[str, Split]:
-        """The split of that name, or where it is empty the one before it, with its own name."""
+        """The split of that name, or where it has not the two images that a Fréchet distance wants
+        the one before it, with its own name."""
         order = ("train", "validation", "test")
         here = order.index(name)
-        while not len(getattr(self.dataset, order[here])):
+        while here and len(getattr(self.dataset, order[here])) < 2:
             here -= 1
         return order[here], getattr(self.dataset, order[here])
 
