@@ -6,6 +6,7 @@ that takes them all simply joins them.
 
 import dataclasses
 import math
+import re
 from typing import Any, NamedTuple
 
 import jax
@@ -13,6 +14,9 @@ import jax.numpy as jnp
 
 from jaxgan.config import UserError
 from jaxgan.rng import stream
+
+# The most values of a categorical code: a sheet has a row for each.
+MOST = 1_000
 
 
 class Latent(NamedTuple):
@@ -75,7 +79,8 @@ def parse_codes(text: str) -> tuple[Code, ...]:
     """Reads "categorical:10+uniform:2": a categorical code of 10 values and two uniform ones.
 
     The number after the colon is a categorical code's number of values (at least 2), and how many
-    codes of its kind a continuous one stands for (1 where left out). "" is no code at all.
+    codes of its kind a continuous one stands for (1 where left out), at most 1,000 either way. ""
+    is no code at all.
 
     Raises:
       UserError: if the text is not of that form.
@@ -83,7 +88,9 @@ def parse_codes(text: str) -> tuple[Code, ...]:
     codes: list[Code] = []
     for part in filter(None, text.split("+")):
         kind, _, number = part.strip().partition(":")
-        count = int(number) if number.isdigit() else (1 if not number else 0)
+        count = int(number) if re.fullmatch("[0-9]{1,9}", number) else (1 if not number else 0)
+        if count > MOST:
+            raise UserError(f"latent.codes: '{part}' is more than {MOST:,}", "take fewer")
         if kind == "categorical" and count >= 2:
             codes.append(Code(kind, count))
         elif kind in ("uniform", "gaussian") and count >= 1:

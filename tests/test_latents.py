@@ -21,7 +21,20 @@ def test_codes_are_read():
 
 
 @pytest.mark.parametrize(
-    "text", ["categorical", "categorical:1", "uniform:0", "uniform:-1", "foo", "categorical:x"]
+    "text",
+    [
+        "categorical",
+        "categorical:1",
+        "categorical:1001",
+        "categorical:" + 5_000 * "9",
+        "categorical:²",
+        "uniform:0",
+        "uniform:-1",
+        "uniform:1000000000",
+        "foo",
+        "categorical:x",
+    ],
+    ids=lambda text: text[:20],
 )
 def test_bad_codes_are_refused(text):
     with pytest.raises(UserError, match=r"latent\.codes"):
