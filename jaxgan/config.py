@@ -73,7 +73,7 @@ KEYS: dict[str, Key] = {
     "dataset.channels": Key(0, low=0, high=3),
     "dataset.streamed": Key("auto", ("auto", "yes", "no"), may_change=True),
     "dataset.workers": Key(0, low=0, may_change=True),
-    "latent.noise": Key(62, low=1),
+    "latent.noise": Key(62, low=1, high=100_000),
     "latent.noise_prior": Key("normal", ("normal", "uniform", "hypercube")),
     "latent.codes": Key("categorical:10"),
     "condition.kind": Key("none", ("none", "label", "known_part")),
@@ -112,8 +112,9 @@ KEYS: dict[str, Key] = {
         "code_information",
         ("none", "code_information", "parzen_log_likelihood", "frechet_distance"),
     ),
-    "eval_images": Key(2_000, low=1),
-    "results_images": Key(10_000, low=1),
+    # A Fréchet distance wants two.
+    "eval_images": Key(2_000, low=2),
+    "results_images": Key(10_000, low=2),
     "tensorboard": Key(True, may_change=True),
     "progress": Key(True, may_change=True),
 }
@@ -271,6 +272,8 @@ def validate(config: ConfigDict) -> None:
         )
     _validate_condition(config)
     _check_dataset(config.dataset)
+    if config.dataset.name == "ring":
+        _check_ring(config)
 
 
 def _check_dataset(dataset: ConfigDict) -> None:
@@ -291,6 +294,18 @@ def _check_dataset(dataset: ConfigDict) -> None:
             f"dataset.channels={dataset.channels}: only dataset.name=folder can choose",
             "leave it at 0, the source's own",
         )
+
+
+def _check_ring(config: ConfigDict) -> None:
+    """Points have no size, their modes are one figure, and most networks make images only."""
+    wanted = {"system": "gan", "dataset.classes": "", "dataset.size": KEYS["dataset.size"].default}
+    for path, value in wanted.items():
+        if get(config, path) != value:
+            raise UserError(
+                f"{path}={get(config, path)}: dataset.name=ring has points, not images, and wants"
+                f" {path}={value!r}",
+                "--config=configs/gan.py:ring has it so",
+            )
 
 
 def _validate_condition(config: ConfigDict) -> None:

@@ -4,15 +4,16 @@ import warnings
 
 import numpy as np
 import pytest
-from conftest import tiny_config
+from conftest import load_config, tiny_config
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
 from jaxgan import data
-from jaxgan.config import UserError
+from jaxgan.config import UserError, update, validate
 from jaxgan.data import folder, idx, kaggle_csv, ring
-from jaxgan.data.dataset import to_network
+from jaxgan.data.dataset import Dataset, Split, to_network
+from jaxgan.image_measures import ImageMeasures
 
 
 def some_images(n=60, side=8, seed=0):
@@ -156,11 +157,14 @@ def test_idx_files_that_do_not_fit_are_named(tmp_path):
     with pytest.raises(UserError, match="train-labels-idx1-ubyte: 50 labels for 60 images"):
         load("idx", tmp_path)
     write_idx(tmp_path, images[:0], labels[:0])
-    with pytest.raises(UserError, match="no images in its training files"):
+    with pytest.raises(UserError, match="train-images-idx3-ubyte: 0 images of 8 x 8 pixels"):
+        load("idx", tmp_path)
+    write_idx(tmp_path, images[:, :0, :0], labels)
+    with pytest.raises(UserError, match="train-images-idx3-ubyte: 60 images of 0 x 0 pixels"):
         load("idx", tmp_path)
     write_idx(tmp_path, images, labels)
     (tmp_path / "t10k-images-idx3-ubyte").write_bytes(idx_bytes(images))
-    with pytest.raises(UserError, match="t10k-images-idx3-ubyte: the file of its labels"):
+    with pytest.raises(UserError, match="t10k-images-idx3-ubyte: no t10k-labels-idx1-ubyte beside"):
         load("idx", tmp_path)
     (tmp_path / "t10k-labels-idx1-ubyte").write_bytes(idx_bytes(images))
     with pytest.raises(UserError, match=r"t10k-labels.*begins with 00000803, not 00000801"):
@@ -237,7 +241,8 @@ def test_a_csv_field_is_a_whole_number_or_refused_by_name(scratch, line, column,
 @pytest.mark.parametrize(
     ("content", "said"),
     [
-        (b"", "line 1: 0 pixel columns"),
+        (b"", r"train\.csv: the file is empty"),
+        (b"\n1,0\n", "line 1: 0 pixel columns"),
         (b"label,pixel0\n", "no rows"),
         (b"label,pixel0,pixel1\n1,2,3\n", "line 1: 2 pixel columns are not a square"),
         (b"\x89PNG\r\n\x1a\n\0\xff", "line 1, column 1: '.PNG', where 'label'"),
@@ -419,7 +424,7 @@ def test_channels_are_chosen_for_folders_only(tmp_path):
 
 
 def test_the_ring_is_eight_gaussians():
-    dataset = data.load(tiny_config(dataset__name="ring"))
+    dataset = data.load(load_config("gan", "ring"))
     assert dataset.image_shape == (1, 1, 2)
     assert [len(s) for s in (dataset.train, dataset.validation, dataset.test)] == [
         10_000, 2_000, 2_000,
@@ -450,6 +455,43 @@ def test_modes_are_found_by_twenty_in_a_thousand_within_three_deviations():
     assert ring.modes_found(points) == 3
 
 
+def test_the_ring_streams_too():
+    lazy = data.load(update(load_config("gan", "ring"), {"dataset.streamed": "yes"}))
+    np.testing.assert_array_equal(lazy.train.images[:7], ring.load().train.images[:7], strict=True)
+    assert lazy.digest() == ring.load().digest()
+
+
+@pytest.mark.parametrize(
+    ("config", "values", "said"),
+    [
+        ("dcgan", {}, "system=dcgan"),
+        ("cgan", {}, "system=cgan"),
+        ("infogan", {}, "system=infogan"),
+        ("gan", {"dataset.classes": "1+2"}, r"dataset\.classes=1\+2"),
+        ("gan", {"dataset.size": 32}, r"dataset\.size=32"),
+    ],
+)
+def test_what_only_images_have_is_refused_of_the_ring(config, values, said):
+    config = update(load_config(config), {"dataset.name": "ring"} | values)
+    with pytest.raises(UserError, match=said + r".* points, not images(.|\n)*configs/gan\.py:ring"):
+        validate(config)
+
+
 def test_the_rings_split_is_fixed():
     with pytest.raises(UserError, match=r"dataset\.validation: the split of ring is fixed"):
         tiny_config(dataset__name="ring", dataset__validation=5)
+
+
+# --- Splits of next to nothing
+
+
+@pytest.mark.parametrize(
+    ("validation", "test", "judged"),
+    [(5, 5, "test"), (5, 0, "validation"), (5, 1, "validation"), (1, 1, "train"), (0, 0, "train")],
+)
+def test_a_split_of_fewer_than_two_images_is_stood_in_for(validation, test, judged):
+    """A Fréchet distance wants two."""
+    splits = [Split(np.zeros((n, 8, 8, 1), np.uint8), None) for n in (9, validation, test)]
+    name, split = ImageMeasures(None, Dataset("few", *splits)).split("test")
+    assert name == judged
+    assert len(split) == {"train": 9, "validation": validation, "test": test}[judged]

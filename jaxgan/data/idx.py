@@ -41,10 +41,9 @@ def load(data_dir: str, size: int, validation: int = -1) -> Dataset:
     if not os.path.isdir(folder):
         raise UserError(f"{folder}: no such folder", "dataset.data_dir names it")
     train = _read_split(folder, "train", size)
-    if train is None or not len(train):
-        missing = "train-images-idx3-ubyte" if train is None else "images in its training files"
+    if train is None:
         raise UserError(
-            f"{folder}: no {missing}",
+            f"{folder}: no train-images-idx3-ubyte",
             "dataset.data_dir names the folder of the IDX files, plain or .gz",
         )
     test = _read_split(folder, "t10k", size) or train.first(0)
@@ -69,9 +68,17 @@ def _read_split(folder: str, prefix: str, size: int) -> Split | None:
     if images_path is None and labels_path is None:
         return None
     if images_path is None or labels_path is None:
-        there, lacking = (labels_path, "images") if labels_path else (images_path, "labels")
-        raise UserError(f"{there}: the file of its {lacking} is not beside it")
+        lacking = "images-idx3" if labels_path else "labels-idx1"
+        raise UserError(
+            f"{labels_path or images_path}: no {prefix}-{lacking}-ubyte beside it",
+            "the images and their labels are two files, plain or .gz",
+        )
     images, labels = read(images_path, 3), read(labels_path, 1)
+    if not images.size:
+        n, height, width = images.shape
+        raise UserError(
+            f"{images_path}: {n} images of {height} x {width} pixels", "there is nothing to read"
+        )
     if len(images) != len(labels):
         raise UserError(f"{labels_path}: {len(labels)} labels for {len(images)} images")
     return Split(resize(images[..., None], size), labels.astype(np.int32))

@@ -74,6 +74,8 @@ def _open(path: str) -> IO[str]:
 
 def _check_header(path: str, line: str) -> int:
     """The number of columns."""
+    if not line:
+        raise UserError(f"{path}: the file is empty", "Kaggle's train.csv begins with a header")
     names = next(csv.reader([line.removeprefix(_MARK)]), [])
     pixels = len(names) - 1
     expected = ["label", *(f"pixel{i}" for i in range(pixels))]
