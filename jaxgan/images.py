@@ -29,9 +29,13 @@ def grid(images: np.ndarray, columns: int, gap: int = 2) -> np.ndarray:
 
 
 def scatter(points: np.ndarray, limit: float = 3.0, size: int = 240) -> np.ndarray:
-    """Points of the plane, float [N, 2], as dots on a dark square from -limit to limit: uint8
-    [size, size, 1]. Points outside are left out."""
+    """Points, float [N, D], as dots on a dark square from -limit to limit: uint8 [size, size, 1].
+
+    Shown are the first two coordinates; points of a line lie on the square's middle. Points outside
+    are left out.
+    """
     sheet = np.full((size, size, 1), 40, np.uint8)
+    points = np.pad(points, ((0, 0), (0, max(0, 2 - points.shape[1]))))[:, :2]
     places = np.floor((points / limit + 1) / 2 * size).astype(int)
     x, y = places[np.all((places >= 0) & (places < size), axis=1)].T
     sheet[size - 1 - y, x] = 255

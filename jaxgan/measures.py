@@ -5,6 +5,7 @@ from collections.abc import Callable
 from typing import Any
 
 from jaxgan.code_measures import generated_measures, real_measures
+from jaxgan.config import UserError
 from jaxgan.data.dataset import Dataset
 from jaxgan.image_measures import ImageMeasures
 from jaxgan.metrics.measure import Measure
@@ -13,6 +14,18 @@ from jaxgan.state import Networks
 
 # Measures of which less is better.
 FALLING = ("frechet_distance",)
+# Measures that know nothing but pictures.
+OF_PICTURES = ("parzen_log_likelihood", "frechet_distance")
+
+
+def refuse(best_by: str, dataset: Dataset) -> None:
+    """Raises UserError if the measure that picks the best step does not suit the data."""
+    if dataset.points and best_by in OF_PICTURES:
+        raise UserError(
+            f"best_by={best_by}: {dataset.name} holds {dataset.train.images.dtype} points, and this"
+            " is a measure of uint8 pictures",
+            "choose best_by=none",
+        )
 
 
 class Measures:
@@ -41,6 +54,8 @@ class Measures:
 
     @functools.cached_property
     def _images(self) -> ImageMeasures:
+        if self.dataset.points and self.dataset.modes is None:
+            self._say(f"{self.dataset.name}: points, not pictures; there is no measure of them")
         return ImageMeasures(self.instruments, self.dataset, self._say)
 
     def at_step(self, networks: Networks, about: dict[str, Any], limit: int) -> list[Measure]:

@@ -11,7 +11,7 @@ import jax.numpy as jnp
 from ml_collections import ConfigDict
 
 import jaxgan.config as config_lib
-from jaxgan import conditions, data, folder, parallel
+from jaxgan import conditions, data, folder, measures, parallel
 from jaxgan.build import Modules, build_gan
 from jaxgan.checkpoint import Checkpoints
 from jaxgan.config import UserError
@@ -52,6 +52,7 @@ def train(
         print(_finished(workdir, done))
         return 0
     dataset = data.load(config) if dataset is None else dataset
+    measures.refuse(config.best_by, dataset)
     condition = conditions.make(config, dataset.label_names, dataset.classes)
     gan = build_gan(config, dataset.image_shape, condition, modules)
     seeds = tuple(range(config.seed, config.seed + config.seeds))

@@ -3,7 +3,7 @@
 import dataclasses
 import hashlib
 from collections.abc import Iterable
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -71,12 +71,21 @@ class Split:
         return self.take(order[:rest]), self.take(order[rest:])
 
 
+class Modes(NamedTuple):
+    """Where a mixture of Gaussians has its modes: centres, float64 [M, D], and their standard
+    deviation."""
+
+    centres: np.ndarray
+    deviation: float
+
+
 @dataclasses.dataclass(frozen=True)
 class Dataset:
     """Three splits of one kind of image (validation and test may be empty), and the names of the
     labels.
 
-    The fingerprint is there where the images are too many to hash them all at every start.
+    The fingerprint is there where the images are too many to hash them all at every start; the
+    modes where the examples are points drawn around known centres.
     """
 
     name: str
@@ -86,11 +95,17 @@ class Dataset:
     label_names: tuple[str, ...] = ()
     fingerprint: str = ""
     unfiltered: "Dataset | None" = None
+    modes: Modes | None = None
 
     @property
     def whole(self) -> "Dataset":
         """The dataset with all its classes."""
         return self if self.unfiltered is None else self.unfiltered
+
+    @property
+    def points(self) -> bool:
+        """Whether the examples are numbers of any range, and not pictures."""
+        return bool(self.train.images.dtype != np.uint8)
 
     @property
     def image_shape(self) -> tuple[int, int, int]:

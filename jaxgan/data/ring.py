@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from jaxgan.data.dataset import Dataset, Split
+from jaxgan.data.dataset import Dataset, Modes, Split
 
 MODES, RADIUS, DEVIATION = 8, 2.0, 0.05
 SIZES = {"train": 10_000, "validation": 2_000, "test": 2_000}
@@ -25,20 +25,27 @@ def load() -> Dataset:
         points = centres()[labels] + DEVIATION * generator.standard_normal((size, 2))
         splits[name] = Split(points.astype(np.float32).reshape(size, 1, 1, 2), labels)
     return Dataset(
-        "ring", splits["train"], splits["validation"], splits["test"], tuple(map(str, range(MODES)))
+        "ring",
+        splits["train"],
+        splits["validation"],
+        splits["test"],
+        tuple(map(str, range(MODES))),
+        modes=Modes(centres(), DEVIATION),
     )
 
 
-def modes_found(points: np.ndarray) -> int:
-    """How many of the eight modes some points cover.
+def modes_found(points: np.ndarray, modes: Modes | None = None) -> int:
+    """How many modes some points cover.
 
     Args:
-      points: [N, ..., 2], at least one.
+      points: [N, ..., D], at least one.
+      modes: of the data; None is the ring's.
 
     Returns:
       The modes with at least 20 in 1,000 of all points within three deviations of their centre.
     """
-    flat = np.asarray(points, np.float64).reshape(-1, 2)
-    distances = np.linalg.norm(flat[:, None] - centres()[None], axis=2)
-    near = (distances <= NEAR * DEVIATION).sum(axis=0)
+    where, deviation = modes or (centres(), DEVIATION)
+    flat = np.asarray(points, np.float64).reshape(-1, where.shape[1])
+    distances = np.linalg.norm(flat[:, None] - where[None], axis=2)
+    near = (distances <= NEAR * deviation).sum(axis=0)
     return int((near >= FOUND * len(flat)).sum())

@@ -1,0 +1,68 @@
+"""Which data is measured how: pictures, points around known modes, and other points."""
+
+import jax
+import numpy as np
+import pytest
+from conftest import load_config
+
+from jaxgan.build import build_gan
+from jaxgan.config import UserError, update
+from jaxgan.data import ring
+from jaxgan.data.dataset import Dataset, Modes, Split
+from jaxgan.images import scatter
+from jaxgan.measures import Measures
+from jaxgan.reading import Instruments
+from jaxgan.state import initialise, networks
+from jaxgan.train import train
+
+ABOUT = {"seed": 0, "step": 1, "checkpoint": "last"}
+SMALL = {"width": 0.05, "batch_size": 8, "steps": 2, "tensorboard": False, "progress": False}
+
+
+def points_config(**values):
+    return update(load_config("gan", "ring"), SMALL | values)
+
+
+def points(name="ring", modes=None):
+    drawn = np.random.default_rng(0).normal(size=(40, 1, 1, 2)).astype(np.float32)
+    split = Split(drawn, None)
+    return Dataset(name, split, split.first(10), split.first(0), modes=modes)
+
+
+@pytest.fixture(scope="module")
+def flat():
+    """A GAN that draws points of the plane, untrained."""
+    gan = build_gan(points_config(), (1, 1, 2))
+    return gan, networks(jax.jit(lambda: initialise(gan, jax.random.key(0)))())
+
+
+def test_points_of_ones_own_are_not_measured(flat):
+    """Whatever they are called: only data that carries its modes is asked for them."""
+    said = []
+    measures = Measures(Instruments(flat[0]), points(), "none", said.append)
+    assert [measures.at_end(flat[1], ABOUT, 10) for _ in range(2)] == [[], []]
+    assert said == ["ring: points, not pictures; there is no measure of them"]
+
+
+@pytest.mark.parametrize("best_by", ["parzen_log_likelihood", "frechet_distance"])
+@pytest.mark.parametrize("dataset", [points("mine"), ring.load()], ids=["mine", "ring"])
+def test_a_measure_of_pictures_cannot_pick_among_points(tmp_path, best_by, dataset):
+    config = points_config(best_by=best_by)
+    with pytest.raises(UserError, match=f"best_by={best_by}: {dataset.name} holds float32 points"):
+        train(config, str(tmp_path / "run"), dataset=dataset)
+    assert not (tmp_path / "run").exists()
+
+
+def test_the_modes_are_those_that_the_data_carries(flat):
+    two = Modes(ring.centres()[:2] * 3, 5.0)
+    for modes, found in ((two, 2), (Modes(two.centres + 100, 0.1), 0)):
+        measures = Measures(Instruments(flat[0]), points(modes=modes), "none")
+        [one] = measures.at_end(flat[1], ABOUT, 10)
+        assert (one.name, one.value, one.reference) == ("modes_found", found, 2)
+
+
+def test_points_of_any_dimension_are_drawn_where_they_lie():
+    for dimensions in (1, 2, 3):
+        place = np.array([[1.0, 0.0, 2.9]])[:, :dimensions]
+        [[y, x, _]] = np.argwhere(scatter(place, limit=2.0, size=8) == 255)
+        assert (y, x) == (3, 6)
