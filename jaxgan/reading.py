@@ -5,7 +5,7 @@ mix real and generated batches, so images are read with statistics re-estimated 
 """
 
 import functools
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import flax.linen as nn
@@ -105,16 +105,32 @@ def _batch_statistics(
 ) -> tuple[Any, Any]:
     """Every BatchNorm's statistics of one batch, of the discriminator and of Q."""
     assert gan.q is not None
-    (_, features), of_discriminator = run(
-        _forgetful(gan.discriminator), discriminator, _images(gan, images), None, train=True
-    )
-    _, of_q = run(_forgetful(gan.q), q, features, train=True)
+    with nn.intercept_methods(_forget):
+        (_, features), of_discriminator = run(
+            gan.discriminator, discriminator, _images(gan, images), None, train=True
+        )
+        _, of_q = run(gan.q, q, features, train=True)
     return of_discriminator, of_q
 
 
-def _forgetful(module: nn.Module) -> nn.Module:
-    """The network with BatchNorm's momentum 0: its statistics after a pass are the batch's."""
-    return module.clone(momentum=0.0)
+def _forget(
+    call: Callable[..., Any],
+    arguments: tuple[Any, ...],
+    named: dict[str, Any],
+    context: nn.module.InterceptorContext,
+) -> Any:
+    """Runs every BatchNorm, wherever a network has it, with momentum 0: its statistics after a
+    pass are the batch's."""
+    module = context.module
+    if not isinstance(module, nn.BatchNorm):
+        return call(*arguments, **named)
+    # Frozen to its users, as every Linen module is; and call knows no other module than this one.
+    before = module.momentum
+    object.__setattr__(module, "momentum", 0.0)
+    try:
+        return call(*arguments, **named)
+    finally:
+        object.__setattr__(module, "momentum", before)
 
 
 def _pooled(batches: list[Any]) -> Any:

@@ -1,6 +1,7 @@
 import dataclasses
 import math
 
+import flax.linen as nn
 import jax
 import numpy as np
 import pytest
@@ -8,9 +9,11 @@ from conftest import tiny_config
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from jaxgan.build import build_gan
+from jaxgan.build import Modules, build_gan
 from jaxgan.code_measures import real_measures
+from jaxgan.config import base, update
 from jaxgan.data import digits
+from jaxgan.data.dataset import to_network
 from jaxgan.measures import Measures
 from jaxgan.metrics import clustering, information
 from jaxgan.metrics.code_accuracy import (
@@ -20,6 +23,7 @@ from jaxgan.metrics.code_accuracy import (
     match_one_to_one,
 )
 from jaxgan.metrics.measure import Measure, table
+from jaxgan.models.infogan import CategoricalParameters
 from jaxgan.reading import Instruments
 from jaxgan.state import Variables, initialise, run
 from jaxgan.state import networks as state_networks
@@ -135,6 +139,74 @@ def test_statistics_are_those_of_the_whole_set(networks):
     assert q.params is state.q.params
 
 
+def test_statistics_of_one_batch_are_the_networks_own_at_momentum_0(networks):
+    gan, state = networks
+    images = np.random.default_rng(0).integers(0, 256, (20, 28, 28, 1), dtype=np.uint8)
+    variables = state.discriminator.variables, state.q.variables
+    read = Instruments(gan, batch=20).statistics(*variables, images)
+
+    @jax.jit
+    def clones(d, q, images):
+        (_, features), of_d = run(
+            gan.discriminator.clone(momentum=0.0), d, to_network(images, gan.low), None, train=True
+        )
+        return of_d, run(gan.q.clone(momentum=0.0), q, features, train=True)[1]
+
+    expected = clones(*variables, images)
+    assert len(jax.tree.leaves(expected)) == 6
+    jax.tree.map(np.testing.assert_array_equal, tuple(part.batch_stats for part in read), expected)
+    assert gan.discriminator.momentum == 0.9
+
+
+class Block(nn.Module):
+    @nn.compact
+    def __call__(self, x, train):
+        return nn.BatchNorm(not train, momentum=0.7, name="norm")(nn.Dense(4, name="dense")(x))
+
+
+class OwnDiscriminator(nn.Module):
+    """BatchNorm in a module of a module, its momentum nobody's attribute."""
+
+    @nn.compact
+    def __call__(self, images, condition, train):
+        x = Block(name="block")(images, train)
+        features = nn.relu(x.reshape(len(x), -1))
+        return nn.Dense(1)(features)[:, 0], features
+
+
+class OwnQ(nn.Module):
+    def setup(self):
+        self.norm = nn.BatchNorm()
+        self.head = nn.Dense(3)
+
+    def __call__(self, features, train):
+        x = self.norm(features, use_running_average=not train)
+        return (CategoricalParameters(self.head(x)),)
+
+
+def test_networks_of_ones_own_are_read_with_re_estimated_statistics():
+    config = update(base(), {"latent.codes": "categorical:3", "latent.noise": 2})
+    gan = build_gan(config, (4, 4, 1), modules=Modules(None, OwnDiscriminator(), OwnQ(), 0.0))
+
+    @jax.jit
+    def begin(image):
+        (_, features), of_d = gan.discriminator.init_with_output(KEY, image, None, train=False)
+        of_q = gan.q.init(KEY, features, train=False)
+        return [Variables(one["params"], one["batch_stats"]) for one in (of_d, of_q)]
+
+    d, q = begin(np.zeros((2, 4, 4, 1)))
+    images = np.random.default_rng(0).uniform(size=(30, 4, 4, 1)).astype(np.float32)
+    instruments = Instruments(gan, batch=10)
+    of_d, of_q = instruments.statistics(d, q, images)
+    norm = of_d.batch_stats["block"]["norm"]
+    dense = images @ d.params["block"]["dense"]["kernel"]
+    np.testing.assert_allclose(norm["mean"], dense.mean((0, 1, 2)), rtol=1e-4, atol=1e-6)
+    np.testing.assert_allclose(norm["var"], dense.var((0, 1, 2)), rtol=1e-4, atol=1e-6)
+    assert float(np.abs(of_q.batch_stats["norm"]["mean"]).min()) > 0
+    [read] = instruments.read(of_d, of_q, images)
+    assert read.logits.shape == (30, 3)
+
+
 def test_reading_does_not_depend_on_the_company(networks):
     gan, state = networks
     instruments = Instruments(gan, batch=16)
@@ -147,6 +219,7 @@ def test_reading_does_not_depend_on_the_company(networks):
     )
 
 
+KEY = jax.random.key(0)
 SCORE = Measures(None, None, "code_information").score
 ABOUT = {"seed": 0, "step": 1, "checkpoint": "last"}
 
