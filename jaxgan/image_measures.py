@@ -38,12 +38,18 @@ class ImageMeasures:
       instruments: of this run.
       dataset: the run's.
       say: told when the reference classifier has to be trained first.
+      classify: whether it may be; a run that is told labels always may.
     """
 
     def __init__(
-        self, instruments: Instruments, dataset: Dataset, say: Callable[[str], None] = print
+        self,
+        instruments: Instruments,
+        dataset: Dataset,
+        say: Callable[[str], None] = print,
+        classify: bool = True,
     ) -> None:
         self.instruments, self.dataset, self._say = instruments, dataset, say
+        self._classify = classify or isinstance(instruments.gan.condition, Label)
         self._real: dict[tuple[str, int], np.ndarray] = {}
 
     # --- The splits: unseen images where there are some
@@ -61,9 +67,10 @@ class ImageMeasures:
 
     @functools.cached_property
     def classifier(self) -> Classifier | None:
-        """The reference classifier of the whole dataset, None where it has no labels."""
+        """The reference classifier of the whole dataset; None where it has no labels, or where it
+        is not wanted."""
         whole = self.dataset.whole
-        if whole.train.labels is None or len(whole.label_names) < 2:
+        if not self._classify or whole.train.labels is None or len(whole.label_names) < 2:
             return None
         return reference_classifier(whole, self._say)
 

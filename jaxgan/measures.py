@@ -56,7 +56,8 @@ class Measures:
     def _images(self) -> ImageMeasures:
         if self.dataset.points and self.dataset.modes is None:
             self._say(f"{self.dataset.name}: points, not pictures; there is no measure of them")
-        return ImageMeasures(self.instruments, self.dataset, self._say)
+        # Who asks for no best step asks for nothing slow: no network is trained just to measure.
+        return ImageMeasures(self.instruments, self.dataset, self._say, self.best_by != "none")
 
     def at_step(self, networks: Networks, about: dict[str, Any], limit: int) -> list[Measure]:
         """What is measured while training.

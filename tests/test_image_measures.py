@@ -6,11 +6,13 @@ import pytest
 from conftest import load_config
 
 from jaxgan.build import build_gan
+from jaxgan.conditions import Label
 from jaxgan.config import UserError, update
-from jaxgan.data import ring
+from jaxgan.data import digits, ring
 from jaxgan.data.dataset import Dataset, Modes, Split
 from jaxgan.images import scatter
 from jaxgan.measures import Measures
+from jaxgan.metrics.frechet import thumbnails
 from jaxgan.reading import Instruments
 from jaxgan.state import initialise, networks
 from jaxgan.train import train
@@ -66,3 +68,29 @@ def test_points_of_any_dimension_are_drawn_where_they_lie():
         place = np.array([[1.0, 0.0, 2.9]])[:, :dimensions]
         [[y, x, _]] = np.argwhere(scatter(place, limit=2.0, size=8) == 255)
         assert (y, x) == (3, 6)
+
+
+@pytest.mark.parametrize(
+    ("name", "best_by", "trained"),
+    [
+        ("gan", "none", False),
+        ("gan", "parzen_log_likelihood", True),
+        ("cgan", "none", True),
+        ("cgan", "frechet_distance", True),
+    ],
+)
+def test_who_trains_the_reference_classifier(monkeypatch, name, best_by, trained):
+    """With best_by=none only a run that is told labels, to read them back."""
+    monkeypatch.setattr("jaxgan.image_measures.reference_classifier", lambda *_: Thumbnails)
+    dataset = digits.load()
+    condition = Label(10, tuple(range(10))) if name == "cgan" else None
+    gan = build_gan(load_config(name), dataset.image_shape, condition)
+    extractor = Measures(Instruments(gan), dataset, best_by)._images.extractor
+    assert extractor.name == ("a classifier" if trained else "8x8 thumbnails")
+
+
+class Thumbnails:
+    """What the measures want of a reference classifier."""
+
+    name, digest = "a classifier", ""
+    features = staticmethod(thumbnails)
