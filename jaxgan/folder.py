@@ -65,7 +65,7 @@ def enter(config: ConfigDict, workdir: str, dataset: Dataset, gan: Gan) -> TextI
       The lock: the folder is this process's until the file is closed, or the process ends.
 
     Raises:
-      UserError: if another process is in there, the run there is another or saw other images, or
+      UserError: if another process is in there, the run there is another or saw other data, or
         nothing can be written.
     """
     about = _about(config, dataset)
@@ -82,7 +82,10 @@ def enter(config: ConfigDict, workdir: str, dataset: Dataset, gan: Gan) -> TextI
         if saved is None:
             write_json(os.path.join(workdir, CONFIG), about)
         elif saved["dataset"]["sha256"] != about["dataset"]["sha256"]:
-            raise UserError(f"{workdir} was trained on other images than {dataset.name} has now")
+            raise UserError(
+                f"{workdir} was trained on other images or labels than {dataset.name} has now",
+                ANOTHER,
+            )
         if not os.path.exists(os.path.join(workdir, NETWORKS)):
             write_text(os.path.join(workdir, NETWORKS), networks)
     except BlockingIOError:

@@ -11,7 +11,8 @@ from jaxgan import data
 from jaxgan.config import UserError
 from jaxgan.data import digits, tfds
 from jaxgan.data.batches import indices
-from jaxgan.data.dataset import resize, to_network, to_uint8
+from jaxgan.data.dataset import Dataset, Split, resize, to_network, to_uint8
+from jaxgan.data.streaming import ArraySource, Streamed
 
 SHARED = ROOT.parent / "shared" / "tfds"
 
@@ -35,6 +36,28 @@ def test_digits_are_a_fixed_stratified_split():
     # Nothing lost, nothing twice: the images are those of the source, one for one.
     source = load_digits().images.reshape(1797, -1)
     assert len(np.unique(everything.reshape(1797, -1), axis=0)) == len(np.unique(source, axis=0))
+
+
+def test_the_digest_sees_images_labels_and_their_names():
+    images = np.arange(24, dtype=np.uint8).reshape(6, 2, 2, 1)
+    labels = np.array([0, 1, 0, 1, 0, 1], np.int32)
+
+    def digest(images=images, labels=labels, names=("a", "b"), **more):
+        none = Split(images[:0], None)
+        return Dataset("x", Split(images, labels), none, none, names, **more).digest()
+
+    others = [
+        digest(),
+        digest(images=images[::-1]),
+        digest(images=images.reshape(6, 1, 4, 1)),
+        digest(labels=labels[::-1]),
+        digest(names=("a", "c")),
+        digest(labels=None, names=()),
+    ]
+    assert len(set(others)) == len(others)
+    assert digest(labels=labels.astype(np.int64)) == digest(images=Streamed(ArraySource(images)))
+    # A source that is too large to be read knows better what tells it apart.
+    assert digest(fingerprint="f") == digest(fingerprint="f", labels=labels[::-1])
 
 
 def test_digits_at_another_size():

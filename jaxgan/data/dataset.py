@@ -2,6 +2,8 @@
 
 import dataclasses
 import hashlib
+import itertools
+import json
 from collections.abc import Iterable
 from typing import Any, NamedTuple
 
@@ -120,12 +122,16 @@ class Dataset:
 
     def digest(self) -> str:
         """SHA-256 (16 hexadecimal digits) that tells two datasets apart: of the source's
-        fingerprint, or else of the training images; the same whether they are streamed or not."""
+        fingerprint, or else of the training images, their labels and the labels' names; the same
+        whether they are streamed or not."""
         if self.fingerprint:
             return _sha256([f"{self.fingerprint} {self.train.images.shape}".encode()])
-        images = self.train.images
+        images, labels = self.train.images, self.train.labels
         starts = range(0, len(images), _BLOCK)
-        return _sha256(images[start : start + _BLOCK].tobytes() for start in starts)
+        blocks = (images[start : start + _BLOCK].tobytes() for start in starts)
+        told = b"" if labels is None else labels.astype("<i4").tobytes()
+        names = json.dumps([images.shape, labels is not None, self.label_names]).encode()
+        return _sha256(itertools.chain(blocks, [told, names]))
 
     def only(self, classes: str) -> "Dataset":
         """The examples of some classes, given by name or number and joined by "+"; "" is all.
