@@ -42,6 +42,7 @@ DOCUMENT = {
     "batch_size": 64,
     "best_by": "frechet_distance",
     "steps": 2_400,
+    "log_every": 25,
     "eval_every": 400,
 }
 # The length of the momentum's ramp is not given in the paper; these are the 250 epochs of the

@@ -18,6 +18,9 @@ from jaxgan.reading import Instruments
 from jaxgan.state import Best, Gan, GanState, networks
 from jaxgan.writers import MetricsFile, Progress, TensorBoard, write_json
 
+# The metrics of the progress line, where a system has them.
+SHOWN = ("loss/discriminator_real", "loss/discriminator_fake", "loss/generator", "loss/information")
+
 
 class NotFinite(Exception):
     """Every seed's losses or gradients ceased to be finite: exit status 1."""
@@ -121,11 +124,12 @@ class Record:
             raise NotFinite("; ".join(self._ended.values()))
 
     def _show(self, step: int, here: list[dict[str, float]], rate: float) -> None:
-        names = ("discriminator_real", "discriminator_fake", "generator", "information")
+        # The accuracy is what the conditional GAN's document prints.
+        of_cgan = ("accuracy/real", "accuracy/fake") if self.config.system == "cgan" else ()
         values = [
-            f"{name} {np.nanmean([m[f'loss/{name}'] for m in here]):.3f}"
-            for name in names
-            if f"loss/{name}" in here[0]
+            f"{name.removeprefix('loss/')} {np.nanmean([m[name] for m in here]):.3f}"
+            for name in SHOWN + of_cgan
+            if name in here[0]
         ]
         images = f"{rate * len(self.seeds):.0f} images/s"
         self.progress.show(step, f"{images}  " + "  ".join(values), force=step == self.config.steps)

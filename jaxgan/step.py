@@ -90,7 +90,8 @@ def discriminator_update(
       key: of this update.
 
     Returns:
-      The new state and the losses, means over the batch, in nats for the cross entropies.
+      The new state; the losses, means over the batch, in nats for the cross entropies; and the
+      shares of real and of fake examples taken for what they are.
     """
     learner = state.q if fake is not None and gan.information == "paper" else None
     players = {"discriminator": state.discriminator} | ({} if learner is None else {"q": learner})
@@ -117,6 +118,9 @@ def discriminator_update(
             value = factor * jnp.mean(gan.adversarial.discriminator(logits, targets))
             metrics[f"loss/discriminator_{name}"] = value
             metrics[f"logit/{name}"] = jnp.mean(logits)
+            above = logits - gan.adversarial.boundary
+            right = above > 0 if name == "real" else above < 0
+            metrics[f"accuracy/{name}"] = jnp.mean(right, dtype=gan.dtype)
             total += value
             if learner is not None and name == "fake":
                 q = Variables(params["q"], learner.batch_stats)

@@ -14,7 +14,7 @@ from jaxgan.conditions import Label
 from jaxgan.config import update
 from jaxgan.losses import ADVERSARIAL
 from jaxgan.rng import stream
-from jaxgan.state import first_best, initialise, keep_best, networks
+from jaxgan.state import GanState, Player, first_best, initialise, keep_best, networks
 from jaxgan.step import (
     Batch,
     Draw,
@@ -143,6 +143,28 @@ def test_real_and_fake_are_normalised_each_by_themselves():
     name = "loss/discriminator_real"
     np.testing.assert_allclose(both[name], alone[name], rtol=1e-6)
     assert "loss/discriminator_fake" not in alone
+
+
+@pytest.mark.parametrize("loss", ["non_saturating", "least_squares"])
+def test_the_accuracy_is_the_share_on_the_right_side(monkeypatch, loss):
+    """Of a stand-in discriminator whose logit is each image's first pixel."""
+    real, fake = np.array([0.6, 0.2, -0.1, 0.3]), np.array([-3.0, 0.4, 0.6, 0.1])
+
+    def first_pixel(module, variables, images, condition, train, dropout):
+        return (images[:, 0, 0, 0], None), variables.batch_stats
+
+    monkeypatch.setattr(step_lib, "run", first_pixel)
+    monkeypatch.setattr(step_lib, "_descend", lambda gan, state, players, loss: loss(PARAMS)[1])
+    gan = build_gan(tiny_config(loss=loss, information="document"), (28, 28, 1))
+    state = GanState(0, 0, True, None, Player(None, None, None), None, None)
+    examples = [Examples(jnp.asarray(x, jnp.float32).reshape(4, 1, 1, 1)) for x in (real, fake)]
+    metrics, _ = discriminator_update(gan, state, *examples, KEY)
+    boundary = {"non_saturating": 0.0, "least_squares": 0.5}[loss]
+    assert float(metrics["accuracy/real"]) == np.mean(real > boundary)
+    assert float(metrics["accuracy/fake"]) == np.mean(fake < boundary)
+
+
+PARAMS = {"discriminator": None}
 
 
 @pytest.mark.parametrize("loss", ADVERSARIAL)
