@@ -25,13 +25,15 @@ def nearest(found: dict[int, float], step: float) -> int:
     return max((s for s in found if s <= step), default=min(found))
 
 
-def sheet(folder: pathlib.Path, step: int) -> np.ndarray:
-    """The first five rows and columns of a run's sheet."""
+def sheet(folder: pathlib.Path, step: int) -> tuple[int, np.ndarray]:
+    """The first five rows and columns of the last sheet until `step`, and its own step."""
     from PIL import Image
 
-    image = np.asarray(Image.open(folder / "samples" / f"step_{step:06}.png").convert("L"))
+    steps = [int(path.stem.removeprefix("step_")) for path in (folder / "samples").glob("step_*")]
+    here = max(s for s in steps if s <= step)
+    image = np.asarray(Image.open(folder / "samples" / f"step_{here:06}.png").convert("L"))
     side = 5 * 30 + 2
-    return image[:side, :side]
+    return here, image[:side, :side]
 
 
 def picture(path: str, panels: list[list[tuple[str, np.ndarray]]]) -> None:
@@ -67,8 +69,11 @@ def main() -> None:
     for step, value in dcgan.items():
         later = nearest(gan, step * rate_a / rate_c)
         print(f"| {step} | {value:.1f} | {gan[step]:.1f} | {gan[later]:.1f} | {later} |")
-        panels[0].append((f"A, {step} updates", sheet(arguments.gan, step)))
-        panels[1].append((f"C1, {step} updates", sheet(arguments.dcgan, step)))
+        for row, name, folder in zip(
+            panels, ("A", "C1"), (arguments.gan, arguments.dcgan), strict=True
+        ):
+            here, image = sheet(folder, step)
+            row.append((f"{name}, {here} updates", image))
     best = min(gan, key=lambda s: gan[s])
     print(f"\nA's best of {max(gan)} updates: {gan[best]:.1f} at {best}")
     picture(arguments.out, panels)
