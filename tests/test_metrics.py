@@ -113,7 +113,8 @@ def test_the_table_averages_over_seeds():
     about = {"unit": "share", "split": "test", "step": 9, "checkpoint": "last", "protocol": ""}
     rows = [Measure("nmi", v, seed=s, **about).as_json() for s, v in enumerate((0.5, 0.7))]
     line = table(rows).splitlines()[1]
-    assert "0.6000 (0.5000 to 0.7000)" in line
+    # Student: 12.706 with one degree of freedom, times .1414 / sqrt(2).
+    assert "0.6000 ± 1.2706 (0.5000 to 0.7000)" in line
     assert "last, step 9" in line
 
 

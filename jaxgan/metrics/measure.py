@@ -1,6 +1,8 @@
 """A figure that describes itself."""
 
 import dataclasses
+import statistics
+from collections.abc import Sequence
 from typing import Any
 
 
@@ -41,10 +43,19 @@ class Measure:
         return dataclasses.asdict(self)
 
 
+def half_interval(values: Sequence[float]) -> float:
+    """Half the width of the 95 % interval of a mean over seeds: Student's t with n - 1 degrees of
+    freedom times the standard error. At least two values."""
+    from scipy.special import stdtrit
+
+    error = statistics.stdev(values) / len(values) ** 0.5
+    return float(stdtrit(len(values) - 1, 0.975) * error)
+
+
 def table(measures: list[dict[str, Any]]) -> str:
     """The rows of `results.json` as text: a line for each measure and code, seeds averaged.
 
-    With several seeds the mean stands beside the lowest and the highest value.
+    With several seeds the mean stands with its 95 % interval, and the lowest and highest value.
     """
     groups: dict[tuple[Any, ...], list[dict[str, Any]]] = {}
     for measure in measures:
@@ -55,7 +66,7 @@ def table(measures: list[dict[str, Any]]) -> str:
         values = [row["value"] for row in rows]
         value = f"{sum(values) / len(values):.4f}"
         if len(values) > 1:
-            value += f" ({min(values):.4f} to {max(values):.4f})"
+            value += f" ± {half_interval(values):.4f} ({min(values):.4f} to {max(values):.4f})"
         steps = sorted({row["step"] for row in rows})
         at = f"{checkpoint}, step {steps[0]}" if len(steps) == 1 else checkpoint
         reference = rows[0]["reference"]
