@@ -1,11 +1,16 @@
-"""Pictures: grids of images, and files of them."""
+"""Pictures: grids of images, curves, and files of them."""
 
 import os
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 
+# The shade of a sheet's ground, and the pixels between its images and around them.
+GROUND, GAP = 40, 2
 
-def grid(images: np.ndarray, columns: int, gap: int = 2) -> np.ndarray:
+
+def grid(images: np.ndarray, columns: int, gap: int = GAP) -> np.ndarray:
     """Lays images out row by row on a dark ground.
 
     Args:
@@ -19,7 +24,7 @@ def grid(images: np.ndarray, columns: int, gap: int = 2) -> np.ndarray:
     n, height, width, channels = images.shape
     rows = -(-n // columns)
     sheet = np.full(
-        (rows * (height + gap) + gap, columns * (width + gap) + gap, channels), 40, np.uint8
+        (rows * (height + gap) + gap, columns * (width + gap) + gap, channels), GROUND, np.uint8
     )
     for i, image in enumerate(images):
         top = gap + (i // columns) * (height + gap)
@@ -28,18 +33,136 @@ def grid(images: np.ndarray, columns: int, gap: int = 2) -> np.ndarray:
     return sheet
 
 
+def cut(sheet: np.ndarray, height: int, width: int, gap: int = GAP) -> np.ndarray:
+    """The images of a `grid`, uint8 [rows, columns, height, width, C]; empty places are dark."""
+    inner = sheet[gap:, gap:]
+    rows, columns = inner.shape[0] // (height + gap), inner.shape[1] // (width + gap)
+    places = inner.reshape(rows, height + gap, columns, width + gap, -1)
+    return places[:, :height, :, :width].transpose(0, 2, 1, 3, 4)
+
+
+def text(line: str, height: int, width: int) -> np.ndarray:
+    """A light line on a dark ground, in the middle of the right edge: uint8 [height, width, 1]."""
+    from PIL import Image, ImageDraw, ImageFont
+
+    picture = Image.new("L", (width, height), GROUND)
+    place = (width - 6, height // 2)
+    font = ImageFont.load_default(12)
+    ImageDraw.Draw(picture).text(place, line, fill=220, font=font, anchor="rm")
+    return np.asarray(picture)[..., None]
+
+
+def strip(rows: Sequence[np.ndarray], labels: Sequence[str]) -> np.ndarray:
+    """Rows of images with a label before each, uint8 [height, width, C].
+
+    Args:
+      rows: uint8 [N, H, W, C] each, all of one shape; small images are enlarged.
+      labels: as many.
+    """
+    times = max(1, -(-24 // rows[0].shape[1]))
+    sheet = grid(np.concatenate(rows).repeat(times, 1).repeat(times, 2), len(rows[0]))
+    row = rows[0].shape[1] * times + GAP
+    margin = np.full((len(sheet), 16 + 7 * max(map(len, labels)), 1), GROUND, np.uint8)
+    for i, label in enumerate(labels):
+        margin[GAP + i * row : (i + 1) * row] = text(label, row - GAP, margin.shape[1])
+    return np.concatenate([margin.repeat(sheet.shape[-1], -1), sheet], axis=1)
+
+
 def scatter(points: np.ndarray, limit: float = 3.0, size: int = 240) -> np.ndarray:
     """Points, float [N, D], as dots on a dark square from -limit to limit: uint8 [size, size, 1].
 
     Shown are the first two coordinates; points of a line lie on the square's middle. Points outside
     are left out.
     """
-    sheet = np.full((size, size, 1), 40, np.uint8)
+    sheet = np.full((size, size, 1), GROUND, np.uint8)
     points = np.pad(points, ((0, 0), (0, max(0, 2 - points.shape[1]))))[:, :2]
     places = np.floor((points / limit + 1) / 2 * size).astype(int)
     x, y = places[np.all((places >= 0) & (places < size), axis=1)].T
     sheet[size - 1 - y, x] = 255
     return sheet
+
+
+# The curves of one pair of axes, each with its colour, told apart by the colour-blind as well.
+ADVERSARIAL = {
+    "discriminator": "#000000",
+    "discriminator_real": "#009E73",
+    "discriminator_fake": "#D55E00",
+    "generator": "#0072B2",
+}
+INFORMATION, CODES = "#CC79A7", ("#56B4E9", "#E69F00", "#009E73", "#999999")
+# A curve's strong line has so many points at most, each a mean: single batches are noise.
+_POINTS = 50
+
+
+def curves(rows: Sequence[Mapping[str, Any]], label: str) -> np.ndarray:
+    """The losses over the steps: pale, each seed's as they were noted; strong, the mean over the
+    seeds and over a fiftieth of the run.
+
+    Args:
+      rows: of `metrics.jsonl`, at least one.
+      label: of the adversarial losses' axis.
+
+    Returns:
+      uint8 [H, W, 3], dark on light.
+    """
+    # Not pyplot, which keeps figures and asks for a screen.
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    codes = sorted(name for name in rows[0] if name.startswith("loss/code_"))
+    information = {"information": INFORMATION} if codes else {}
+    if len(codes) > 1:  # The term of a single code is that code's loss, weighted.
+        information |= {
+            name.removeprefix("loss/"): CODES[i % len(CODES)] for i, name in enumerate(codes)
+        }
+    panels = [(label, ADVERSARIAL), *([("information term", information)] if codes else [])]
+    figure = Figure((8, 3.2 * len(panels) + 0.4), dpi=120, layout="constrained")
+    canvas = FigureCanvasAgg(figure)
+    every = figure.subplots(len(panels), squeeze=False, sharex=True)[:, 0]
+    for axes, (title, group) in zip(every, panels, strict=True):
+        for name, colour in group.items():
+            _curve(axes, rows, name, colour)
+        axes.set_ylabel(title)
+        axes.grid(color="0.9")
+        axes.spines[["top", "right"]].set_visible(False)
+        axes.legend(loc="center left", bbox_to_anchor=(1, 0.5), frameon=False)
+        axes.set_ylim(*_limits(rows, group))
+    every[-1].set_xlabel("step")
+    canvas.draw()
+    return np.asarray(canvas.buffer_rgba())[..., :3]
+
+
+def _curve(axes: Any, rows: Sequence[Mapping[str, Any]], name: str, colour: str) -> None:
+    seeds = sorted({row["seed"] for row in rows})
+    by_step: dict[int, list[float]] = {}
+    for seed in seeds:
+        own = [(row["step"], row[f"loss/{name}"]) for row in rows if row["seed"] == seed]
+        axes.plot(*zip(*own, strict=True), color=colour, alpha=0.25, linewidth=0.7)
+        for step, value in own:
+            by_step.setdefault(step, []).append(value)
+    steps = sorted(by_step)
+    means = [np.mean(by_step[step]) for step in steps]
+    size = -(-len(steps) // _POINTS)
+    starts = range(0, len(steps), size)
+    x, y = ([np.mean(v[i : i + size]) for i in starts] for v in (steps, means))
+    axes.plot(x, y, color=colour, linewidth=1.6, label=name.replace("_", " "))
+
+
+def _limits(rows: Sequence[Mapping[str, Any]], names: Mapping[str, str]) -> tuple[float, float]:
+    """Where nearly all of the values lie: a few at the start would press the others flat."""
+    values = np.array([row[f"loss/{name}"] for row in rows for name in names])
+    low, high = np.percentile(values[np.isfinite(values)], [0.5, 99.5])
+    room = 0.05 * (high - low) or 1.0
+    return float(low - room), float(high + room)
+
+
+def read_png(path: str) -> np.ndarray:
+    """The picture that `save_png` wrote, uint8 [H, W, C]."""
+    from PIL import Image
+
+    with Image.open(path) as file:
+        picture = np.asarray(file)
+    return picture[..., None] if picture.ndim == 2 else picture
 
 
 def save_png(path: str, sheet: np.ndarray) -> None:

@@ -1,6 +1,7 @@
 """What a run leaves behind while it trains: rows, sheets, measures."""
 
 import os
+import re
 import time
 from typing import Any
 
@@ -11,12 +12,12 @@ from ml_collections import ConfigDict
 
 from jaxgan import folder, sheets
 from jaxgan.data.dataset import Dataset
-from jaxgan.images import save_png
+from jaxgan.images import curves, read_png, save_png
 from jaxgan.measures import Measures
 from jaxgan.metrics.measure import Measure
 from jaxgan.reading import Instruments
 from jaxgan.state import Best, Gan, GanState, networks
-from jaxgan.writers import MetricsFile, Progress, TensorBoard, write_json
+from jaxgan.writers import MetricsFile, Progress, TensorBoard, read_rows, write_json
 
 # The metrics of the progress line, where a system has them.
 SHOWN = ("loss/discriminator_real", "loss/discriminator_fake", "loss/generator", "loss/information")
@@ -143,14 +144,42 @@ class Record:
                 continue
             for sheet in self.sheets:
                 picture = sheets.draw(self.instruments, networks(state).generator, sheet)
-                parts = [f"step_{step:06}", sheet.name]
-                parts += [f"seed_{seed}"] if len(self.seeds) > 1 else []
-                name = "_".join(filter(None, parts))
-                save_png(os.path.join(self.workdir, "samples", name + ".png"), picture)
+                name = f"step_{step:06}{self._suffix(seed, sheet.name)}"
+                save_png(os.path.join(self.workdir, "samples", name), picture)
                 if self.board is not None:
                     self.board.image(
                         "/".join(filter(None, ["samples", sheet.name])), step, seed, picture
                     )
+
+    def _suffix(self, seed: int, sheet: str = "") -> str:
+        """How the name of a seed's picture ends."""
+        of_seed = f"seed_{seed}" if len(self.seeds) > 1 else ""
+        return "".join(f"_{part}" for part in (sheet, of_seed) if part) + ".png"
+
+    def _look_back(self) -> None:
+        """Draws the losses over the whole run, and its sheets over time, from what is on disk: so
+        a run that was stopped and gone on with shows the same."""
+        cross_entropy = self.config.loss in ("non_saturating", "minimax")
+        rows = read_rows(self.rows.path)
+        if rows:
+            picture = curves(rows, "loss, nats" if cross_entropy else "loss")
+            save_png(os.path.join(self.workdir, "curves.png"), picture)
+        for seed in self.seeds:
+            there = self._sheets_there(seed)
+            if seed in self._ended or not there:
+                continue
+            pictures = {step: read_png(there[step]) for step in sheets.spread(list(there))}
+            picture = sheets.over_time(self.gan, self.sheets[0], pictures)
+            save_png(os.path.join(self.workdir, f"strip{self._suffix(seed)}"), picture)
+
+    def _sheets_there(self, seed: int) -> dict[int, str]:
+        """The files of a seed's first sheet, by step."""
+        samples = os.path.join(self.workdir, "samples")
+        name = re.compile(r"step_(\d+)" + re.escape(self._suffix(seed)))
+        names = os.listdir(samples) if os.path.isdir(samples) else []
+        found = {int(m[1]): os.path.join(samples, m[0]) for m in map(name.fullmatch, names) if m}
+        # One that was started for more steps and stopped may have left later ones.
+        return {step: path for step, path in found.items() if step <= self.config.steps}
 
     # --- Measures
 
@@ -183,7 +212,9 @@ class Record:
         return row, self.measures.score(measures)
 
     def finish(self, states: list[GanState], bests: list[Best]) -> None:
-        """Writes `results.json`: every measure of the last and of the best networks."""
+        """Draws what the run looked like, and writes `results.json`, last: every measure of the
+        last and of the best networks."""
+        self._look_back()
         self.progress.say("measuring the last and the best networks")
         measures: list[Measure] = []
         for (seed, state), (_, best) in zip(

@@ -1,5 +1,6 @@
 """What a run's sheets show: the same latents at every step and for every seed."""
 
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 import jax
@@ -7,13 +8,15 @@ import numpy as np
 
 from jaxgan.conditions import KnownPart, Label
 from jaxgan.data.dataset import Dataset, to_network, to_uint8
-from jaxgan.images import grid, scatter
+from jaxgan.images import cut, grid, scatter, strip
 from jaxgan.latents import Latent
 from jaxgan.reading import Instruments
 from jaxgan.rng import stream
 from jaxgan.state import Gan, Variables
 
 COLUMNS = 10
+# The strip of a run: so many of its sheets, and so many images of each.
+STRIP_ROWS, STRIP_COLUMNS = 10, 25
 
 
 class Sheet(NamedTuple):
@@ -73,3 +76,36 @@ def draw(instruments: Instruments, generator: Variables, sheet: Sheet) -> np.nda
     if sheet.before is not None and sheet.after is not None:
         images = np.concatenate([sheet.before[:, None], images, sheet.after[:, None]], axis=1)
     return grid(images.reshape(-1, *gan.image_shape), images.shape[1])
+
+
+def spread(steps: Sequence[int], count: int = STRIP_ROWS) -> list[int]:
+    """At most `count` of the steps, ascending, as evenly spread as they allow; the first and the
+    last are among them."""
+    there = np.unique(steps)
+    wanted = np.linspace(there[0], there[-1], count)
+    nearest = np.abs(there[:, None] - wanted).argmin(axis=0)
+    return np.unique(there[nearest]).tolist()
+
+
+def over_time(gan: Gan, sheet: Sheet, pictures: Mapping[int, np.ndarray]) -> np.ndarray:
+    """One sheet at several steps: a row for each with its first images, column by column of the
+    sheet, so that its rows (labels, codes) come in turn. Points have a square for each.
+
+    Args:
+      gan: of the run.
+      sheet: which.
+      pictures: what `draw` made of it, by step, ascending.
+
+    Returns:
+      uint8 [H, W, C].
+    """
+    if gan.image_shape[:2] == (1, 1):
+        return grid(np.stack(list(pictures.values())), 5)
+    rows = []
+    for picture in pictures.values():
+        images = cut(picture, *gan.image_shape[:2])
+        if sheet.before is not None:
+            images = images[:, 1:-1]
+        by_column = images.swapaxes(0, 1).reshape(-1, *gan.image_shape)
+        rows.append(by_column[:STRIP_COLUMNS])
+    return strip(rows, [f"step {step}" for step in pictures])

@@ -41,6 +41,7 @@ class MetricsFile:
     """
 
     def __init__(self, path: str, after: int) -> None:
+        self.path = path
         kept = []
         if os.path.exists(path):
             with open(path) as file:

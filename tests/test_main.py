@@ -162,7 +162,8 @@ def comparable(folder):
 
 def test_what_a_run_leaves_behind(undisturbed):
     names = snapshot(undisturbed)
-    for expected in ("config.json", "networks.txt", "results.json", "metrics.jsonl"):
+    pictures = ["curves.png", "strip.png"]
+    for expected in ["config.json", "networks.txt", "results.json", "metrics.jsonl", *pictures]:
         assert expected in names
     assert [n for n in names if n.startswith("samples/")] == [
         f"samples/step_{step:06}.png" for step in (0, 20, 40)
@@ -239,6 +240,8 @@ def test_many_seeds_leave_rows_sheets_and_measures_each(undisturbed, tmp_path):
     assert max(row["step"] for row in rows if row["seed"] == 1) < 40
     assert (folder / "samples" / "step_000040_seed_0.png").exists()
     assert not (folder / "samples" / "step_000040_seed_1.png").exists()
+    assert (folder / "strip_seed_0.png").exists()
+    assert not (folder / "strip_seed_1.png").exists()
 
 
 def break_seed(folder, seed):
@@ -299,6 +302,8 @@ def test_killed_and_started_again_it_ends_with_the_same_bits(undisturbed, tmp_pa
     assert done.returncode == 0, done.stderr
     assert "going on from step" in done.stdout
     assert comparable(folder) == comparable(undisturbed)
+    for picture in ("curves.png", "strip.png"):
+        assert (folder / picture).read_bytes() == (undisturbed / picture).read_bytes()
 
 
 def test_a_stopped_run_saves_and_says_how_to_go_on(undisturbed, tmp_path):

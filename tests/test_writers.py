@@ -1,10 +1,12 @@
 import json
+import types
 
 import numpy as np
 import pytest
 from PIL import Image
 
-from jaxgan.images import grid, save_png
+from jaxgan.images import curves, cut, grid, read_png, save_png, strip
+from jaxgan.sheets import Sheet, over_time, spread
 from jaxgan.writers import MetricsFile, Progress, TensorBoard, read_rows, write_json
 
 
@@ -76,3 +78,66 @@ def test_a_grid_puts_every_image_in_its_place(tmp_path):
     np.testing.assert_array_equal(
         np.asarray(Image.open(tmp_path / "a" / "sheet.png")), sheet[..., 0]
     )
+
+
+def some_images(*shape):
+    return np.random.default_rng(0).integers(100, 256, shape, dtype=np.uint8)
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+def test_a_sheet_is_read_back_and_cut_into_its_images(tmp_path, channels):
+    images = some_images(6, 5, 4, channels)
+    save_png(str(tmp_path / "sheet.png"), grid(images, 3))
+    read = cut(read_png(str(tmp_path / "sheet.png")), 5, 4)
+    np.testing.assert_array_equal(read.reshape(images.shape), images)
+
+
+def test_a_strip_has_a_labelled_row_of_enlarged_images():
+    rows = some_images(2, 3, 12, 12, 3)
+    picture = strip(list(rows), ["step 0", "step 10"])
+    height, right = 2 * 26 + 2, 3 * 26 + 2
+    assert picture.shape[::2] == (height, 3)
+    sheet, margin = picture[:, -right:], picture[:, :-right]
+    np.testing.assert_array_equal(cut(sheet, 24, 24)[:, :, ::2, ::2], rows)
+    said = [(part > 150).sum() for part in (margin[:26], margin[26:])]
+    assert 0 < said[0] < said[1]
+
+
+def test_steps_are_spread_over_those_that_are_there():
+    assert spread(range(0, 101, 10), 3) == [0, 50, 100]
+    assert spread([4, 1, 9], 10) == [1, 4, 9]
+    assert spread([0, 10, 20, 90, 100], 4) == [0, 20, 90, 100]
+    assert spread([7]) == [7]
+
+
+def test_a_sheet_over_time_takes_its_columns_in_turn():
+    """Rows are labels or codes: each comes once before any comes twice. The pictures that stand
+    before and after a row are left out."""
+    gan = types.SimpleNamespace(image_shape=(24, 24, 1))
+    images = some_images(2, 20, 24, 24, 1)
+    pictures = {0: grid(images[0], 5), 30: grid(images[1], 5)}
+    sheet = over_time(gan, Sheet("", None, 5), pictures)[:, -(20 * 26 + 2) :]
+    shown = images.reshape(2, 4, 5, 24, 24, 1).swapaxes(1, 2)
+    np.testing.assert_array_equal(cut(sheet, 24, 24), shown.reshape(images.shape))
+    known = over_time(gan, Sheet("", None, 3, images[0], images[0]), pictures)
+    inner = cut(known[:, -(12 * 26 + 2) :], 24, 24)
+    np.testing.assert_array_equal(inner, shown[:, 1:-1].reshape(2, 12, 24, 24, 1))
+
+
+def test_curves_are_drawn_for_every_loss():
+    names = ("discriminator", "discriminator_real", "discriminator_fake", "generator")
+    names += ("information", *(f"code_{i}" for i in range(5)))
+    rows = [
+        {"step": step, "seed": seed} | {f"loss/{name}": i + step for i, name in enumerate(names)}
+        for step in range(0, 120, 10)
+        for seed in (0, 1)
+    ]
+    picture = curves(rows, "loss, nats")
+    assert picture.dtype == np.uint8
+    assert np.median(picture) == 255
+    # A green line where the discriminator's loss on real images is, and none without it.
+    green = [0x00, 0x9E, 0x73]
+    assert (picture == green).all(-1).sum() > 100
+    short = [{k: v for k, v in row.items() if "code" not in k} for row in rows]
+    assert len(curves(short, "loss")) < len(picture)
+    assert not np.array_equal(curves(rows[:-2], "loss, nats"), picture)
