@@ -1,0 +1,102 @@
+"""The largest difference of any parameter after 20 steps, on 2, 4 and 8 devices and for two seeds
+side by side, against one device and one seed. The devices are fake ones, cut from the CPU.
+
+python experiments/devices/devices.py [--steps=20]
+"""
+
+import argparse
+import importlib.util
+import os
+import pathlib
+
+os.environ["XLA_FLAGS"] = "--xla_force_host_platform_device_count=8"
+os.environ["JAX_PLATFORMS"] = "cpu"
+
+import jax
+import numpy as np
+from ml_collections import ConfigDict
+
+from jaxgan import conditions, parallel
+from jaxgan.build import build_gan
+from jaxgan.config import update, validate
+from jaxgan.data import digits
+from jaxgan.data.batches import Batch
+from jaxgan.data.feed import Places
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+SMALL = {"width": 0.1, "batch_size": 16}
+# Adam with its usual epsilon turns the rounding of a gradient that is zero by rights (a bias in
+# front of BatchNorm) into steps of full size; 1e-4 does not.
+SYSTEMS = {
+    "InfoGAN (E2, paper)": (
+        "infogan",
+        "continuous,generator.epsilon=1e-4,discriminator.epsilon=1e-4",
+    ),
+    "InfoGAN (E1, document)": (
+        "infogan",
+        "document,discriminator_batch_size=8,generator.epsilon=1e-4,discriminator.epsilon=1e-4",
+    ),
+    "CGAN, dropout (D1)": ("cgan", "mlp"),
+    "CGAN, convolutional (D2)": ("cgan", ""),
+    "DCGAN, dropout (C1)": ("dcgan", "generator.epsilon=1e-4,discriminator.epsilon=1e-4"),
+}
+
+
+def load_config(name: str, arg: str, dtype: str) -> ConfigDict:
+    """get_config(arg) of a file in configs/, small."""
+    spec = importlib.util.spec_from_file_location(name, ROOT / "configs" / f"{name}.py")
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    config = update(module.get_config(arg), SMALL | {"dtype": dtype})
+    if "discriminator_batch_size=8" not in arg:
+        config.discriminator_batch_size = 0
+    validate(config)
+    return config
+
+
+def trained(config: ConfigDict, seeds: tuple[int, ...], devices: int, steps: int) -> list:
+    """The parameters of the first seed after `steps` steps, as NumPy arrays."""
+    dataset = digits.load(config.dataset.size)
+    condition = conditions.make(config, dataset.label_names, dataset.classes)
+    gan = build_gan(config, dataset.image_shape, condition)
+    labels = dataset.train.labels if isinstance(condition, conditions.Label) else None
+    sizes = (gan.batch_size, gan.discriminator_batch_size)
+    mesh = parallel.make_mesh(len(seeds), sizes, jax.devices()[:devices])
+    program = parallel.Program(gan, seeds, Batch(dataset.train.images, labels), mesh, 1)
+    shape = (gan.discriminator_steps, gan.discriminator_batch_size)
+    places = Places(seeds, len(dataset.train), shape, config.dataset.replacement)
+    state = program.initialise()
+    for step in range(steps):
+        state, _ = program.run(state, places(step)[:, None])
+    players = (state.generator, state.discriminator, state.q)
+    params = [player.params for player in players if player is not None]
+    return [np.asarray(leaf[0]) for leaf in jax.tree.leaves(params)]
+
+
+def difference(a: list, b: list) -> float:
+    """The largest of any parameter."""
+    return max(float(np.abs(x - y).max()) for x, y in zip(a, b, strict=True))
+
+
+def main() -> None:
+    """Prints a row for each system and type."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--steps", type=int, default=20)
+    steps = parser.parse_args().steps
+    print("| system | type | 2 devices | 4 devices | 8 devices | 2 seeds, 1 device |")
+    print("|---|---|---|---|---|---|")
+    for name, (file, arg) in SYSTEMS.items():
+        for dtype in ("float64", "float32"):
+            parallel.start(dtype)
+            config = load_config(file, arg, dtype)
+            alone = trained(config, (0,), 1, steps)
+            others = [trained(config, (0,), devices, steps) for devices in (2, 4, 8)]
+            others.append(trained(config, (0, 1), 1, steps))
+            cells = " | ".join(f"{difference(alone, other):.1e}" for other in others)
+            print(f"| {name} | {dtype} | {cells} |", flush=True)
+
+
+if __name__ == "__main__":
+    main()
