@@ -23,6 +23,9 @@ from jaxgan.reading import Instruments
 from jaxgan.rng import stream
 from jaxgan.state import Gan, Networks, first_best, initialise, networks
 
+# How many examples are drawn at once: they and their noise lie in memory together.
+MOST = 100_000
+
 
 @dataclasses.dataclass(frozen=True)
 class Run:
@@ -57,7 +60,7 @@ class Run:
         """Draws n examples.
 
         Args:
-          n: how many, at least 1.
+          n: how many, from 1 to 100,000.
           seed: of the noise, from 0 up; the same seed gives the same examples.
           label: the class that all are to show, by name or number; None is each in turn.
           code: the value of the categorical code, or of the first few; None leaves them random.
@@ -95,6 +98,10 @@ class Run:
         """What `sample` feeds the generator."""
         if n < 1:
             raise UserError(f"n={n}: must be at least 1")
+        if n > MOST:
+            raise UserError(
+                f"n={n}: must be at most {MOST:,}", "draw several times, each with another seed"
+            )
         if not 0 <= seed < 2**31:
             raise UserError(f"seed={seed}: must be from 0 to {2**31 - 1}")
         latent = self.gan.latent.sample(stream(jax.random.key(seed), "sample"), n)
@@ -189,7 +196,10 @@ def load(
     seeds = range(config.seed, config.seed + config.seeds)
     seed = config.seed if seed is None else seed
     if seed not in seeds:
-        raise UserError(f"seed={seed}: {workdir} has seeds {seeds[0]} to {seeds[-1]}")
+        raise UserError(
+            f"run_seed={seed}: {workdir} has seeds {seeds[0]} to {seeds[-1]}",
+            "--run_seed (in Python the seed of jaxgan.load) is one of these",
+        )
     data = about["dataset"]
     label_names = tuple(data["label_names"])
     condition = conditions.make(config, label_names, data["classes"])

@@ -4,6 +4,7 @@ Draws from a trained run. `--out` ending in .png is a sheet, in .npz arrays, any
 of single images. Exit status: 0, or 2 for a mistake in what was asked for.
 """
 
+import itertools
 import math
 import os
 
@@ -23,7 +24,11 @@ _LABEL = flags.DEFINE_string("label", None, "The class, by name or number; defau
 _CODE = flags.DEFINE_list("code", [], "Values of the first categorical codes, such as 3.")
 _CONTINUOUS = flags.DEFINE_list("continuous", [], "Values of the first continuous codes: 0.5,-1.")
 _IMAGE = flags.DEFINE_string("image", None, "The image whose hole is filled.")
-_OUT = flags.DEFINE_string("out", None, "FILE.png, FILE.npz or a folder; default in the workdir.")
+_OUT = flags.DEFINE_string(
+    "out",
+    None,
+    "FILE.png, FILE.npz or a folder; default sampled.png in the workdir, or sampled_2.png, …",
+)
 _CHECKPOINT = flags.DEFINE_enum("checkpoint", "best", ["best", "last"], "Which networks.")
 _RUN_SEED = flags.DEFINE_integer("run_seed", None, "Which seed of a run of many.")
 
@@ -41,8 +46,8 @@ def main(argv: list[str]) -> int:
 
 def sample(workdir: str) -> int:
     """Loads the run, draws, and writes."""
-    out = _OUT.value or os.path.join(workdir, "sampled.png")
-    if _OUT.value and os.path.exists(out):
+    out = _OUT.value or free_name(workdir)
+    if os.path.exists(out):
         raise UserError(f"{out} is there already", "give another --out, or remove it")
     parallel.start(read_about(workdir)["config"]["dtype"])
     run = load(workdir, _CHECKPOINT.value, _RUN_SEED.value)
@@ -58,6 +63,13 @@ def sample(workdir: str) -> int:
     write(out, made, run, image)
     print(f"{len(made)} drawn by the {run.checkpoint} networks (step {run.step}): {out}")
     return 0
+
+
+def free_name(workdir: str) -> str:
+    """sampled.png in the run's folder; where that is there, sampled_2.png, and so on."""
+    names = itertools.chain(["sampled.png"], (f"sampled_{i}.png" for i in itertools.count(2)))
+    paths = (os.path.join(workdir, name) for name in names)
+    return next(path for path in paths if not os.path.lexists(path))
 
 
 def numbers(name: str, texts: list[str], kind: type) -> list:

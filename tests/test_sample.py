@@ -13,6 +13,7 @@ from PIL import Image
 
 import jaxgan
 from jaxgan.config import UserError, update
+from jaxgan.sample import free_name
 from jaxgan.train import train
 
 SMALL = {
@@ -84,6 +85,20 @@ def test_codes(folders):
             run.sample(1, **wrong)
 
 
+def test_no_more_are_drawn_than_the_memory_holds(folders):
+    run = jaxgan.load(str(folders / "mlp"))
+    for wrong in (0, 100_001, 10**12):
+        with pytest.raises(UserError, match=f"n={wrong}: must be at"):
+            run.sample(wrong)
+
+
+def test_the_default_name_is_a_free_one(tmp_path):
+    for name in ("sampled.png", "sampled_2.png", "sampled_3.png"):
+        path = free_name(str(tmp_path))
+        assert path == str(tmp_path / name)
+        (tmp_path / name).touch()
+
+
 def test_an_image_is_filled(folders):
     run = jaxgan.load(str(folders / "inpaint"))
     image = np.random.default_rng(0).integers(0, 256, (28, 28, 1), dtype=np.uint8)
@@ -107,7 +122,7 @@ def test_last_or_best_and_nothing_is_touched(folders):
 def test_what_cannot_be_loaded(folders, tmp_path):
     with pytest.raises(UserError, match="holds no run"):
         jaxgan.load(str(tmp_path))
-    with pytest.raises(UserError, match="seeds 0 to 0"):
+    with pytest.raises(UserError, match=r"run_seed=3: .* has seeds 0 to 0"):
         jaxgan.load(str(folders / "mlp"), seed=3)
 
 
