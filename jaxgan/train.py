@@ -45,11 +45,15 @@ def train(
     # --- The config, the data and the networks: all that can be refused is, before a file is made
     config_lib.validate(config)
     parallel.start(config.dtype)
-    folder.inspect(config, workdir)
+    saved = folder.inspect(config, workdir)
     done = folder.results(workdir)
-    if done is not None and done["step"] >= config.steps:
+    if saved is not None and done is not None and done["step"] >= config.steps:
         _refuse_fewer_steps(config, workdir, done["step"])
-        print(_finished(workdir, done))
+        moved = config.dataset.data_dir != saved["config"]["dataset.data_dir"]
+        if moved or dataset is not None:  # Else not read, so that the table is there at once.
+            now = data.load(config) if dataset is None else dataset
+            _refuse_other_data(workdir, saved, now)
+        print(_finished(config, workdir))
         return 0
     dataset = data.load(config) if dataset is None else dataset
     measures.refuse(config.best_by, dataset)
@@ -114,7 +118,7 @@ def train(
             feed.close()
         checkpoints.close()
         lock.close()
-    print(_finished(workdir, folder.results(workdir)))
+    print(_finished(config, workdir))
     return 0
 
 
@@ -125,11 +129,30 @@ def _refuse_fewer_steps(config: ConfigDict, workdir: str, step: int) -> None:
         )
 
 
-def _finished(workdir: str, results: Any) -> str:
+def _refuse_other_data(workdir: str, saved: dict[str, Any], dataset: Dataset) -> None:
+    if saved["dataset"]["sha256"] != dataset.digest():
+        raise UserError(
+            f"{workdir} is finished, and was trained on other data than {dataset.name} has now",
+            folder.ANOTHER,
+        )
+
+
+def _finished(config: ConfigDict, workdir: str) -> str:
+    saved, results = folder.inspect(config, workdir), folder.results(workdir)
+    assert saved is not None
+    assert results is not None
+    trained_on = saved["dataset"]
     lines = [table(results["measures"])]
     lines += [f"not finite, left out: {what}" for what in results["ended"].values()]
     sheets = os.path.join(workdir, "samples", f"step_{results['step']:06}*.png")
-    return "\n".join([*lines, "", f"run: {workdir}", f"last sheets: {sheets}"])
+    lines += [
+        "",
+        f"data: {trained_on['name']}, {trained_on['train']:,} training images"
+        f" (sha256 {trained_on['sha256']})",
+        f"run: {workdir}",
+        f"last sheets: {sheets}",
+    ]
+    return "\n".join(lines)
 
 
 # --- States: for each group of seeds on the devices, and whole on disk

@@ -1,5 +1,6 @@
 """The command: a user's mistakes, a killed run, a finished run. Real processes."""
 
+import dataclasses
 import json
 import os
 import shutil
@@ -12,6 +13,7 @@ import types
 import pytest
 from conftest import ROOT, command_environment, run_main
 
+from jaxgan.config import UserError
 from jaxgan.writers import read_rows
 
 CONFIG = f"--config={ROOT}/configs/infogan.py"
@@ -188,6 +190,22 @@ def test_a_finished_run_prints_its_table_and_changes_nothing(undisturbed):
     assert "code_accuracy" in done.stdout
     after = {name: os.stat(undisturbed / name).st_mtime_ns for name in snapshot(undisturbed)}
     assert after == before
+
+
+def test_a_finished_run_is_shown_for_its_own_data_only(undisturbed, capsys):
+    from jaxgan import config, train
+    from jaxgan.data import digits
+
+    saved = json.loads((undisturbed / "config.json").read_text())
+    same = config.update(config.base(), saved["config"])
+    same.dataset.data_dir = "elsewhere"  # Read anew, and found to be the same.
+    assert train.train(same, str(undisturbed)) == 0
+    assert f"data: digits, 1,205 training images (sha256 {saved['dataset']['sha256']})" in (
+        capsys.readouterr().out
+    )
+    other = dataclasses.replace(digits.load(), train=digits.load().test)
+    with pytest.raises(UserError, match="was trained on other data than digits has now"):
+        train.train(same, str(undisturbed), dataset=other)
 
 
 def test_another_config_is_refused_naming_the_keys(undisturbed):
