@@ -13,8 +13,9 @@ from jaxgan.conditions import Condition
 from jaxgan.config import UserError
 from jaxgan.latents import Code, LatentSpec, parse_codes
 from jaxgan.models import cgan, dcgan, infogan, mlp
+from jaxgan.models.infogan import CategoricalParameters
 from jaxgan.models.layers import leaky_relu
-from jaxgan.state import Gan
+from jaxgan.state import Gan, example_inputs
 
 
 class Modules(NamedTuple):
@@ -49,7 +50,7 @@ def build_gan(
 
     Raises:
       UserError: if the latent codes are not of the form that `parse_codes` reads, or the networks
-        do not make images of that shape.
+        do not make images of that shape, or return something else than `Modules` says.
     """
     dtype = jnp.float64 if config.dtype == "float64" else jnp.float32
     types: dict[str, Any] = {
@@ -61,6 +62,7 @@ def build_gan(
     if config.condition.embedding:
         types["embedding"] = config.condition.embedding
     adversarial = losses.ADVERSARIAL[config.loss]
+    own = modules is not None
     if modules is None:
         modules = SYSTEMS[config.system](config, image_shape, codes, types)
     optimizers = {
@@ -71,7 +73,7 @@ def build_gan(
             config.generator if config.information == "document" else config.discriminator
         ),
     }
-    return Gan(
+    gan = Gan(
         generator=modules.generator,
         discriminator=modules.discriminator,
         q=modules.q,
@@ -104,6 +106,58 @@ def build_gan(
         ema_decay=config.ema_decay,
         dtype=dtype,
     )
+    if own:
+        _check_contract(gan)
+    return gan
+
+
+def _check_contract(gan: Gan) -> None:
+    """Looks at the shapes that networks of one's own return; nothing is computed.
+
+    Raises:
+      UserError: naming the network that returns something else than `Modules` says.
+    """
+
+    def returned(module: nn.Module, *inputs: Any) -> Any:
+        rngs = {"params": jax.random.key(0), "dropout": jax.random.key(0)}
+        return jax.eval_shape(
+            lambda *inputs: module.init_with_output(rngs, *inputs, train=False)[0], *inputs
+        )
+
+    latent, image = example_inputs(gan)
+    made = returned(gan.generator, latent)
+    if getattr(made, "shape", None) != image.shape:
+        raise UserError(
+            f"generator: returns {_shapes(made)} for a batch of 2, not {image.shape}",
+            "the data's images have that shape",
+        )
+    read = returned(gan.discriminator, image, latent.condition)
+    shapes = [part.shape for part in read] if isinstance(read, tuple) else []
+    if [len(shape) for shape in shapes] != [1, 2] or {shape[0] for shape in shapes} != {2}:
+        raise UserError(
+            f"discriminator: returns {_shapes(read)} for a batch of 2",
+            "it is to return (logit [B], features [B, F])",
+        )
+    codes = gan.latent.codes
+    if (gan.q is None) != (not codes):
+        raise UserError(
+            "q: a network that reads codes and latent.codes go together, one is missing",
+            "give both, or q=None and latent.codes=''",
+        )
+    if gan.q is None:
+        return
+    parameters = returned(gan.q, read[1])
+    kinds = [isinstance(one, CategoricalParameters) for one in parameters]
+    if not isinstance(parameters, tuple) or kinds != [code.categorical for code in codes]:
+        raise UserError(
+            f"q: returns {_shapes(parameters)} for {len(codes)} codes",
+            "it is to return a tuple with one of jaxgan.models.infogan's CategoricalParameters,"
+            " GaussianParameters or PointParameters for each code",
+        )
+
+
+def _shapes(returned: Any) -> str:
+    return str(jax.tree.map(lambda x: x.shape, returned))
 
 
 Shape = tuple[int, int, int]

@@ -173,7 +173,7 @@ def _unflatten(arrays: dict[str, np.ndarray], like: Any, where: str) -> Any:
     if differing:
         raise UserError(
             f"{where} is of other networks: {differing[0]} and {len(differing) - 1} more differ",
-            "it was written by another version; give another --workdir",
+            "networks of one's own are given as modules=…; a run of another version cannot be read",
         )
     return jax.tree.unflatten(structure, [arrays[_name(path)] for path, _ in paths])
 

@@ -5,7 +5,7 @@ import json
 import math
 import os
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -23,6 +23,17 @@ from jaxgan.reading import Instruments
 from jaxgan.rng import stream
 from jaxgan.state import Gan, Networks, first_best, initialise, networks
 
+
+class Asked(NamedTuple):
+    """What the examples are to be; the fields are the arguments of `Run.sample`."""
+
+    label: str | int | None = None
+    codes: tuple[int, ...] = ()
+    continuous: tuple[float, ...] = ()
+    image: np.ndarray | None = None
+
+
+NOTHING = Asked()
 # How many examples are drawn at once: they and their noise lie in memory together.
 MOST = 100_000
 
@@ -73,9 +84,8 @@ class Run:
         Raises:
           UserError: if the run has no such label or code, or wants what is not given.
         """
-        latent = self.latent(
-            n, seed=seed, label=label, code=code, continuous=continuous, image=image
-        )
+        codes = () if code is None else (code,) if isinstance(code, int) else tuple(code)
+        latent = self.latent(n, seed, Asked(label, codes, tuple(continuous), image))
         key = stream(jax.random.key(seed), "sample")
         made = Instruments(self.gan).sample(self.networks.generator, latent, key)
         return made if self.draws_points else to_uint8(made, self.gan.low)
@@ -85,16 +95,7 @@ class Run:
         """Whether the examples are points of the plane and not images."""
         return self.gan.image_shape[:2] == (1, 1)
 
-    def latent(
-        self,
-        n: int,
-        *,
-        seed: int = 0,
-        label: str | int | None = None,
-        code: int | Sequence[int] | None = None,
-        continuous: Sequence[float] = (),
-        image: np.ndarray | None = None,
-    ) -> Latent:
+    def latent(self, n: int, seed: int = 0, asked: Asked = NOTHING) -> Latent:
         """What `sample` feeds the generator."""
         if n < 1:
             raise UserError(f"n={n}: must be at least 1")
@@ -105,31 +106,32 @@ class Run:
         if not 0 <= seed < 2**31:
             raise UserError(f"seed={seed}: must be from 0 to {2**31 - 1}")
         latent = self.gan.latent.sample(stream(jax.random.key(seed), "sample"), n)
-        values = () if code is None else (code,) if isinstance(code, int) else tuple(code)
-        latent = self._with_codes(latent, n, values, tuple(continuous))
-        return latent._replace(condition=self._condition(n, label, image))
+        latent = latent._replace(codes=self._with_values(latent.codes, n, asked))
+        return latent._replace(condition=self._condition(n, asked.label, asked.image))
 
-    def _with_codes(
-        self, latent: Latent, n: int, values: tuple[int, ...], continuous: tuple[float, ...]
-    ) -> Latent:
-        codes = list(latent.codes)
-        for asked, categorical, name in ((values, True, "code"), (continuous, False, "continuous")):
+    def _with_values(self, drawn: tuple[Any, ...], n: int, asked: Asked) -> tuple[Any, ...]:
+        """The codes as drawn, the first ones of each kind at the values that are asked for."""
+        codes = list(drawn)
+        for values, categorical, name in (
+            (asked.codes, True, "code"),
+            (asked.continuous, False, "continuous"),
+        ):
             places = [
                 i for i, x in enumerate(self.gan.latent.codes) if x.categorical == categorical
             ]
-            if len(asked) > len(places):
+            if len(values) > len(places):
                 raise UserError(
-                    f"{name}={','.join(map(str, asked))}: the run has {len(places)} such codes",
+                    f"{name}={','.join(map(str, values))}: the run has {len(places)} such codes",
                     f"its codes are {self.config.latent.codes or 'none'}",
                 )
-            for i, value in zip(places, asked, strict=False):
+            for i, value in zip(places, values, strict=False):
                 prior = self.gan.latent.codes[i]
                 if categorical and not 0 <= value < prior.values:
                     raise UserError(f"code={value}: the code has values 0 to {prior.values - 1}")
                 if not math.isfinite(value):
                     raise UserError(f"continuous={value}: not a finite number")
                 codes[i] = prior.fixed(value, n, self.gan.latent.dtype)
-        return latent._replace(codes=tuple(codes))
+        return tuple(codes)
 
     def _condition(self, n: int, label: str | int | None, image: np.ndarray | None) -> Any:
         condition, dtype = self.gan.condition, self.gan.dtype

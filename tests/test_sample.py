@@ -13,6 +13,7 @@ from PIL import Image
 
 import jaxgan
 from jaxgan.config import UserError, update
+from jaxgan.loading import Asked
 from jaxgan.sample import free_name
 from jaxgan.train import train
 
@@ -76,7 +77,7 @@ def test_another_seed_drops_other_activations(folders):
 def test_codes(folders):
     run = jaxgan.load(str(folders / "continuous"))
     assert run.checkpoint == "last"
-    latent = run.latent(3, code=4, continuous=(0.5,))
+    latent = run.latent(3, asked=Asked(codes=(4,), continuous=(0.5,)))
     np.testing.assert_array_equal(latent.codes[0].argmax(-1), [4, 4, 4])
     np.testing.assert_array_equal(latent.codes[1], np.full((3, 1), 0.5, np.float32))
     assert len(np.unique(latent.codes[2])) == 3

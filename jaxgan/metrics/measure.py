@@ -61,7 +61,7 @@ def table(measures: list[dict[str, Any]]) -> str:
     for measure in measures:
         key = (measure["checkpoint"], measure["name"], measure["code"], measure["split"])
         groups.setdefault(key, []).append(measure)
-    lines = [("measure", "code", "split", "checkpoint", "value", "of", "unit", "seeds")]
+    lines = [("measure", "code", "split", "checkpoint", "value", "beside it", "unit", "seeds")]
     for (checkpoint, name, code, split), rows in groups.items():
         values = [row["value"] for row in rows]
         value = f"{sum(values) / len(values):.4f}"

@@ -1,0 +1,60 @@
+"""Networks of one's own that break the contract are named before anything is trained."""
+
+import flax.linen as nn
+import pytest
+
+from jaxgan.build import Modules, build_gan
+from jaxgan.config import UserError, base, update
+from jaxgan.models.infogan import CategoricalParameters
+
+CONFIG = update(base(), {"latent.codes": "categorical:3"})
+
+
+class Generator(nn.Module):
+    shape: tuple[int, ...] = (8, 8, 1)
+
+    @nn.compact
+    def __call__(self, latent, train):
+        return nn.Dense(64)(latent.noise).reshape(-1, *self.shape)
+
+
+class Discriminator(nn.Module):
+    outputs: int = 2
+
+    @nn.compact
+    def __call__(self, images, condition, train):
+        features = nn.Dense(4)(images.reshape(len(images), -1))
+        logit = nn.Dense(1)(features)[:, 0]
+        return logit if self.outputs == 1 else (logit, features)
+
+
+class Q(nn.Module):
+    wrapped: bool = True
+
+    @nn.compact
+    def __call__(self, features, train):
+        logits = nn.Dense(3)(features)
+        return (CategoricalParameters(logits) if self.wrapped else logits,)
+
+
+def build(generator=None, discriminator=None, q=None, config=CONFIG):
+    modules = Modules(generator or Generator(), discriminator or Discriminator(), q, -1.0)
+    return build_gan(config, (8, 8, 1), None, modules)
+
+
+def test_what_keeps_the_contract_is_taken():
+    assert build(q=Q()).q == Q()
+
+
+@pytest.mark.parametrize(
+    ("networks", "said"),
+    [
+        ({"generator": Generator((64,)), "q": Q()}, r"generator: returns \(2, 64\)"),
+        ({"discriminator": Discriminator(1), "q": Q()}, r"discriminator: returns \(2,\)"),
+        ({"q": Q(wrapped=False)}, r"q: returns .* for 1 codes"),
+        ({"q": None}, "q: a network that reads codes and latent.codes go together"),
+    ],
+)
+def test_what_breaks_it_is_named(networks, said):
+    with pytest.raises(UserError, match=said):
+        build(**networks)
