@@ -90,4 +90,6 @@ WORDS: dict[str, dict[str, Any]] = {
 
 
 def get_config(arg: str = "") -> ConfigDict:
-    return apply_argument(update(base(), DOCUMENT), arg, WORDS, exclusive=(DATASETS,))
+    return apply_argument(
+        update(base(), DOCUMENT), arg, WORDS, exclusive=(DATASETS, ("mlp", "inpaint"))
+    )
