@@ -316,6 +316,11 @@ def _validate_condition(config: ConfigDict) -> None:
         raise UserError("condition.kind=none: a conditional GAN wants one", "label or known_part")
     if kind == "known_part" and system != "cgan":
         raise UserError(f"condition.kind=known_part: {system} cannot fill holes", "configs/cgan.py")
+    if kind == "known_part" and config.networks == "paper":
+        raise UserError(
+            "condition.kind=known_part: the fully connected networks cannot fill holes",
+            "take configs/cgan.py:inpaint",
+        )
     if system != "infogan" and config.latent.codes:
         raise UserError(f"latent.codes={config.latent.codes}: {system} has none", "leave it empty")
     if system != "infogan" and config.best_by == "code_information":
