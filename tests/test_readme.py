@@ -1,10 +1,8 @@
 """What the README shows is run."""
 
 import re
-import subprocess
-import sys
 
-from conftest import ROOT, command_environment
+from conftest import ROOT, run_python
 
 
 def test_networks_and_data_of_ones_own(tmp_path):
@@ -13,14 +11,7 @@ def test_networks_and_data_of_ones_own(tmp_path):
     dataset, networks = blocks[:2]
     assert max(len(block.splitlines()) for block in blocks) < 30
     checks = "assert drawn.shape == (16, 8, 8, 1) and drawn.dtype == np.uint8, drawn.shape\n"
-    done = subprocess.run(
-        [sys.executable, "-c", dataset + networks + checks],
-        cwd=tmp_path,
-        env=command_environment(),
-        capture_output=True,
-        text=True,
-        timeout=300,
-    )
+    done = run_python("-c", dataset + networks + checks, cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     assert (tmp_path / "runs/waves/samples/step_000050.png").exists()
     assert "frechet_distance" in done.stdout

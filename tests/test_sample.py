@@ -2,13 +2,11 @@
 
 import dataclasses
 import os
-import subprocess
-import sys
 
 import jax
 import numpy as np
 import pytest
-from conftest import ROOT, command_environment, load_config
+from conftest import load_config, run_python
 from PIL import Image
 
 import jaxgan
@@ -128,14 +126,7 @@ def test_what_cannot_be_loaded(folders, tmp_path):
 
 
 def sample(*arguments):
-    return subprocess.run(
-        [sys.executable, "-m", "jaxgan.sample", *map(str, arguments)],
-        cwd=ROOT,
-        env=command_environment(),
-        capture_output=True,
-        text=True,
-        timeout=300,
-    )
+    return run_python("-m", "jaxgan.sample", *arguments)
 
 
 def test_the_command_writes_a_sheet_arrays_or_images(folders, tmp_path):
@@ -149,14 +140,7 @@ for out in ("nines.png", "nines.npz", "nines"):
                         "--out={tmp_path}/" + out])
     assert sample.main(["sample"]) == 0
 """
-    done = subprocess.run(
-        [sys.executable, "-c", code],
-        cwd=ROOT,
-        env=command_environment(),
-        capture_output=True,
-        text=True,
-        timeout=300,
-    )
+    done = run_python("-c", code)
     assert done.returncode == 0, done.stderr
     sheet = np.asarray(Image.open(tmp_path / "nines.png"))
     images = np.load(tmp_path / "nines.npz")["images"]
