@@ -28,8 +28,9 @@ from jaxgan.step import (
 KEY = jax.random.key(0)
 
 
+@functools.cache
 def make(arg="", **values):
-    gan = build_gan(tiny_config(arg, **values), (28, 28, 1))
+    gan = build_gan(tiny_config(arg, **values), (8, 8, 1))
     return gan, jax.jit(functools.partial(initialise, gan))(KEY)
 
 
@@ -38,7 +39,7 @@ def compiled(function, gan):
 
 
 def real_images(n=16, k=1):
-    images = np.random.default_rng(0).integers(0, 256, (k, n, 28, 28, 1))
+    images = np.random.default_rng(0).integers(0, 256, (k, n, 8, 8, 1))
     return jnp.asarray(images, jnp.uint8)
 
 
@@ -204,22 +205,34 @@ def test_k_discriminator_steps(batches, expected):
     assert count_updates(after.generator.opt_state) == 1
 
 
-def test_noise_is_shared_or_fresh(monkeypatch):
+def seen_by(name, pick, gan, state, batch):
+    """pick(*arguments) of each call of a step's function; XLA drops the rest of the step."""
+    original = getattr(step_lib, name)
+
+    @jax.jit
+    def seen(state, batch):
+        found = []
+
+        def spy(*arguments):
+            found.append(pick(*arguments))
+            return original(*arguments)
+
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(step_lib, name, spy)
+            train_step(gan, state, batch, KEY)
+        return found
+
+    return seen(state, batch)
+
+
+@pytest.mark.parametrize("fresh", [False, True])
+def test_noise_is_shared_or_fresh(fresh):
     """fresh_noise=False: the generator learns from the very images that the discriminator saw."""
-
-    for fresh in (False, True):
-        gan, state = make(fresh_noise=fresh)
-        seen = []
-        original = step_lib.generate
-
-        def spy(gan, generator, draw, seen=seen, original=original):
-            seen.append(np.asarray(draw.latent.noise))
-            return original(gan, generator, draw)
-
-        monkeypatch.setattr(step_lib, "generate", spy)
-        train_step(gan, state, Batch(real_images()), KEY)
-        monkeypatch.setattr(step_lib, "generate", original)
-        assert np.array_equal(seen[0], seen[-1]) == (not fresh)
+    gan, state = make(fresh_noise=fresh)
+    seen = seen_by(
+        "generate", lambda _, __, draw: draw.latent.noise, gan, state, Batch(real_images())
+    )
+    assert np.array_equal(seen[0], seen[-1]) == (not fresh)
 
 
 def test_a_step_that_is_not_finite_changes_nothing_and_ends_the_seed():
@@ -260,11 +273,10 @@ def test_the_best_is_kept_for_each_seed_by_itself():
 
 def test_another_attempt_is_another_stream():
     gan, state = make()
-    first, _ = compiled(train_step, gan)(state, Batch(real_images()), KEY)
-    again, _ = compiled(train_step, gan)(state, Batch(real_images()), KEY)
-    other, _ = compiled(train_step, gan)(
-        state.replace(attempt=state.attempt + 1), Batch(real_images()), KEY
-    )
+    step = compiled(train_step, gan)
+    first, _ = step(state, Batch(real_images()), KEY)
+    again, _ = step(state, Batch(real_images()), KEY)
+    other, _ = step(state.replace(attempt=state.attempt + 1), Batch(real_images()), KEY)
     assert not any(changed(first.generator, again.generator))
     assert all(changed(weights(first.generator), weights(other.generator)))
 
@@ -332,20 +344,16 @@ def test_labels_of_generated_images(prior):
     """prior=data: those of the real images beside them; uniform: drawn by themselves."""
     config = update(load_config("cgan", "mlp"), {"width": 0.05, "batch_size": 16})
     update(config, {"condition.prior": prior})
-    gan = build_gan(config, (28, 28, 1), Label(10, tuple(range(10)), prior))
+    gan = build_gan(config, (8, 8, 1), Label(10, tuple(range(10)), prior))
     state = jax.jit(functools.partial(initialise, gan))(KEY)
-    seen = []
-    real_update = step_lib.discriminator_update
-
-    def spy(gan, state, real, fake, key):
-        seen.append((real, fake))
-        return real_update(gan, state, real, fake, key)
-
     labels = jnp.arange(16)[None] % 10
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(step_lib, "discriminator_update", spy)
-        train_step(gan, state, Batch(real_images(), labels), KEY)
-    [(real, fake)] = seen
+    [(real, fake)] = seen_by(
+        "discriminator_update",
+        lambda gan, state, real, fake, key: (real, fake),
+        gan,
+        state,
+        Batch(real_images(), labels),
+    )
     assert np.array_equal(real.condition.argmax(-1), labels[0])
     same = np.array_equal(fake.condition, real.condition)
     assert same == (prior == "data")
