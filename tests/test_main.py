@@ -11,24 +11,31 @@ import time
 import types
 
 import pytest
-from conftest import ROOT, command_environment, run_main
+from conftest import ROOT, command_environment, load_config, run_main
 
-from jaxgan.config import UserError
+from jaxgan.config import UserError, update
+from jaxgan.train import train
 from jaxgan.writers import read_rows
 
 CONFIG = f"--config={ROOT}/configs/infogan.py"
-TINY = [
-    "--config.width=0.05",
-    "--config.batch_size=16",
-    "--config.steps=40",
-    "--config.log_every=5",
-    "--config.sample_every=20",
-    "--config.eval_every=15",
-    "--config.checkpoint_every=10",
-    "--config.results_images=64",
-    "--config.eval_images=64",
-    "--config.tensorboard=False",
-]
+VALUES = {
+    "width": 0.05,
+    "batch_size": 16,
+    "steps": 40,
+    "log_every": 5,
+    "sample_every": 20,
+    "eval_every": 15,
+    "checkpoint_every": 10,
+    "results_images": 64,
+    "eval_images": 64,
+    "tensorboard": False,
+}
+TINY = [f"--config.{name}={value}" for name, value in VALUES.items()]
+
+
+def train_here(folder, dataset=None, **more):
+    """The same without a process of its own, for what ends before anything is compiled."""
+    return train(update(load_config("infogan"), VALUES | more), str(folder), dataset)
 
 
 def snapshot(folder):
@@ -183,54 +190,49 @@ def test_what_a_run_leaves_behind(undisturbed):
     assert {"jax", "flax", "python"} <= config["versions"].keys()
 
 
-def test_a_finished_run_prints_its_table_and_changes_nothing(undisturbed):
+def test_a_finished_run_prints_its_table_and_changes_nothing(undisturbed, capsys):
     before = {name: os.stat(undisturbed / name).st_mtime_ns for name in snapshot(undisturbed)}
-    done = run_main(CONFIG, *TINY, f"--workdir={undisturbed}")
-    assert done.returncode == 0
-    assert "code_accuracy" in done.stdout
+    assert train_here(undisturbed) == 0
+    assert "code_accuracy" in capsys.readouterr().out
     after = {name: os.stat(undisturbed / name).st_mtime_ns for name in snapshot(undisturbed)}
     assert after == before
 
 
 def test_a_finished_run_is_shown_for_its_own_data_only(undisturbed, capsys):
-    from jaxgan import config, train
     from jaxgan.data import digits
 
     saved = json.loads((undisturbed / "config.json").read_text())
-    same = config.update(config.base(), saved["config"])
-    same.dataset.data_dir = "elsewhere"  # Read anew, and found to be the same.
-    assert train.train(same, str(undisturbed)) == 0
+    # Read anew, and found to be the same.
+    elsewhere = {"dataset.data_dir": "elsewhere"}
+    assert train_here(undisturbed, **elsewhere) == 0
     assert f"data: digits, 1,205 training images (sha256 {saved['dataset']['sha256']})" in (
         capsys.readouterr().out
     )
     other = dataclasses.replace(digits.load(), train=digits.load().test)
     with pytest.raises(UserError, match="was trained on other data than digits has now"):
-        train.train(same, str(undisturbed), dataset=other)
+        train_here(undisturbed, dataset=other, **elsewhere)
 
 
 def test_another_config_is_refused_naming_the_keys(undisturbed):
     before = snapshot(undisturbed)
-    done = run_main(CONFIG, *TINY, f"--workdir={undisturbed}", "--config.seed=5")
-    assert done.returncode == 2
-    assert "seed (was 0, now 5)" in done.stderr
+    with pytest.raises(UserError, match=r"seed \(was 0, now 5\)"):
+        train_here(undisturbed, seed=5)
     assert snapshot(undisturbed) == before
 
 
-def test_a_foreign_config_json_is_refused(tmp_path):
-    for content in (b"\xff\xfe", b"[]", b'{"config": [1]}', b"{}"):
-        (tmp_path / "config.json").write_bytes(content)
-        done = run_main(CONFIG, *TINY, f"--workdir={tmp_path}")
-        assert done.returncode == 2, done.stderr
-        assert "is not a run's config" in done.stderr
-        assert snapshot(tmp_path) == ["config.json"]
+@pytest.mark.parametrize("content", [b"\xff\xfe", b"[]", b'{"config": [1]}', b"{}"])
+def test_a_foreign_config_json_is_refused(tmp_path, content):
+    (tmp_path / "config.json").write_bytes(content)
+    with pytest.raises(UserError, match="is not a run's config"):
+        train_here(tmp_path)
+    assert snapshot(tmp_path) == ["config.json"]
 
 
 def test_a_finished_run_goes_on_for_longer_and_not_for_less(undisturbed, tmp_path):
     folder = tmp_path / "run"
     shutil.copytree(undisturbed, folder)
-    done = run_main(CONFIG, *TINY, f"--workdir={folder}", "--config.steps=20")
-    assert done.returncode == 2
-    assert "already at step 40" in done.stderr
+    with pytest.raises(UserError, match="already at step 40"):
+        train_here(folder, steps=20)
     done = run_main(CONFIG, *TINY, f"--workdir={folder}", "--config.steps=45")
     assert done.returncode == 0, done.stderr
     assert [row["step"] for row in comparable(folder)[0]][-2:] == [40, 45]
