@@ -9,6 +9,11 @@ from absl import flags
 
 from jaxgan.config import UserError
 
+# One flag of all commands: two definitions could not live in one process.
+WORKDIR = flags.DEFINE_string(
+    "workdir", None, "The run's folder; for training the default is runs/<config>[-ARG]."
+)
+
 
 def complain(error: Any, status: int) -> int:
     """Says what is wrong on stderr and hands the exit status on."""

@@ -15,13 +15,12 @@ from ml_collections import config_flags
 
 from jaxgan import command
 from jaxgan import config as config_lib
-from jaxgan.command import complain
+from jaxgan.command import WORKDIR, complain
 from jaxgan.config import UserError
 
 _CONFIG = config_flags.DEFINE_config_file(
     "config", None, "The config file, and after a colon its ARG."
 )
-_WORKDIR = flags.DEFINE_string("workdir", None, "The run's folder; default runs/<config>[-ARG].")
 
 
 def main(argv: list[str]) -> int:
@@ -31,7 +30,7 @@ def main(argv: list[str]) -> int:
     from jaxgan.train import train
 
     try:
-        return train(_CONFIG.value, _WORKDIR.value or default_workdir(_config_argument(sys.argv)))
+        return train(_CONFIG.value, WORKDIR.value or default_workdir(_config_argument(sys.argv)))
     except UserError as error:
         return complain(error, 2)
     except NotFinite as error:

@@ -12,12 +12,11 @@ import numpy as np
 from absl import app, flags
 
 from jaxgan import parallel
-from jaxgan.command import complain, end_at_signals, parse_flags
+from jaxgan.command import WORKDIR, complain, end_at_signals, parse_flags
 from jaxgan.config import UserError
 from jaxgan.images import grid, save_png, scatter
 from jaxgan.loading import Run, load, read_about
 
-_WORKDIR = flags.DEFINE_string("workdir", None, "The run's folder.")
 _N = flags.DEFINE_integer("n", 64, "How many to draw.")
 _SEED = flags.DEFINE_integer("seed", 0, "Of the noise.")
 _LABEL = flags.DEFINE_string("label", None, "The class, by name or number; default each in turn.")
@@ -37,9 +36,9 @@ def main(argv: list[str]) -> int:
     """Draws what the flags ask for; returns the exit status."""
     try:
         del argv
-        if not _WORKDIR.value:
+        if not WORKDIR.value:
             raise UserError("--workdir is missing", "it names a run's folder, under runs/")
-        return sample(_WORKDIR.value)
+        return sample(WORKDIR.value)
     except UserError as error:
         return complain(error, 2)
 

@@ -104,7 +104,7 @@ def test_the_first_signal_in_the_loop_is_noted_and_the_second_ends_it(monkeypatc
 
     before = signal.getsignal(signal.SIGINT)
     monkeypatch.setattr(train, "train", signalled)
-    for flag in ("_CONFIG", "_WORKDIR"):
+    for flag in ("_CONFIG", "WORKDIR"):
         monkeypatch.setattr(main, flag, types.SimpleNamespace(value="x"))
     assert main.main([]) == 128 + signal.SIGTERM
     assert "ended by SIGTERM" in capsys.readouterr().err

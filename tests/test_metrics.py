@@ -185,9 +185,17 @@ class OwnQ(nn.Module):
         return (CategoricalParameters(self.head(x)),)
 
 
+class OwnGenerator(nn.Module):
+    @nn.compact
+    def __call__(self, latent, train):
+        return nn.Dense(16)(latent.noise).reshape(-1, 4, 4, 1)
+
+
 def test_networks_of_ones_own_are_read_with_re_estimated_statistics():
     config = update(base(), {"latent.codes": "categorical:3", "latent.noise": 2})
-    gan = build_gan(config, (4, 4, 1), modules=Modules(None, OwnDiscriminator(), OwnQ(), 0.0))
+    gan = build_gan(
+        config, (4, 4, 1), modules=Modules(OwnGenerator(), OwnDiscriminator(), OwnQ(), 0.0)
+    )
 
     @jax.jit
     def begin(image):
