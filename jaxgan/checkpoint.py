@@ -1,8 +1,8 @@
 """Checkpoints: the only room that knows Orbax.
 
-A checkpoint holds one pytree as NumPy arrays, free of devices, and beside it the SHA-256 of each
-leaf (Orbax restores a flipped byte without a word). Reading goes from the newest to the oldest and
-takes the first whose digests agree.
+Of several processes only the first has any. A checkpoint holds one pytree as NumPy arrays, free of
+devices, and beside it the SHA-256 of each leaf (Orbax restores a flipped byte without a word).
+Reading goes from the newest to the oldest and takes the first whose digests agree.
 """
 
 import hashlib
@@ -51,13 +51,24 @@ class Checkpoints:
             # What Orbax logs of a damaged checkpoint is pages long; `restore` says it in a line.
             for name in ("absl", "asyncio"):
                 logging.getLogger(name).setLevel(logging.CRITICAL)
+            # By itself, whatever other processes there are; so Orbax makes no folder either.
+            only_here = ocp.options.MultiprocessingOptions(
+                primary_host=jax.process_index(), active_processes={jax.process_index()}
+            )
+            if not self._read_only:
+                os.makedirs(self._folder, exist_ok=True)
             self._opened = ocp.CheckpointManager(
                 self._folder,
                 item_names=(ARRAYS, DIGESTS),
-                options=ocp.CheckpointManagerOptions(read_only=True)
+                options=ocp.CheckpointManagerOptions(
+                    read_only=True, create=False, multiprocessing_options=only_here
+                )
                 if self._read_only
                 else ocp.CheckpointManagerOptions(
-                    max_to_keep=self._kept, create=True, cleanup_tmp_directories=True
+                    max_to_keep=self._kept,
+                    create=False,
+                    cleanup_tmp_directories=True,
+                    multiprocessing_options=only_here,
                 ),
             )
         return self._opened

@@ -1,7 +1,9 @@
 """`python -m jaxgan.main --config=configs/infogan.py[:ARG] [--workdir=DIR] [--config.KEY=VALUE …]`
 
-Trains a run, or goes on with it. Exit status: 0 finished; 1 the losses ceased to be finite; 2 a
-mistake in what was asked for; 128 + n stopped by signal n, and saved if it had begun to step.
+Trains a run, or goes on with it. Several hosts that no cluster joins take besides
+`--coordinator=HOST:PORT --processes=N --process=I`. Exit status: 0 finished; 1 the losses ceased to
+be finite, or another process was lost; 2 a mistake in what was asked for; 128 + n stopped by signal
+n, and saved if it had begun to step.
 """
 
 import ast
@@ -21,25 +23,36 @@ from jaxgan.config import UserError
 _CONFIG = config_flags.DEFINE_config_file(
     "config", None, "The config file, and after a colon its ARG."
 )
+_COORDINATOR = flags.DEFINE_string(
+    "coordinator", "", "HOST:PORT of process 0, where several hosts are started by hand."
+)
+_PROCESSES = flags.DEFINE_integer("processes", 0, "How many processes there are.")
+_PROCESS = flags.DEFINE_integer("process", 0, "The number of this process, from 0.")
 
 
 def main(argv: list[str]) -> int:
     """Runs the training that the flags ask for; returns the exit status."""
     del argv
+    from jaxgan import parallel
     from jaxgan.record import NotFinite
     from jaxgan.train import train
 
     try:
+        parallel.join(_COORDINATOR.value, _PROCESSES.value, _PROCESS.value)
         return train(_CONFIG.value, WORKDIR.value or default_workdir(_config_argument(sys.argv)))
     except UserError as error:
-        return complain(error, 2)
+        return parallel.leave(complain(error, 2))
     except NotFinite as error:
-        return complain(
-            f"{error}\nwhat was saved before stays; try lower learning rates in another --workdir",
-            1,
-        )
+        what = "what was saved before stays; try lower learning rates in another --workdir"
+        return parallel.leave(complain(f"{error}\n{what}", 1))
+    except (RuntimeError, ValueError) as error:
+        if not parallel.lost_another(error):
+            raise
+        what = "another process is gone, and this one ends with it"
+        again = "the same command on every host goes on from the last checkpoint"
+        return parallel.leave(complain(f"{what}\n{again}", 1))
     except KeyboardInterrupt as stop:  # The second signal, in the loop.
-        return command.ended_by(*stop.args)
+        return parallel.leave(command.ended_by(*stop.args))
 
 
 def default_workdir(argument: str) -> str:
@@ -56,6 +69,7 @@ def parse_flags(argv: list[str]) -> list[str]:
         if not any(arg.lstrip("-") in ("help", "h", "helpfull", "helpshort") for arg in argv):
             _check_config_file(_config_argument(argv))
             _check_values(argv)
+            _check_hosts(argv)
     except UserError as error:
         sys.exit(complain(error, 2))
     return command.parse_flags(argv)
@@ -91,6 +105,31 @@ def _check_values(argv: list[str]) -> None:
             parsers[kind]().parse(value)
         except (ValueError, TypeError):
             raise config_lib.not_of_its_kind(path, value) from None
+
+
+def _check_hosts(argv: list[str]) -> None:
+    names = ("coordinator", "processes", "process")
+    given = {name: value or "" for name, value in _given(argv) if name in names}
+    if not given:
+        return
+    missing = [f"--{name}" for name in names if name not in given]
+    if missing:
+        raise UserError(
+            f"{' and '.join(missing)} missing: a start by hand on several hosts wants all three",
+            "--coordinator=HOST:PORT --processes=N --process=I",
+        )
+    host, _, port = given["coordinator"].rpartition(":")
+    if not host or not port.isdecimal() or not 0 < int(port) < 65536:
+        raise UserError(f"--coordinator={given['coordinator']}: not HOST:PORT")
+    for name in names[1:]:
+        if not given[name].isdecimal():
+            raise UserError(f"--{name}={given[name]}: not a whole number")
+    processes = int(given["processes"])
+    if not 0 <= int(given["process"]) < processes:
+        raise UserError(
+            f"--process={given['process']}: with --processes={processes} it is from 0 to"
+            f" {processes - 1}"
+        )
 
 
 def _config_argument(argv: list[str]) -> str:

@@ -1,22 +1,32 @@
-"""Where a run's arrays lie and how its step is compiled: devices, seeds, several steps a call.
+"""Where a run's arrays lie and how its step is compiled: hosts, devices, seeds, steps a call.
 
 One jitted SPMD program over a mesh of two axes: `seed`, along which whole runs lie side by side,
 and `data`, along which a batch is split and the state repeated; gradients and BatchNorm's
 statistics are those of the global batch. (Data-parallel training by `jax.pmap` computes the same;
 JAX has built pmap from jit and shard_map since 0.8 and advises these directly.)
+
+With several hosts each runs the same program as one process of JAX's, on its own devices and its
+own part of each batch. A process alone is the case of one: nothing here asks which it is.
 """
 
+import contextlib
 import copy
 import logging
 import math
 import os
-from collections.abc import Callable, Sequence
+import socket
+import sys
+import threading
+import time
+import zlib
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 import jaxlib.version
 import numpy as np
+from jax.experimental import multihost_utils
 from jax.sharding import AxisType, Mesh, NamedSharding, PartitionSpec
 
 from jaxgan.config import UserError
@@ -33,7 +43,8 @@ _CPU_FLAG_KNOWN = ((0, 10, 0), (0, 12, 0))
 
 
 def start(dtype: str = "float32") -> None:
-    """Makes JAX ready for a run; wants to be called before anything is put on a device.
+    """Makes JAX ready for a run; wants to be called before anything is put on a device, and by all
+    processes.
 
     Args:
       dtype: "float64" turns on JAX's 64-bit types.
@@ -46,6 +57,181 @@ def start(dtype: str = "float32") -> None:
     if known and _CPU_FLAG.partition("=")[0] not in flags:
         os.environ["XLA_FLAGS"] = f"{flags} {_CPU_FLAG}".strip()
     jax.config.update("jax_enable_x64", dtype == "float64")
+    if jax.distributed.is_initialized():
+        # All are here now. Gloo gives them half a minute for their first meeting; later ones may
+        # keep a process waiting as long as they like.
+        highest(0)
+
+
+# --- Several hosts: one process on each
+
+# Seconds that a process waits for the others at the start: machines of a cluster boot unevenly.
+_PATIENCE = 300
+
+
+def join(coordinator: str = "", processes: int = 0, process: int = 0) -> None:
+    """Joins this process with those of the other hosts; to be called before `start`.
+
+    Args:
+      coordinator: "host:port" of process 0. Empty is what JAX finds out about the cluster that it
+        runs in (TPU pod, Slurm, Kubernetes, Open MPI); outside of one the process stays alone.
+      processes: how many there are.
+      process: the number of this one, from 0.
+
+    Raises:
+      UserError: if the coordinator's port is taken, or a cluster says too little about itself.
+    """
+    logging.getLogger("jax._src.distributed").setLevel(logging.WARNING)
+    # The loop answers SIGTERM, on every host; JAX's own service would take the signal away.
+    jax.config.update("jax_enable_preemption_service", False)
+    jax.config.update("jax_cpu_collectives_implementation", "gloo")
+    given: dict[str, Any] = {}
+    if coordinator:
+        if process == 0:
+            _refuse_taken(coordinator)
+        # Nothing of a cluster's is asked where all is said.
+        given = {
+            "coordinator_address": coordinator,
+            "num_processes": processes,
+            "process_id": process,
+            "cluster_detection_method": "deactivate",
+        }
+    try:
+        with _patience(coordinator or "the cluster's first process"):
+            # The processes meet once more before they end, so the last wait need not be long.
+            jax.distributed.initialize(
+                **given, initialization_timeout=2 * _PATIENCE, shutdown_timeout_seconds=30
+            )
+    except ValueError:
+        # So JAX says that it knows of no cluster here.
+        if coordinator:
+            raise
+    except RuntimeError as error:
+        # A config that has asked JAX for its devices comes too early for a cluster; alone it may.
+        if coordinator or "must be called before" not in str(error):
+            raise UserError(
+                f"the other processes cannot be joined: {str(error).splitlines()[0]}",
+                "without them: --coordinator=localhost:5432 --processes=1 --process=0",
+            ) from error
+
+
+def _refuse_taken(coordinator: str) -> None:
+    """JAX itself would crash."""
+    port = int(coordinator.rpartition(":")[2])
+    try:
+        socket.create_server(("", port)).close()
+    except OSError as error:
+        why = os.strerror(error.errno or 0)
+        raise UserError(
+            f"--coordinator={coordinator}: port {port} cannot be opened ({why})",
+            "name another on every host",
+        ) from error
+
+
+@contextlib.contextmanager
+def _patience(whom: str) -> Iterator[None]:
+    """Ends the process with a line if the block takes too long: JAX would end it with a page."""
+
+    def end() -> None:
+        print(
+            f"jaxgan: {whom}: not all processes met within {_PATIENCE} s\n"
+            "start the same command on every host, each with its own --process",
+            file=sys.stderr,
+            flush=True,
+        )
+        os._exit(2)
+
+    timer = threading.Timer(_PATIENCE, end)
+    timer.daemon = True
+    timer.start()
+    try:
+        yield
+    finally:
+        timer.cancel()
+
+
+def leave(status: int) -> int:
+    """The last call of a process that does not end as it should: hands the status on, where there
+    are no others. Else it ends here and now, for at its usual end JAX waits for all."""
+    if jax.distributed.is_initialized():
+        sys.stdout.flush()
+        if is_first():
+            # It is the one that JAX watches the others from, and they may have a word to say.
+            time.sleep(2)
+        os._exit(status)
+    return status
+
+
+def lost_another(error: Exception) -> bool:
+    """Whether an error of JAX's comes from a process that is gone (on the CPU; elsewhere JAX ends
+    the process by itself)."""
+    return jax.distributed.is_initialized() and "Gloo" in str(error)
+
+
+def is_first() -> bool:
+    """Whether this is the process that writes."""
+    return jax.process_index() == 0
+
+
+def say(text: str) -> None:
+    """Prints in the first process."""
+    if is_first():
+        print(text, flush=True)
+
+
+def alone() -> bool:
+    """Whether there is no other process."""
+    return jax.process_count() == 1
+
+
+def highest(number: int) -> int:
+    """The highest of all processes' numbers (int32); every process must call it."""
+    return int(multihost_utils.process_allgather(np.int32(number)).max())
+
+
+@contextlib.contextmanager
+def together() -> Iterator[None]:
+    """A block in which processes may do different things; each waits at its end for all.
+
+    Raises:
+      UserError: in every process whose own block went well, if another's did not.
+    """
+    failed = True
+    try:
+        yield
+        failed = False
+    finally:
+        other = highest(failed)
+    if other:
+        raise UserError("another process has ended with a mistake", "its own output says which")
+
+
+def refuse_differing(what: str, text: str) -> None:
+    """Raises UserError in every process unless `text` is the same in all."""
+    here = zlib.crc32(text.encode()) >> 1
+    if highest(here) != -highest(-here):
+        raise UserError(f"{what} is not the same on every host", "start all with the same")
+
+
+def from_first(tree: Any, like: Any) -> Any:
+    """The first process's tree of NumPy arrays, bit for bit; every process must call it.
+
+    Args:
+      tree: the other processes' may be anything.
+      like: a tree of the same structure, shapes and types, of arrays or `jax.ShapeDtypeStruct`s.
+    """
+    if not is_first():
+        tree = jax.tree.map(lambda x: np.zeros(x.shape, x.dtype), like)
+    # As bytes: the sum that JAX broadcasts by would make -0.0 a 0.0.
+    as_bytes = jax.tree.map(lambda x: np.frombuffer(x.tobytes(), np.uint8), tree)
+    return jax.tree.map(
+        lambda x, y: np.frombuffer(np.asarray(x).tobytes(), y.dtype).reshape(y.shape),
+        multihost_utils.broadcast_one_to_all(as_bytes),
+        like,
+    )
+
+
+# --- The mesh
 
 
 def seed_groups(seeds: Sequence[int], platform: str) -> list[tuple[int, ...]]:
@@ -65,6 +251,8 @@ def make_mesh(seeds: int, batch_sizes: Sequence[int], devices: Sequence[Any] | N
       UserError: if the devices along `data` do not divide every batch size.
     """
     devices = jax.devices() if devices is None else devices
+    # A host's devices side by side: its part of a batch is one piece.
+    devices = sorted(devices, key=lambda device: (device.process_index, device.id))
     along_seed = math.gcd(seeds, len(devices))
     along_data = len(devices) // along_seed
     for size in batch_sizes:
@@ -73,14 +261,11 @@ def make_mesh(seeds: int, batch_sizes: Sequence[int], devices: Sequence[Any] | N
                 f"a batch of {size} cannot be split over {along_data} devices",
                 f"make batch_size and discriminator_batch_size multiples of {along_data}",
             )
-    return jax.make_mesh(
-        (along_seed, along_data), (SEED, DATA), (AxisType.Auto, AxisType.Auto), devices=devices
+    return Mesh(
+        np.array(devices).reshape(along_seed, along_data),
+        (SEED, DATA),
+        axis_types=(AxisType.Auto, AxisType.Auto),
     )
-
-
-def root_keys(seeds: Sequence[int]) -> jax.Array:
-    """The root key of each seed, stacked: typed keys [S]."""
-    return jnp.stack([jax.random.key(seed) for seed in seeds])
 
 
 def over_seeds(function: Callable[..., Any], seeds: int) -> Callable[..., Any]:
@@ -96,6 +281,10 @@ def over_seeds(function: Callable[..., Any], seeds: int) -> Callable[..., Any]:
     return single
 
 
+def _copied(tree: Any) -> Any:
+    return jax.tree.map(jnp.copy, tree)
+
+
 class Program:
     """The compiled functions of one group of seeds.
 
@@ -105,7 +294,7 @@ class Program:
       gan: the rules.
       seeds: of this group.
       data: the training split, images [N, H, W, C] and perhaps labels [N], kept on every device; or
-        None where each call brings its own examples.
+        None where each call brings its own examples, as with several hosts.
       mesh: from `make_mesh`.
       steps_per_call: the most steps that one call runs on an accelerator; on the CPU, where XLA
         runs convolutions inside a loop some 20 times slower, a call is one step.
@@ -118,9 +307,11 @@ class Program:
         self.steps_per_call = steps_per_call
         self._shares_threads = mesh.size > 1 and mesh.devices.flat[0].platform == "cpu"
         self._by_seed = NamedSharding(mesh, PartitionSpec(SEED))
-        self._data = jax.device_put(data, NamedSharding(mesh, PartitionSpec()))
+        self._everywhere = NamedSharding(mesh, PartitionSpec())
         self._given = NamedSharding(mesh, PartitionSpec(SEED, None, None, DATA))
-        self.keys = jax.device_put(root_keys(seeds), self._by_seed)
+        self._data = jax.device_put(data, self._everywhere)
+        self._root_keys = jax.jit(jax.vmap(jax.random.key), out_shardings=self._by_seed)
+        self.keys = self._root_keys(np.asarray(seeds, np.int32))
         self._initialise = jax.jit(
             over_seeds(lambda key: initialise(gan, key), len(self.seeds)),
             out_shardings=self._by_seed,
@@ -128,32 +319,85 @@ class Program:
         self._run = jax.jit(
             self._steps if steps_per_call > 1 else self._single_step,
             donate_argnums=0,
-            out_shardings=(self._by_seed, self._by_seed),
+            # Metrics are few, and every process looks at them.
+            out_shardings=(self._by_seed, self._everywhere),
         )
+        self._copy = jax.jit(_copied, out_shardings=self._by_seed)
+        self._gather = jax.jit(_copied, out_shardings=self._everywhere)
 
     def for_seeds(self, seeds: Sequence[int]) -> "Program":
         """The same compiled functions and data for as many other seeds."""
         twin = copy.copy(self)
         twin.seeds = tuple(seeds)
-        twin.keys = jax.device_put(root_keys(seeds), self._by_seed)
+        twin.keys = self._root_keys(np.asarray(seeds, np.int32))
         return twin
+
+    @property
+    def resident(self) -> bool:
+        """Whether the data lies on the devices, and a call is given places in it."""
+        return self._data is not None
+
+    @property
+    def part(self) -> tuple[slice, slice]:
+        """Which of the seeds, and which rows of each batch of real examples, `run` is to be given
+        by this process."""
+        shape = (len(self.seeds), 1, 1, self.gan.discriminator_batch_size)
+        indices: list[Any] = list(self._given.addressable_devices_indices_map(shape).values())
+
+        def reach(axis: int) -> slice:
+            spans = [index[axis].indices(shape[axis]) for index in indices]
+            return slice(min(span[0] for span in spans), max(span[1] for span in spans))
+
+        return reach(0), reach(3)
 
     def initialise(self) -> GanState:
         """The states before the first step."""
         return self._initialise(self.keys)
 
     def place(self, state: GanState) -> GanState:
-        """A state of NumPy arrays, on the devices."""
-        # The copy owns its memory: device_put may alias a NumPy array, which must not be donated.
-        return jax.tree.map(jnp.copy, jax.device_put(state, self._by_seed))
+        """A state of NumPy arrays [S, ...], the same in every process, on the devices."""
+
+        def put(x: np.ndarray) -> jax.Array:
+            return jax.make_array_from_callback(x.shape, self._by_seed, lambda index: x[index])
+
+        # The copy owns its memory: that of a NumPy array may be aliased and must not be donated.
+        placed: GanState = self._copy(jax.tree.map(put, state))
+        return placed
+
+    def local(self, tree: Any) -> Any:
+        """The whole of a tree of this program's arrays, [S, ...], on the first device of this
+        process; every process must call it."""
+        return jax.tree.map(lambda x: x.addressable_data(0), self._gather(tree))
+
+    def _put(self, given: Any) -> Any:
+        """This process's part of a call's examples, as part of the whole."""
+        seeds, rows = self.part
+        whole = (len(self.seeds), self.gan.discriminator_batch_size)
+
+        def put(x: np.ndarray) -> jax.Array:
+            shape = (whole[0], *x.shape[1:3], whole[1], *x.shape[4:])
+
+            def piece(index: Any) -> np.ndarray:
+                of_seeds, of_rows = index[0].indices(whole[0]), index[3].indices(whole[1])
+                return x[
+                    of_seeds[0] - seeds.start : of_seeds[1] - seeds.start,
+                    :,
+                    :,
+                    of_rows[0] - rows.start : of_rows[1] - rows.start,
+                ]
+
+            return jax.make_array_from_callback(shape, self._given, piece)
+
+        return jax.tree.map(put, given)
 
     def run(self, state: GanState, given: np.ndarray | Batch) -> tuple[GanState, Metrics]:
         """Runs T steps; `state` is given up.
 
         Args:
           state: of this group.
-          given: the real examples of each step: int32 [S, T, k, B], places in the data, or the
-            examples themselves, [S, T, k, B, ...], where there is none.
+          given: the real examples of each step, this process's `part` of them: int32
+            [S, T, k, B], places in the data, or the examples themselves, [S, T, k, B, ...], where
+            there is none.
 
         Returns:
           The new state, and the metrics by name, each [S, T].
@@ -162,7 +406,7 @@ class Program:
         if self.steps_per_call <= 1:
             if steps != 1:
                 raise ValueError(f"this program runs one step a call, not {steps}")
-            placed = jax.device_put(given, self._given)
+            placed = self._put(given)
             after = self._run(state, self._data, placed, self.keys)
             # Several CPU devices share the threads that a collective waits for: two steps under
             # way at once can wait for one another without end.
@@ -175,7 +419,7 @@ class Program:
             out[:, :steps] = x
             return out
 
-        placed = jax.device_put(jax.tree.map(padded, given), self._given)
+        placed = self._put(jax.tree.map(padded, given))
         state, metrics = self._run(state, self._data, placed, self.keys, np.int32(steps))
         return state, {name: value[:, :steps] for name, value in metrics.items()}
 

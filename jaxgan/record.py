@@ -1,4 +1,8 @@
-"""What a run leaves behind while it trains: rows, sheets, measures."""
+"""What a run leaves behind while it trains: rows, sheets, measures.
+
+The first process alone measures, draws and writes; the others look with it whether the numbers are
+finite, so that all of them stop at the same step, and are told the scores.
+"""
 
 import os
 import re
@@ -6,18 +10,17 @@ import time
 from typing import Any
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 from ml_collections import ConfigDict
 
-from jaxgan import folder, sheets
+from jaxgan import folder, parallel, sheets
 from jaxgan.data.dataset import Dataset
 from jaxgan.images import curves, read_png, save_png
 from jaxgan.measures import Measures
 from jaxgan.metrics.measure import Measure
 from jaxgan.reading import Instruments
 from jaxgan.state import Best, Gan, GanState, networks
-from jaxgan.writers import MetricsFile, Progress, TensorBoard, read_rows, write_json
+from jaxgan.writers import MetricsFile, Progress, Silent, TensorBoard, read_rows, write_json
 
 # The metrics of the progress line, where a system has them.
 SHOWN = ("loss/discriminator_real", "loss/discriminator_fake", "loss/generator", "loss/information")
@@ -43,11 +46,14 @@ class Record:
         self.seeds = seeds
         self.instruments = Instruments(gan)
         self.sheets = sheets.sheets(gan, dataset)
-        self.rows = MetricsFile(os.path.join(workdir, "metrics.jsonl"), after=start)
-        self.board = None
-        if config.tensorboard:
-            self.board = TensorBoard(os.path.join(workdir, "tensorboard"), start, seeds)
-        self.progress = Progress(config.steps, start, config.progress)
+        self.rows: Any = Silent()
+        self.board: Any = Silent()
+        self.progress: Any = Silent()
+        if parallel.is_first():
+            self.rows = MetricsFile(os.path.join(workdir, "metrics.jsonl"), after=start)
+            if config.tensorboard:
+                self.board = TensorBoard(os.path.join(workdir, "tensorboard"), start, seeds)
+            self.progress = Progress(config.steps, start, config.progress)
         self.measures = Measures(self.instruments, dataset, config.best_by, self.progress.say)
         self._pending: list[tuple[int, int, list[Any]]] = []
         self._ready: list[tuple[int, int, list[Any]]] = []
@@ -102,8 +108,7 @@ class Record:
                 row = {"step": step, "seed": seed, **found[step][i], **evaluation.get(seed, {})}
                 row["time/images_per_s"] = round(rate, 2)
                 self.rows.write(row)
-                if self.board is not None:
-                    self.board.row(row)
+                self.board.row(row)
             self._show(step, found[step], rate)
 
     def _check_finite(self, step: int, here: list[dict[str, float]]) -> None:
@@ -139,6 +144,8 @@ class Record:
 
     def sample(self, step: int, states: list[GanState]) -> None:
         """Writes each seed's sheets."""
+        if not parallel.is_first():
+            return
         for seed, state in self._by_seed(states):
             if seed in self._ended:
                 continue
@@ -146,10 +153,9 @@ class Record:
                 picture = sheets.draw(self.instruments, networks(state).generator, sheet)
                 name = f"step_{step:06}{self._suffix(seed, sheet.name)}"
                 save_png(os.path.join(self.workdir, "samples", name), picture)
-                if self.board is not None:
-                    self.board.image(
-                        "/".join(filter(None, ["samples", sheet.name])), step, seed, picture
-                    )
+                self.board.image(
+                    "/".join(filter(None, ["samples", sheet.name])), step, seed, picture
+                )
 
     def _suffix(self, seed: int, sheet: str = "") -> str:
         """How the name of a seed's picture ends."""
@@ -183,22 +189,23 @@ class Record:
 
     # --- Measures
 
-    def evaluate(self, step: int, states: list[GanState]) -> list[jax.Array]:
-        """Measures the networks; the figures go into the row of this step.
+    def evaluate(self, step: int, states: list[GanState]) -> list[np.ndarray]:
+        """Measures the networks; the figures go into the row of this step. Every process must call
+        it.
 
         Returns:
-          The score that picks the best, for each group, float32 [S].
+          The score that picks the best, for each group, float32 [S], the same in every process.
         """
-        rows: dict[int, dict[str, float]] = {}
-        scores = []
-        for state in states:
-            of_group = []
-            for seed, one in self._by_seed([state], offset=len(rows)):
-                rows[seed], score = self._evaluate_one(seed, step, one)
-                of_group.append(score)
-            scores.append(jnp.asarray(of_group, jnp.float32))
-        self._evaluations[step] = rows
-        return scores
+        scores = [np.full(len(state.step), np.nan, np.float32) for state in states]
+        with parallel.together():
+            if parallel.is_first():
+                rows: dict[int, dict[str, float]] = {}
+                for state, of_group in zip(states, scores, strict=True):
+                    for i, (seed, one) in enumerate(self._by_seed([state], offset=len(rows))):
+                        rows[seed], of_group[i] = self._evaluate_one(seed, step, one)
+                self._evaluations[step] = rows
+        told: list[np.ndarray] = parallel.from_first(scores, scores)
+        return told
 
     def _evaluate_one(
         self, seed: int, step: int, state: GanState
@@ -214,6 +221,8 @@ class Record:
     def finish(self, states: list[GanState], bests: list[Best]) -> None:
         """Draws what the run looked like, and writes `results.json`, last: every measure of the
         last and of the best networks."""
+        if not parallel.is_first():
+            return
         self._look_back()
         self.progress.say("measuring the last and the best networks")
         measures: list[Measure] = []
@@ -247,5 +256,4 @@ class Record:
     def close(self) -> None:
         self.progress.close()
         self.rows.close()
-        if self.board is not None:
-            self.board.close()
+        self.board.close()

@@ -43,37 +43,42 @@ def train(
       NotFinite: when the run has no seed left whose numbers are finite.
     """
     # --- The config, the data and the networks: all that can be refused is, before a file is made
-    config_lib.validate(config)
-    parallel.start(config.dtype)
-    saved = folder.inspect(config, workdir)
-    done = folder.results(workdir)
-    if saved is not None and done is not None and done["step"] >= config.steps:
-        _refuse_fewer_steps(config, workdir, done["step"])
-        moved = config.dataset.data_dir != saved["config"]["dataset.data_dir"]
-        if moved or dataset is not None:  # Else not read, so that the table is there at once.
-            now = data.load(config) if dataset is None else dataset
-            _refuse_other_data(workdir, saved, now)
-        print(_finished(config, workdir))
+    parallel.start(config.get("dtype", ""))
+    first = parallel.is_first()  # It alone looks into the folder and writes.
+    with parallel.together():
+        config_lib.validate(config)
+        finished = first and _is_finished(config, workdir, dataset)
+    if parallel.highest(finished):
+        if first:
+            print(_finished(config, workdir))
         return 0
-    dataset = data.load(config) if dataset is None else dataset
-    measures.refuse(config.best_by, dataset)
-    condition = conditions.make(config, dataset.label_names, dataset.classes)
-    gan = build_gan(config, dataset.image_shape, condition, modules)
+    with parallel.together():
+        dataset = data.load(config) if dataset is None else dataset
+        measures.refuse(config.best_by, dataset)
+        condition = conditions.make(config, dataset.label_names, dataset.classes)
+        gan = build_gan(config, dataset.image_shape, condition, modules)
+    _refuse_differing(config, dataset)
     seeds = tuple(range(config.seed, config.seed + config.seeds))
     programs = _programs(config, gan, seeds, dataset)
-    lock = folder.enter(config, workdir, dataset, gan)
+    with parallel.together():
+        lock = folder.enter(config, workdir, dataset, gan) if first else None
 
-    # --- The state: new, or the newest whole checkpoint's
+    # --- The state: new, or that of the newest whole checkpoint, which the first process tells
     checkpoints = Checkpoints(os.path.join(workdir, "checkpoints"), config.checkpoints_kept)
-    restored = checkpoints.restore(jax.eval_shape(lambda: _whole(*_fresh(programs))))
-    if restored is None:
+    like = jax.eval_shape(lambda: _whole(*_fresh(programs)))
+    with parallel.together():
+        restored = checkpoints.restore(like) if first else None
+    start = parallel.highest(-1 if restored is None else restored[0])
+    if start < 0:
         start, (states, bests) = 0, _fresh(programs)
     else:
-        start, (states, bests) = restored[0], _split(restored[1], programs)
-        print(f"{workdir}: going on from step {start}", flush=True)
+        whole = parallel.from_first(restored and restored[1], like)
+        states, bests = _split(whole, programs)
+        parallel.say(f"{workdir}: going on from step {start}")
     _refuse_fewer_steps(config, workdir, start)
-    record = Record(config, workdir, dataset, gan, seeds, start)
-    record.note_ended(states)
+    with parallel.together():
+        record = Record(config, workdir, dataset, gan, seeds, start)
+    record.note_ended(_local(programs, states))
     feeds = _feeds(config, gan, programs, dataset, start)
 
     # --- The loop
@@ -81,7 +86,7 @@ def train(
         with _Stop() as stop:
             step, stopping = start, 0
             if step == 0:
-                record.sample(0, states)
+                record.sample(0, _local(programs, states))
             while step < config.steps and not stopping:
                 count = _steps_to_next_cut(config, step, programs[0].steps_per_call)
                 metrics = []
@@ -90,36 +95,66 @@ def train(
                     metrics.append(values)
                 step += count
                 record.note(step, count, metrics)
-                last, stopping = step == config.steps, stop.asked
+                last = step == config.steps
+                # Asking the others is a wait, so several processes do it at the log's steps only.
+                if parallel.alone() or step % config.log_every == 0 or last:
+                    stopping = parallel.highest(stop.asked)
                 if step % config.sample_every == 0 or last:
-                    record.sample(step, states)
+                    record.sample(step, _local(programs, states))
                 if step % config.eval_every == 0 or last:
-                    scores = record.evaluate(step, states)
+                    scores = record.evaluate(step, _local(programs, states))
                     for i in range(len(programs)):
                         bests[i] = _keep_best(bests[i], states[i], scores[i])
                 if step % config.log_every == 0 or step % config.eval_every == 0 or last:
                     record.log(step)
                 if step % config.checkpoint_every == 0 or last or stopping:
                     record.settle()
-                    checkpoints.save(step, _whole(states, bests))
+                    whole = _whole(_local(programs, states), _local(programs, bests))
+                    if first:
+                        checkpoints.save(step, whole)
 
             record.settle()
             checkpoints.wait()
+            stopping = parallel.highest(stop.asked)
 
         # --- The end: all is saved, so that a signal may end what is left at once
         record.progress.close()
-        if stop.asked:
-            print(f"stopped at step {step}, saved; the same command goes on from there")
-            return 128 + stop.asked
-        record.finish(states, bests)
+        if stopping:
+            parallel.say(f"stopped at step {step}, saved; the same command goes on from there")
+            return 128 + stopping
+        states, bests = _local(programs, states), _local(programs, bests)
+        with parallel.together():
+            record.finish(states, bests)
     finally:
         record.close()
         for feed in feeds:
             feed.close()
         checkpoints.close()
-        lock.close()
-    print(_finished(config, workdir))
+        if lock is not None:
+            lock.close()
+    if first:
+        print(_finished(config, workdir))
     return 0
+
+
+def _is_finished(config: ConfigDict, workdir: str, dataset: Dataset | None) -> bool:
+    """Whether the run in the folder is this one, and at its end; UserError if it is another."""
+    saved, done = folder.inspect(config, workdir), folder.results(workdir)
+    if saved is None or done is None or done["step"] < config.steps:
+        return False
+    _refuse_fewer_steps(config, workdir, done["step"])
+    moved = config.dataset.data_dir != saved["config"]["dataset.data_dir"]
+    if moved or dataset is not None:  # Else not read, so that the table is there at once.
+        now = data.load(config) if dataset is None else dataset
+        _refuse_other_data(workdir, saved, now)
+    return True
+
+
+def _refuse_differing(config: ConfigDict, dataset: Dataset) -> None:
+    """Raises UserError in every process if they were started for different runs."""
+    told = {path: value for path, value in config_lib.leaves(config) if path != "dataset.data_dir"}
+    parallel.refuse_differing("the config", str(sorted(told.items())))
+    parallel.refuse_differing(f"the data of {dataset.name}", dataset.digest())
 
 
 def _refuse_fewer_steps(config: ConfigDict, workdir: str, step: int) -> None:
@@ -173,8 +208,8 @@ def _programs(
 
 def _training_data(gan: Gan, dataset: Dataset) -> Batch | None:
     """The training split as one batch, without labels where no network is told any; None where it
-    is streamed."""
-    if isinstance(dataset.train.images, Streamed):
+    is streamed, or each host is to read its part only."""
+    if isinstance(dataset.train.images, Streamed) or not parallel.alone():
         return None
     told = isinstance(gan.condition, conditions.Label)
     return Batch(dataset.train.images, dataset.train.labels if told else None)
@@ -183,6 +218,11 @@ def _training_data(gan: Gan, dataset: Dataset) -> Batch | None:
 def _fresh(programs: list[parallel.Program]) -> tuple[list[GanState], list[Best]]:
     states = [program.initialise() for program in programs]
     return states, [first_best(state) for state in states]
+
+
+def _local(programs: list[parallel.Program], groups: list[Any]) -> list[Any]:
+    """Each group's tree, whole, on this process's first device; every process must call it."""
+    return [program.local(tree) for program, tree in zip(programs, groups, strict=True)]
 
 
 def _whole(states: list[GanState], bests: list[Best]) -> dict[str, Any]:
@@ -213,16 +253,16 @@ def _feeds(
     training = dataset.train
     if not isinstance(gan.condition, conditions.Label):
         training = dataclasses.replace(training, labels=None)
-    return [
-        Feed(
-            training,
-            Places(program.seeds, len(training), shape, config.dataset.replacement),
-            start,
-            config.steps,
-            config.dataset.workers,
+    feeds = []
+    for program in programs:
+        seeds, rows = program.part
+        places = Places(
+            program.seeds[seeds], len(training), shape, config.dataset.replacement, rows
         )
-        for program in programs
-    ]
+        feeds.append(
+            Feed(training, places, start, config.steps, config.dataset.workers, program.resident)
+        )
+    return feeds
 
 
 def _steps_to_next_cut(config: ConfigDict, step: int, most: int) -> int:

@@ -4,7 +4,7 @@ import json
 import os
 import sys
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -154,6 +154,13 @@ class Progress:
         if self._bar is not None:
             self._bar.stop()
             self._bar = None
+
+
+class Silent:
+    """In place of any writer in a process that writes nothing: whatever it is told, it is still."""
+
+    def __getattr__(self, name: str) -> Callable[..., None]:
+        return lambda *told, **named: None
 
 
 def _duration(seconds: float) -> str:

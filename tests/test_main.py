@@ -38,6 +38,10 @@ def train_here(folder, dataset=None, **more):
     return train(update(load_config("infogan"), VALUES | more), str(folder), dataset)
 
 
+def by_hand(coordinator, processes, process):
+    return [f"--coordinator={coordinator}", f"--processes={processes}", f"--process={process}"]
+
+
 def snapshot(folder):
     return sorted(str(path.relative_to(folder)) for path in folder.rglob("*"))
 
@@ -94,7 +98,7 @@ def test_a_signal_before_the_loop_is_a_line_and_a_status(tmp_path, number):
 
 
 def test_the_first_signal_in_the_loop_is_noted_and_the_second_ends_it(monkeypatch, capsys):
-    from jaxgan import main, train
+    from jaxgan import main, parallel, train
 
     def signalled(*_):
         with train._Stop() as stop:
@@ -104,7 +108,8 @@ def test_the_first_signal_in_the_loop_is_noted_and_the_second_ends_it(monkeypatc
 
     before = signal.getsignal(signal.SIGINT)
     monkeypatch.setattr(train, "train", signalled)
-    for flag in ("_CONFIG", "WORKDIR"):
+    monkeypatch.setattr(parallel, "join", lambda *_: None)
+    for flag in ("_CONFIG", "WORKDIR", "_COORDINATOR", "_PROCESSES", "_PROCESS"):
         monkeypatch.setattr(main, flag, types.SimpleNamespace(value="x"))
     assert main.main([]) == 128 + signal.SIGTERM
     assert "ended by SIGTERM" in capsys.readouterr().err
@@ -118,6 +123,12 @@ def test_the_first_signal_in_the_loop_is_noted_and_the_second_ends_it(monkeypatc
         ([CONFIG, "--config.steps", "ten"], "steps=ten: not a whole number"),
         ([CONFIG, "--config.width=1e-x"], "width=1e-x: not a number"),
         ([CONFIG, "--config.progress=maybe"], "progress=maybe: not true or false"),
+        ([CONFIG, "--coordinator=a:1"], "--processes and --process missing"),
+        ([CONFIG, "--process=0", "--processes", "2"], "--coordinator missing"),
+        ([CONFIG, *by_hand("host", 2, 0)], "--coordinator=host: not HOST:PORT"),
+        ([CONFIG, *by_hand("host:x", 2, 0)], "--coordinator=host:x: not HOST:PORT"),
+        ([CONFIG, *by_hand("host:1", "two", 0)], "--processes=two: not a whole number"),
+        ([CONFIG, *by_hand("host:1", 2, 2)], "--process=2: with --processes=2 it is from 0 to 1"),
     ],
 )
 def test_a_mistake_that_absl_would_tell_badly(capsys, flags, said):

@@ -71,7 +71,7 @@ def train(steps: int, keys: dict[str, Any]) -> str:
     program = parallel.Program(gan, (0,), resident, parallel.make_mesh(1, [gan.batch_size]), 1)
     shape = (gan.discriminator_steps, gan.discriminator_batch_size)
     places = Places((0,), len(dataset.train), shape, config.dataset.replacement)
-    feed = Feed(dataset.train, places, 0, steps, workers=0)
+    feed = Feed(dataset.train, places, 0, steps, workers=0, resident=program.resident)
     state = program.initialise()
     for _ in range(steps):
         state, _ = program.run(state, feed.next(1))

@@ -1,5 +1,6 @@
 """What a call of the compiled step is given: the places of its real examples in data that lies on
-the devices, or the examples themselves where they are streamed. The same examples either way."""
+the devices, or the examples themselves where they are streamed or shared out over several hosts.
+The same examples either way."""
 
 import dataclasses
 from collections.abc import Iterator
@@ -9,29 +10,34 @@ import numpy as np
 
 from jaxgan.data.batches import Batch, indices
 from jaxgan.data.dataset import Split
-from jaxgan.data.streaming import Streamed, batches
+from jaxgan.data.streaming import batches
 
 
 @dataclasses.dataclass(frozen=True)
 class Places:
-    """Which examples some seeds use in a step; a class, so that worker processes can be sent it.
+    """Which examples this host reads for a step; a class, so that worker processes can be sent it.
 
     Attributes:
       seeds: whose.
       images: size of the training split.
       shape: (k discriminator steps, batch).
       replacement: whether an image may come twice in an epoch.
+      rows: which examples of each batch are this host's.
     """
 
     seeds: tuple[int, ...]
     images: int
     shape: tuple[int, int]
     replacement: bool
+    rows: slice = dataclasses.field(default_factory=lambda: slice(None))
 
     def __call__(self, step: int) -> np.ndarray:
         """int32 [S, k, B]."""
         return np.stack(
-            [indices(seed, step, self.images, self.shape, self.replacement) for seed in self.seeds]
+            [
+                indices(seed, step, self.images, self.shape, self.replacement)[:, self.rows]
+                for seed in self.seeds
+            ]
         )
 
 
@@ -42,21 +48,30 @@ class Feed:
       split: the training split.
       places: of the group.
       start, stop: the first step, and the step after the last.
-      workers: that read ahead, where the split is streamed.
+      workers: that read ahead, where examples are given.
+      resident: whether the split lies on the devices, and places in it are enough.
     """
 
-    def __init__(self, split: Split, places: Places, start: int, stop: int, workers: int) -> None:
+    def __init__(
+        self,
+        split: Split,
+        places: Places,
+        start: int,
+        stop: int,
+        workers: int,
+        resident: bool = False,
+    ) -> None:
         self._split, self._places, self._step = split, places, start
         self._ahead: Iterator[np.ndarray] | None = None
-        if isinstance(split.images, Streamed):
+        if not resident:
             self._ahead = batches(split.images, places, start, stop, workers)
 
     def next(self, count: int) -> np.ndarray | Batch:
         """What the next `count` steps are given.
 
         Returns:
-          int32 [S, T, k, B], places in the split; or, streamed, a batch of examples, [S, T, k, B,
-          ...].
+          int32 [S, T, k, B], places in the split; or, where it is not resident, a batch of
+          examples, [S, T, k, B, ...].
 
         Raises:
           UserError: if a streamed image cannot be read.
