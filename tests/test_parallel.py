@@ -1,5 +1,6 @@
 """One program on every device, and many seeds at once (laws 2 and 3 in one process)."""
 
+import dataclasses
 import functools
 
 import jax
@@ -9,6 +10,7 @@ from conftest import load_config, tiny_config
 
 from jaxgan import parallel
 from jaxgan.build import build_gan
+from jaxgan.checkpoint import Checkpoints
 from jaxgan.conditions import Label
 from jaxgan.config import UserError, update
 from jaxgan.data.batches import Batch, indices
@@ -101,6 +103,44 @@ def assert_close(a, b, tolerance=1e-9):
 @pytest.mark.parametrize("devices", [2, 4, 8])
 def test_devices_agree(system, devices):
     assert_close(train(program(system, devices=devices), 20), alone(system, 3))
+
+
+@pytest.mark.parametrize("devices", [1, 2])
+def test_a_run_saved_on_eight_devices_goes_on_on_fewer(tmp_path, devices):
+    eight = program("cgan", devices=8)
+    state = eight.initialise()
+    for step in range(10):
+        state, _ = eight.run(state, places(eight, step))
+    checkpoints = Checkpoints(str(tmp_path), 2)
+    checkpoints.save(10, eight.local(state))
+    checkpoints.wait()
+    fewer = program("cgan", devices=devices)
+    start, saved = checkpoints.restore(jax.eval_shape(fewer.initialise))
+    checkpoints.close()
+    state = fewer.place(saved)
+    for step in range(start, 20):
+        state, _ = fewer.run(state, places(fewer, step))
+    assert_close(state, alone("cgan", 3)[0])
+
+
+def test_hosts_read_what_one_host_would():
+    """Each its rows, of the places and of the examples."""
+    whole = Places((3, 4), 100, (2, 16), False)
+    parts = [dataclasses.replace(whole, rows=slice(i, i + 8)) for i in (0, 8)]
+    np.testing.assert_array_equal(
+        np.concatenate([part(step=9) for part in parts], axis=2), whole(step=9)
+    )
+    split = Split(IMAGES, np.arange(100, dtype=np.int32))
+    feed = Feed(split, parts[1], 9, 11, workers=0)
+    images, labels = feed.next(2)
+    feed.close()
+    expected = np.stack([whole(step=step)[:, :, 8:] for step in (9, 10)], axis=1)
+    np.testing.assert_array_equal(labels, expected)
+    np.testing.assert_array_equal(images, IMAGES[expected])
+
+
+def test_one_host_reads_all():
+    assert program(seeds=(3, 4), devices=4).part == (slice(0, 2), slice(0, 16))
 
 
 def test_the_batch_really_is_split():

@@ -1,0 +1,203 @@
+"""Two processes on one machine, started as the README says: laws 2 and 4 over several hosts."""
+
+import json
+import os
+import re
+import shlex
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import time
+
+import jax
+import numpy as np
+import pytest
+from conftest import ROOT, command_environment, load_config
+
+from jaxgan import conditions, data, parallel
+from jaxgan.build import build_gan
+from jaxgan.checkpoint import Checkpoints
+from jaxgan.config import UserError, update
+from jaxgan.data.batches import Batch
+from jaxgan.data.feed import Feed, Places
+from jaxgan.writers import read_rows
+
+# Of the README's config, with dropout in both networks.
+VALUES = {
+    "dtype": "float64",
+    "width": 0.05,
+    "batch_size": 16,
+    "steps": 100_000,
+    "log_every": 5,
+    "sample_every": 100_000,
+    "eval_every": 10,
+    "checkpoint_every": 10,
+    "checkpoints_kept": 10_000,
+    "eval_images": 64,
+    "tensorboard": False,
+}
+
+
+def readme_commands():
+    """The arguments of the README's two lines for one machine."""
+    lines = re.findall(r"^\./run\.sh (.*--coordinator=localhost.*)$", README, re.M)
+    return [shlex.split(line.removesuffix("&")) for line in lines]
+
+
+README = (ROOT / "README.md").read_text()
+
+
+class Hosts:
+    """Both processes; the second is given a folder of its own, which it should not touch."""
+
+    def __init__(self, folder):
+        with socket.create_server(("", 0)) as server:
+            port = server.getsockname()[1]
+        self.both = []
+        for i, arguments in enumerate(readme_commands()):
+            flags = [x for x in arguments if not x.startswith("--coordinator")]
+            flags += [f"--config.{name}={value}" for name, value in VALUES.items()]
+            flags += [f"--coordinator=localhost:{port}", f"--workdir={folder / str(i)}"]
+            process = subprocess.Popen(
+                [sys.executable, "-m", "jaxgan.main", *flags],
+                cwd=ROOT,
+                env=command_environment(),
+                stdout=subprocess.PIPE,
+                stderr=subprocess.STDOUT,
+                text=True,
+            )
+            self.both.append(process)
+
+    def wait_for(self, path):
+        until = time.monotonic() + 120
+        while not path.exists():
+            for process in self.both:
+                assert process.poll() is None, process.communicate()[0]
+            assert time.monotonic() < until
+            time.sleep(0.02)
+
+    def end(self):
+        """(status, output) of each."""
+        try:
+            outputs = [process.communicate(timeout=120)[0] for process in self.both]
+        finally:
+            for process in self.both:
+                process.kill()
+        return [(x.returncode, output) for x, output in zip(self.both, outputs, strict=True)]
+
+
+def reference(steps):
+    """What one process with one device computes."""
+    config = update(load_config("cgan", "mlp"), VALUES)
+    dataset = data.load(config)
+    condition = conditions.make(config, dataset.label_names, dataset.classes)
+    gan = build_gan(config, dataset.image_shape, condition)
+    mesh = parallel.make_mesh(1, [gan.batch_size], jax.devices()[:1])
+    training = dataset.train
+    program = parallel.Program(gan, (0,), Batch(training.images, training.labels), mesh, 1)
+    places = Places((0,), len(training), (1, gan.batch_size), config.dataset.replacement)
+    feed = Feed(training, places, 0, steps, workers=0, resident=True)
+    state = program.initialise()
+    for _ in range(steps):
+        state, _ = program.run(state, feed.next(1))
+    return jax.device_get(state)
+
+
+def left_at_20(run):
+    """Rows without their times, and each leaf's digest, up to step 20."""
+    rows = [
+        {name: value for name, value in row.items() if not name.startswith("time/")}
+        for row in read_rows(str(run / "metrics.jsonl"))
+        if row["step"] <= 20
+    ]
+    return rows, json.loads((run / "checkpoints" / "20" / "digests" / "metadata").read_text())
+
+
+def test_two_processes_are_one_run(tmp_path, float64):
+    """The first is killed, and the second does not wait for it; started again, both write the same
+    bits as before; a signal to the second stops both; all agrees with one process."""
+    run, step_20 = tmp_path / "0", tmp_path / "0" / "checkpoints" / "20"
+    hosts = Hosts(tmp_path)
+    hosts.wait_for(step_20)
+    hosts.both[0].kill()
+    (killed, _), (left, _) = hosts.end()
+    assert killed == -signal.SIGKILL
+    assert left != 0
+    before = left_at_20(run)
+    assert [row["step"] for row in before[0]] == [5, 10, 15, 20]
+    for path in (run / "checkpoints").iterdir():
+        if path.name.isdigit() and int(path.name) > 10:
+            shutil.rmtree(path)
+
+    hosts = Hosts(tmp_path)
+    hosts.wait_for(step_20)
+    hosts.both[1].send_signal(signal.SIGTERM)
+    (status, first), (other_status, second) = hosts.end()
+    assert (status, other_status) == (128 + signal.SIGTERM,) * 2, first + second
+    assert "going on from step 10" in first
+    stopped = int(re.search(r"stopped at step (\d+), saved", first)[1])
+    assert (run / "checkpoints" / str(stopped)).exists()
+    assert left_at_20(run) == before
+
+    assert os.listdir(tmp_path) == ["0"]
+    assert "step" not in second
+    expected = reference(20)
+    checkpoints = Checkpoints(str(run / "checkpoints"), 1, read_only=True)
+    found = checkpoints._read(20)
+    checkpoints.close()
+    for path, leaf in jax.tree_util.tree_leaves_with_path(expected):
+        name = jax.tree_util.keystr(path, simple=True, separator=".")
+        np.testing.assert_allclose(found[f"state.{name}"], leaf, rtol=0, atol=1e-9, err_msg=name)
+
+
+def test_a_mistake_of_another_process_ends_this_one(monkeypatch):
+    with pytest.raises(UserError, match="mine"), parallel.together():
+        raise UserError("mine")
+    monkeypatch.setattr(parallel, "highest", lambda failed: 1)
+    with pytest.raises(UserError, match="another process"), parallel.together():
+        pass
+
+
+def test_hosts_with_different_configs_are_refused(monkeypatch):
+    parallel.refuse_differing("the config", "seed=0")
+    monkeypatch.setattr(parallel, "highest", lambda number: max(number, 7))
+    with pytest.raises(UserError, match="the config is not the same"):
+        parallel.refuse_differing("the config", "seed=0")
+
+
+def test_the_first_process_tells_its_bits():
+    told = {"a": np.float32([-0.0, np.nan, np.inf]), "b": np.array(True), "c": np.zeros((0, 2))}
+    found = parallel.from_first(told, told)
+    for name, array in told.items():
+        assert (found[name].dtype, found[name].shape) == (array.dtype, array.shape)
+        assert found[name].tobytes() == array.tobytes()
+
+
+def test_nobody_waits_for_ever_for_a_coordinator(monkeypatch, capsys):
+    ended = []
+    monkeypatch.setattr(parallel, "_PATIENCE", 0)
+    monkeypatch.setattr(os, "_exit", ended.append)
+    with parallel._patience("host:1"):
+        until = time.monotonic() + 10
+        while not ended and time.monotonic() < until:
+            time.sleep(0.01)
+    assert ended == [2]
+    assert "host:1: not all processes met" in capsys.readouterr().err
+
+
+def test_outside_of_a_cluster_a_process_stays_alone():
+    """Also where the config has asked JAX for its devices, as these tests have."""
+    assert jax.devices()
+    parallel.join()
+    assert parallel.alone()
+    with pytest.raises(UserError, match=r"cannot be joined: .* must be called before"):
+        parallel.join("localhost:1", 2, 1)
+
+
+def test_a_taken_port_is_a_line():
+    with socket.create_server(("", 0)) as server:
+        port = server.getsockname()[1]
+        with pytest.raises(UserError, match=f"port {port} cannot be opened"):
+            parallel.join(f"localhost:{port}", 2, 0)
