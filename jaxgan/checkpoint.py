@@ -5,12 +5,16 @@ devices, and beside it the SHA-256 of each leaf (Orbax restores a flipped byte w
 Reading goes from the newest to the oldest and takes the first whose digests agree.
 """
 
+import contextlib
+import dataclasses
+import errno
 import hashlib
 import logging
 import os
 import shutil
+import sys
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import jax
@@ -29,6 +33,7 @@ class Checkpoints:
       kept: how many of the newest stay.
       say: where a damaged checkpoint is reported.
       read_only: whether to leave the folder as it is: another process may be writing there.
+      regular: if not 0, the newest of a step that it divides stays besides.
     """
 
     def __init__(
@@ -37,9 +42,10 @@ class Checkpoints:
         kept: int,
         say: Callable[[str], None] = print,
         read_only: bool = False,
+        regular: int = 0,
     ) -> None:
-        self._folder, self._kept, self._say = os.path.abspath(folder), kept, say
-        self._read_only = read_only
+        self._folder, self._say = os.path.abspath(folder), say
+        self._kept, self._read_only = _Kept(kept, regular), read_only
         self._opened: Any = None
 
     def _manager(self) -> Any:
@@ -51,6 +57,7 @@ class Checkpoints:
             # What Orbax logs of a damaged checkpoint is pages long; `restore` says it in a line.
             for name in ("absl", "asyncio"):
                 logging.getLogger(name).setLevel(logging.CRITICAL)
+            _hush_late_writers()
             # By itself, whatever other processes there are; so Orbax makes no folder either.
             only_here = ocp.options.MultiprocessingOptions(
                 primary_host=jax.process_index(), active_processes={jax.process_index()}
@@ -65,7 +72,7 @@ class Checkpoints:
                 )
                 if self._read_only
                 else ocp.CheckpointManagerOptions(
-                    max_to_keep=self._kept,
+                    preservation_policy=self._kept,
                     create=False,
                     cleanup_tmp_directories=True,
                     multiprocessing_options=only_here,
@@ -74,25 +81,43 @@ class Checkpoints:
         return self._opened
 
     def save(self, step: int, tree: Any) -> None:
-        """Starts to write `tree`; returns once the arrays are copied off the devices."""
+        """Starts to write `tree`; returns once the arrays are copied off the devices.
+
+        Raises:
+          OSError: with errno ENOSPC or EDQUOT if this or the save before it met a full disk, as
+            `wait` and `close` do. What was there before stays.
+        """
         import orbax.checkpoint as ocp
 
         arrays = _flatten(tree)
-        self._manager().save(
-            step,
-            args=ocp.args.Composite(
-                **{
-                    ARRAYS: ocp.args.PyTreeSave(arrays),
-                    DIGESTS: ocp.args.JsonSave({k: digest(v) for k, v in arrays.items()}),
-                }
-            ),
-            force=True,
-        )
+        with self._full_disk_as_oserror():
+            self._manager().save(
+                step,
+                args=ocp.args.Composite(
+                    **{
+                        ARRAYS: ocp.args.PyTreeSave(arrays),
+                        DIGESTS: ocp.args.JsonSave({k: digest(v) for k, v in arrays.items()}),
+                    }
+                ),
+                force=True,
+            )
 
     def wait(self) -> None:
         """Returns once all that was saved is on disk."""
         if self._opened is not None:
-            self._opened.wait_until_finished()
+            with self._full_disk_as_oserror():
+                self._opened.wait_until_finished()
+
+    @contextlib.contextmanager
+    def _full_disk_as_oserror(self) -> Iterator[None]:
+        try:
+            yield
+        except (OSError, ValueError, RuntimeError) as error:
+            # The arrays' writer, in C++, has no errno: its ValueError quotes the system's words.
+            for number in (errno.ENOSPC, errno.EDQUOT):
+                if os.strerror(number) in str(error):
+                    raise OSError(number, os.strerror(number), self._folder) from error
+            raise
 
     def steps(self) -> list[int]:
         """The steps that have a complete checkpoint, the newest first."""
@@ -100,11 +125,12 @@ class Checkpoints:
             return []
         return sorted(self._manager().all_steps(), reverse=True)
 
-    def restore(self, like: Any) -> tuple[int, Any] | None:
+    def restore(self, like: Any, most: int | None = None) -> tuple[int, Any] | None:
         """The newest checkpoint that is whole.
 
         Args:
           like: a tree of the same structure, of arrays or `jax.ShapeDtypeStruct`s.
+          most: the checkpoints of later steps are deleted first.
 
         Returns:
           Its step and a tree of NumPy arrays, or None where there was never one. Damaged ones are
@@ -115,6 +141,9 @@ class Checkpoints:
             networks than `like`.
         """
         steps = self.steps()
+        for step in [step for step in steps if most is not None and step > most]:
+            self._manager().delete(step)
+            steps.remove(step)
         for step in steps:
             try:
                 arrays = self._read(step)
@@ -164,9 +193,39 @@ class Checkpoints:
 
     def close(self) -> None:
         """Waits, and lets go of Orbax's threads."""
-        if self._opened is not None:
-            self._opened.close()
-            self._opened = None
+        opened, self._opened = self._opened, None
+        if opened is not None:
+            with self._full_disk_as_oserror():
+                opened.close()
+
+
+@dataclasses.dataclass(frozen=True)
+class _Kept:
+    """Which checkpoints stay, as Orbax asks: the `newest`, and the newest `regular` one."""
+
+    newest: int
+    regular: int
+
+    def should_preserve(self, checkpoints: Sequence[Any], *, context: Any) -> list[bool]:
+        del context
+        steps = sorted(checkpoint.step for checkpoint in checkpoints)
+        stay = set(steps[-self.newest :])
+        stay |= set([step for step in steps if self.regular and step % self.regular == 0][-1:])
+        return [checkpoint.step in stay for checkpoint in checkpoints]
+
+
+def _hush_late_writers() -> None:
+    """When one of Orbax's writers fails, those still under way report to an event loop that is
+    closed by then: a traceback each, of nothing that `save` and `wait` do not raise themselves."""
+    report = sys.unraisablehook
+    if getattr(report, "__module__", None) == __name__:
+        return
+
+    def hushed(unraisable: Any) -> None:
+        if str(unraisable.exc_value) != "Event loop is closed":
+            report(unraisable)
+
+    sys.unraisablehook = hushed
 
 
 def digest(array: np.ndarray) -> str:

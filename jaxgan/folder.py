@@ -1,5 +1,6 @@
 """A run's folder: who may use it, and what is written into it before the first step."""
 
+import errno
 import fcntl
 import importlib.metadata
 import json
@@ -74,6 +75,8 @@ def enter(config: ConfigDict, workdir: str, dataset: Dataset, gan: Gan) -> TextI
         os.makedirs(workdir, exist_ok=True)
         lock = open(os.path.join(workdir, LOCK), "w")
     except OSError as error:
+        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+            raise
         raise UserError(f"{workdir} cannot be written ({error.strerror})", ANOTHER) from error
     try:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -91,7 +94,7 @@ def enter(config: ConfigDict, workdir: str, dataset: Dataset, gan: Gan) -> TextI
     except BlockingIOError:
         lock.close()
         raise UserError(f"another process is training in {workdir}", "wait, or stop it") from None
-    except UserError:
+    except (UserError, OSError):
         lock.close()
         raise
     return lock

@@ -6,6 +6,8 @@ from typing import Any
 
 import numpy as np
 
+from jaxgan.writers import write_whole
+
 # The shade of a sheet's ground, and the pixels between its images and around them.
 GROUND, GAP = 40, 2
 
@@ -171,5 +173,4 @@ def save_png(path: str, sheet: np.ndarray) -> None:
 
     os.makedirs(os.path.dirname(path) or ".", exist_ok=True)
     picture = Image.fromarray(sheet[..., 0] if sheet.shape[-1] == 1 else sheet)
-    picture.save(path + ".part", format="PNG")
-    os.replace(path + ".part", path)
+    write_whole(path, lambda file: picture.save(file, format="PNG"))

@@ -1,4 +1,7 @@
+import contextlib
+import errno
 import json
+import os
 import types
 
 import numpy as np
@@ -7,7 +10,15 @@ from PIL import Image
 
 from jaxgan.images import curves, cut, grid, read_png, save_png, strip
 from jaxgan.sheets import Sheet, over_time, spread
-from jaxgan.writers import MetricsFile, Progress, TensorBoard, read_rows, write_json
+from jaxgan.writers import (
+    MetricsFile,
+    Progress,
+    TensorBoard,
+    read_rollbacks,
+    read_rows,
+    write_json,
+    write_whole,
+)
 
 
 def test_rows_after_the_step_and_a_torn_line_are_cut(tmp_path):
@@ -33,6 +44,50 @@ def test_a_torn_line_with_a_newline_is_cut_too(tmp_path):
     path.write_text('{"step": 1, "seed": 0}\n{"step": 2, "s\n')
     MetricsFile(str(path), after=9).close()
     assert [row["step"] for row in read_rows(str(path))] == [1]
+
+
+def test_rows_of_later_rollbacks_are_cut(tmp_path):
+    """Of a rollback that the restored checkpoint knows nothing of: it will happen again."""
+    path = tmp_path / "metrics.jsonl"
+    rows = [{"step": 10, "seed": 0}, {"step": 10, "seed": 0, "attempt": 1, "rolled_back": "loss"}]
+    path.write_text("".join(json.dumps(row) + "\n" for row in [*rows, {"step": 20, "seed": 0}]))
+    MetricsFile(str(path), 20, {0: 1}).close()
+    assert [row["step"] for row in read_rows(str(path))] == [10, 20]
+    assert read_rollbacks(str(path)) == rows[1:]
+    MetricsFile(str(path), 10, {0: 0}).close()
+    assert read_rows(str(path)) == rows[:1]
+    assert read_rollbacks(str(path)) == []
+
+
+def test_a_file_that_does_not_fit_leaves_the_one_before_and_no_torn_one(tmp_path):
+    path = tmp_path / "x.json"
+    write_json(str(path), 1)
+
+    def full(file):
+        file.write(b"half")
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    with pytest.raises(OSError, match="No space"):
+        write_whole(str(path), full)
+    assert [p.name for p in tmp_path.iterdir()] == ["x.json"]
+    assert path.read_text() == "1\n"
+
+
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="a device that is always full")
+def test_a_full_disk_is_told_by_the_rows_and_by_tensorboard(tmp_path):
+    """By the call itself, not in a thread that leaves the run waiting."""
+    rows = MetricsFile.__new__(MetricsFile)
+    rows._file = open("/dev/full", "a")
+    board = TensorBoard(str(tmp_path), 0, (0,))
+    board._file._py_recordio_writer.close()
+    board._file._py_recordio_writer._writer = open("/dev/full", "wb")
+    board.row({"step": 1, "seed": 0, "loss/generator": 1.5})
+    for call in (lambda: rows.write({"step": 1}), rows.close, board.flush, board.close):
+        with pytest.raises(OSError, match="No space") as caught:
+            call()
+        assert caught.value.errno == errno.ENOSPC
+    with contextlib.suppress(OSError):  # tensorboardX leaves it open.
+        board._file._py_recordio_writer.close()
 
 
 def test_write_json_replaces_whole(tmp_path):
