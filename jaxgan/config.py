@@ -108,6 +108,7 @@ KEYS: dict[str, Key] = {
     "eval_every": Key(500, low=1, may_change=True),
     "checkpoint_every": Key(500, low=1, may_change=True),
     "checkpoints_kept": Key(2, low=1, may_change=True),
+    "rollbacks": Key(0, low=0, may_change=True),
     "best_by": Key(
         "code_information",
         ("none", "code_information", "parzen_log_likelihood", "frechet_distance"),

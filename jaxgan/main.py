@@ -2,11 +2,12 @@
 
 Trains a run, or goes on with it. Several hosts that no cluster joins take besides
 `--coordinator=HOST:PORT --processes=N --process=I`. Exit status: 0 finished; 1 the losses ceased to
-be finite, or another process was lost; 2 a mistake in what was asked for; 128 + n stopped by signal
-n, and saved if it had begun to step.
+be finite, the disk is full, or another process was lost; 2 a mistake in what was asked for; 128 + n
+stopped by signal n, and saved if it had begun to step.
 """
 
 import ast
+import errno
 import itertools
 import os
 import sys
@@ -37,14 +38,23 @@ def main(argv: list[str]) -> int:
     from jaxgan.record import NotFinite
     from jaxgan.train import train
 
+    workdir = WORKDIR.value or default_workdir(_config_argument(sys.argv))
     try:
         parallel.join(_COORDINATOR.value, _PROCESSES.value, _PROCESS.value)
-        return train(_CONFIG.value, WORKDIR.value or default_workdir(_config_argument(sys.argv)))
+        return train(_CONFIG.value, workdir)
     except UserError as error:
         return parallel.leave(complain(error, 2))
     except NotFinite as error:
-        what = "what was saved before stays; try lower learning rates in another --workdir"
+        what = (
+            "what was saved before stays; try lower learning rates in another --workdir, or more"
+            " --config.rollbacks here"
+        )
         return parallel.leave(complain(f"{error}\n{what}", 1))
+    except OSError as error:
+        if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+            raise
+        what = "free some, and the same command goes on from the last checkpoint"
+        return parallel.leave(complain(f"{workdir}: {error.strerror}; {what}", 1))
     except (RuntimeError, ValueError) as error:
         if not parallel.lost_another(error):
             raise

@@ -20,7 +20,15 @@ from jaxgan.measures import Measures
 from jaxgan.metrics.measure import Measure
 from jaxgan.reading import Instruments
 from jaxgan.state import Best, Gan, GanState, networks
-from jaxgan.writers import MetricsFile, Progress, Silent, TensorBoard, read_rows, write_json
+from jaxgan.writers import (
+    MetricsFile,
+    Progress,
+    Silent,
+    TensorBoard,
+    read_rollbacks,
+    read_rows,
+    write_json,
+)
 
 # The metrics of the progress line, where a system has them.
 SHOWN = ("loss/discriminator_real", "loss/discriminator_fake", "loss/generator", "loss/information")
@@ -30,8 +38,29 @@ class NotFinite(Exception):
     """Every seed's losses or gradients ceased to be finite: exit status 1."""
 
 
+class RollBack(Exception):
+    """Seeds ceased to be finite that are to be rolled back.
+
+    Attributes:
+      failed_at: the first step that was not finite.
+      attempts: of each seed from now on.
+      what: for each seed that failed, what was not finite, and when.
+    """
+
+    def __init__(self, failed_at: int, attempts: dict[int, int], what: dict[int, str]) -> None:
+        super().__init__(*what.values())
+        self.failed_at, self.attempts, self.what = failed_at, attempts, what
+
+
 class Record:
-    """What a run leaves behind while it trains: rows, sheets, measures."""
+    """What a run leaves behind while it trains: rows, sheets, measures.
+
+    Args:
+      config, workdir, dataset, gan, seeds: of the run.
+      start: the step it goes on from.
+      states: there.
+      back: the rollback that led there, if one did.
+    """
 
     def __init__(
         self,
@@ -41,16 +70,20 @@ class Record:
         gan: Gan,
         seeds: tuple[int, ...],
         start: int,
+        states: list[GanState],
+        back: RollBack | None = None,
     ) -> None:
         self.config, self.workdir, self.dataset, self.gan = config, workdir, dataset, gan
         self.seeds = seeds
         self.instruments = Instruments(gan)
         self.sheets = sheets.sheets(gan, dataset)
+        self._attempts = {seed: int(state.attempt) for seed, state in self._by_seed(states)}
         self.rows: Any = Silent()
         self.board: Any = Silent()
         self.progress: Any = Silent()
         if parallel.is_first():
-            self.rows = MetricsFile(os.path.join(workdir, "metrics.jsonl"), after=start)
+            rows = os.path.join(workdir, "metrics.jsonl")
+            self.rows = MetricsFile(rows, start, self._attempts)
             if config.tensorboard:
                 self.board = TensorBoard(os.path.join(workdir, "tensorboard"), start, seeds)
             self.progress = Progress(config.steps, start, config.progress)
@@ -61,7 +94,11 @@ class Record:
         self._evaluations: dict[int, dict[int, dict[str, float]]] = {}
         # The seeds whose numbers ceased to be finite, and how: they leave rows and sheets no more.
         self._ended: dict[int, str] = {}
+        self._last_words: list[str] = []
         self._clock_step, self._clock = start, time.monotonic()
+        if back is not None:
+            self._note_rollback(back, start)
+        self._note_ended(states)
 
     # --- Metrics: fetched one interval late, so that waiting for them never stalls the devices
 
@@ -86,12 +123,14 @@ class Record:
         self._write(self._pending, [])
         self._ready, self._due, self._pending = [], [], []
         self.rows.sync()
+        self.board.flush()
 
     def _write(
         self, noted: list[tuple[int, int, list[Any]]], due: list[tuple[int, float, dict[int, Any]]]
     ) -> None:
         fetched = jax.device_get([metrics for _, _, metrics in noted])
         found: dict[int, list[dict[str, float]]] = {}
+        failed: dict[int, tuple[int, str]] = {}
         for (step, count, _), groups in zip(noted, fetched, strict=True):
             for i in range(count):
                 here = [
@@ -100,7 +139,11 @@ class Record:
                     for seed in range(len(next(iter(group.values()))))
                 ]
                 found[step - count + 1 + i] = here
-                self._check_finite(step - count + 1 + i, here)
+                self._check_finite(step - count + 1 + i, here, failed)
+        if failed:
+            again = {seed: self._attempts[seed] + (seed in failed) for seed in self.seeds}
+            first = min(step for step, _ in failed.values())
+            raise RollBack(first, again, {seed: what for seed, (_, what) in failed.items()})
         for step, rate, evaluation in due:
             for i, seed in enumerate(self.seeds):
                 if seed in self._ended:
@@ -111,23 +154,40 @@ class Record:
                 self.board.row(row)
             self._show(step, found[step], rate)
 
-    def _check_finite(self, step: int, here: list[dict[str, float]]) -> None:
+    def _check_finite(
+        self, step: int, here: list[dict[str, float]], failed: dict[int, tuple[int, str]]
+    ) -> None:
+        """Ends the seeds that are not finite, or notes in `failed` that they may be rolled back."""
         for seed, metrics in zip(self.seeds, here, strict=True):
-            if not metrics.pop("alive") and seed not in self._ended:
+            if not metrics.pop("alive") and seed not in self._ended | failed:
                 bad = [name for name, value in metrics.items() if not np.isfinite(value)]
-                self._end(seed, f"seed {seed}: {', '.join(bad)} not finite at step {step}")
+                what = f"{', '.join(bad)} not finite at step {step}"
+                if self._attempts[seed] < self.config.rollbacks:
+                    failed[seed] = step, what
+                else:
+                    self._end(seed, step, what)
 
-    def note_ended(self, states: list[GanState]) -> None:
+    def _note_ended(self, states: list[GanState]) -> None:
         """Takes over from a checkpoint which seeds had ended before it."""
         for seed, state in self._by_seed(states):
             if not bool(state.alive):
-                self._end(seed, f"seed {seed}: not finite at step {int(state.step) + 1}")
+                step = int(state.step) + 1
+                self._end(seed, step, f"not finite at step {step}")
 
-    def _end(self, seed: int, what: str) -> None:
-        self._ended[seed] = what
-        self.progress.say(what)
+    def _end(self, seed: int, step: int, what: str) -> None:
+        # In `results.json` no more than a checkpoint tells: the same after a new start.
+        self._ended[seed] = f"seed {seed}: not finite at step {step}"
+        self._last_words.append(f"seed {seed}: {what}")
+        self.progress.say(self._last_words[-1])
         if len(self._ended) == len(self.seeds):
-            raise NotFinite("; ".join(self._ended.values()))
+            raise NotFinite("; ".join(self._last_words))
+
+    def _note_rollback(self, back: RollBack, step: int) -> None:
+        """A line and a row for each seed that was rolled back to `step`."""
+        for seed, what in back.what.items():
+            row = {"step": step, "seed": seed, "attempt": back.attempts[seed], "rolled_back": what}
+            self.progress.say(rollback_in_words(row))
+            self.rows.write(row)
 
     def _show(self, step: int, here: list[dict[str, float]], rate: float) -> None:
         # The accuracy is what the conditional GAN's document prints.
@@ -240,6 +300,7 @@ class Record:
         results = {
             "step": self.config.steps,
             "measures": [m.as_json() for m in measures],
+            "rollbacks": read_rollbacks(self.rows.path),
             "ended": {str(seed): what for seed, what in self._ended.items()},
         }
         write_json(os.path.join(self.workdir, folder.RESULTS), results)
@@ -257,3 +318,11 @@ class Record:
         self.progress.close()
         self.rows.close()
         self.board.close()
+
+
+def rollback_in_words(row: dict[str, Any]) -> str:
+    """The row of a rollback as a line."""
+    return (
+        f"seed {row['seed']}: {row['rolled_back']}; rolled back to step {row['step']}, attempt"
+        f" {row['attempt']}"
+    )

@@ -1,6 +1,7 @@
 """The loop, read from top to bottom: data, networks, the run's folder, restore, then step, log,
 sample, evaluate, save."""
 
+import contextlib
 import dataclasses
 import os
 import signal
@@ -8,6 +9,7 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from ml_collections import ConfigDict
 
 import jaxgan.config as config_lib
@@ -20,7 +22,7 @@ from jaxgan.data.dataset import Dataset
 from jaxgan.data.feed import Feed, Places
 from jaxgan.data.streaming import Streamed
 from jaxgan.metrics.measure import table
-from jaxgan.record import Record
+from jaxgan.record import Record, RollBack, rollback_in_words
 from jaxgan.state import Best, Gan, GanState, first_best, keep_best
 
 
@@ -41,6 +43,8 @@ def train(
     Raises:
       UserError: for a config, a dataset or a folder that cannot be used; nothing is written then.
       NotFinite: when the run has no seed left whose numbers are finite.
+      OSError: with errno ENOSPC or EDQUOT where the disk is full. Checkpoints stay whole; called
+        again, the run goes on.
     """
     # --- The config, the data and the networks: all that can be refused is, before a file is made
     parallel.start(config.get("dtype", ""))
@@ -62,29 +66,69 @@ def train(
     programs = _programs(config, gan, seeds, dataset)
     with parallel.together():
         lock = folder.enter(config, workdir, dataset, gan) if first else None
+    checkpoints = Checkpoints(
+        os.path.join(workdir, "checkpoints"),
+        config.checkpoints_kept,
+        # SIGTERM's own checkpoint does not push out the one that a seed would be rolled back to.
+        regular=config.checkpoint_every if config.rollbacks else 0,
+    )
+    with contextlib.ExitStack() as ends:
+        if lock is not None:
+            ends.callback(lock.close)
+        ends.callback(checkpoints.close)
+        stop, back = _Stop(), None
+        while True:
+            try:
+                return _go_on(config, workdir, dataset, gan, programs, checkpoints, stop, back)
+            except RollBack as failed:
+                # Without the traceback, which would hold the states of the failed pass.
+                back = failed.with_traceback(None)
+
+
+def _go_on(
+    config: ConfigDict,
+    workdir: str,
+    dataset: Dataset,
+    gan: Gan,
+    programs: list[parallel.Program],
+    checkpoints: Checkpoints,
+    stop: "_Stop",
+    back: RollBack | None,
+) -> int:
+    """From the newest checkpoint, or the one that `back` leads to, to the end; the exit status."""
+    seeds = tuple(seed for program in programs for seed in program.seeds)
 
     # --- The state: new, or that of the newest whole checkpoint, which the first process tells
-    checkpoints = Checkpoints(os.path.join(workdir, "checkpoints"), config.checkpoints_kept)
+    first = parallel.is_first()
     like = jax.eval_shape(lambda: _whole(*_fresh(programs)))
+    most, restored = None, None
     with parallel.together():
-        restored = checkpoints.restore(like) if first else None
+        if first:
+            checkpoints.wait()
+            most = None if back is None else _step_to_go_back_to(config, checkpoints, back)
+            restored = checkpoints.restore(like, most)
     start = parallel.highest(-1 if restored is None else restored[0])
     if start < 0:
-        start, (states, bests) = 0, _fresh(programs)
+        states, bests = _fresh(programs)
     else:
-        whole = parallel.from_first(restored and restored[1], like)
-        states, bests = _split(whole, programs)
+        states, bests = _split(parallel.from_first(restored and restored[1], like), programs)
+    there = max(start, 0) == parallel.highest(-1 if most is None else most)
+    # Where the step to go back to was damaged, the steps up to it are done again as they were.
+    again = back if there else None
+    states = _with_attempts(states, programs, again)
+    if start >= 0 and again is None:
         parallel.say(f"{workdir}: going on from step {start}")
+    start = max(start, 0)
     _refuse_fewer_steps(config, workdir, start)
+    here = _local(programs, states)
     with parallel.together():
-        record = Record(config, workdir, dataset, gan, seeds, start)
-    record.note_ended(_local(programs, states))
+        record = Record(config, workdir, dataset, gan, seeds, start, here, again)
     feeds = _feeds(config, gan, programs, dataset, start)
 
     # --- The loop
     try:
-        with _Stop() as stop:
-            step, stopping = start, 0
+        with stop:
+            step, stopping = start, parallel.highest(stop.asked)
             if step == 0:
                 record.sample(0, _local(programs, states))
             while step < config.steps and not stopping:
@@ -126,12 +170,9 @@ def train(
         with parallel.together():
             record.finish(states, bests)
     finally:
-        record.close()
         for feed in feeds:
             feed.close()
-        checkpoints.close()
-        if lock is not None:
-            lock.close()
+        record.close()
     if first:
         print(_finished(config, workdir))
     return 0
@@ -178,6 +219,8 @@ def _finished(config: ConfigDict, workdir: str) -> str:
     assert results is not None
     trained_on = saved["dataset"]
     lines = [table(results["measures"])]
+    # Runs of older versions have no list of them.
+    lines += [rollback_in_words(row) for row in results.get("rollbacks", [])]
     lines += [f"not finite, left out: {what}" for what in results["ended"].values()]
     sheets = os.path.join(workdir, "samples", f"step_{results['step']:06}*.png")
     lines += [
@@ -240,6 +283,31 @@ def _split(whole: dict[str, Any], programs: list[parallel.Program]) -> tuple[lis
         bests.append(program.place(jax.tree.map(lambda x, s=here: x[s], whole["best"])))
         start = here.stop
     return states, bests
+
+
+def _step_to_go_back_to(config: ConfigDict, checkpoints: Checkpoints, back: RollBack) -> int:
+    """The last step before the failure at which a checkpoint is due, whatever else was saved (at a
+    signal), so that a run that was stopped on the way ends with the same bits."""
+    due = (back.failed_at - 1) // config.checkpoint_every * config.checkpoint_every
+    saved = checkpoints.steps()
+    # checkpoint_every may have changed on the way, and nothing that old be left.
+    return saved[0] if saved and saved[-1] > due else due
+
+
+def _with_attempts(
+    states: list[GanState], programs: list[parallel.Program], again: RollBack | None
+) -> list[GanState]:
+    """The states with as many attempts as each seed has begun."""
+    if again is None:
+        return states
+    return [
+        program.place(
+            jax.device_get(program.local(state)).replace(
+                attempt=np.array([again.attempts[seed] for seed in program.seeds], np.int32)
+            )
+        )
+        for program, state in zip(programs, states, strict=True)
+    ]
 
 
 _keep_best = jax.jit(keep_best)

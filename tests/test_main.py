@@ -1,6 +1,7 @@
 """The command: a user's mistakes, a killed run, a finished run. Real processes."""
 
 import dataclasses
+import errno
 import json
 import os
 import shutil
@@ -114,6 +115,20 @@ def test_the_first_signal_in_the_loop_is_noted_and_the_second_ends_it(monkeypatc
     assert main.main([]) == 128 + signal.SIGTERM
     assert "ended by SIGTERM" in capsys.readouterr().err
     assert signal.getsignal(signal.SIGINT) is before
+
+
+def test_a_full_disk_is_one_line_that_names_the_folder(monkeypatch, capsys):
+    from jaxgan import main, train
+
+    def full(*_):
+        raise OSError(errno.ENOSPC, "No space left on device", "a/file")
+
+    monkeypatch.setattr(train, "train", full)
+    for flag in ("_CONFIG", "WORKDIR"):
+        monkeypatch.setattr(main, flag, types.SimpleNamespace(value="runs/x"))
+    assert main.main([]) == 1
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith("jaxgan: runs/x: No space left on device; free some")
 
 
 @pytest.mark.parametrize(
