@@ -118,13 +118,14 @@ def test_the_first_signal_in_the_loop_is_noted_and_the_second_ends_it(monkeypatc
 
 
 def test_a_full_disk_is_one_line_that_names_the_folder(monkeypatch, capsys):
-    from jaxgan import main, train
+    from jaxgan import main, parallel, train
 
     def full(*_):
         raise OSError(errno.ENOSPC, "No space left on device", "a/file")
 
     monkeypatch.setattr(train, "train", full)
-    for flag in ("_CONFIG", "WORKDIR"):
+    monkeypatch.setattr(parallel, "join", lambda *_: None)
+    for flag in ("_CONFIG", "WORKDIR", "_COORDINATOR", "_PROCESSES", "_PROCESS"):
         monkeypatch.setattr(main, flag, types.SimpleNamespace(value="runs/x"))
     assert main.main([]) == 1
     (line,) = capsys.readouterr().err.splitlines()
