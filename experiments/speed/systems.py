@@ -58,13 +58,15 @@ def load_config(name: str, arg: str) -> ConfigDict:
     return config
 
 
-def rates(config: ConfigDict, channels: int, seconds: float) -> list[float]:
-    """Images/s of each timed step, ascending; three steps before them are not timed.
+def rates(config: ConfigDict, channels: int, seconds: float, warm: int, least: int) -> list[float]:
+    """Images/s of each timed step, ascending.
 
     Args:
       config: of the system.
       channels: of its images.
-      seconds: how long to go on; at least five steps are timed.
+      seconds: how long to go on.
+      warm: steps before them that are not timed; the first one compiles.
+      least: how many steps are timed at least.
     """
     size = config.dataset.size
     random = np.random.default_rng(0)
@@ -79,11 +81,11 @@ def rates(config: ConfigDict, channels: int, seconds: float) -> list[float]:
     shape = (gan.discriminator_steps, gan.discriminator_batch_size)
     places = Places((0,), IMAGES, shape, config.dataset.replacement)
     state, times, step = program.initialise(), [], 0
-    while len(times) < 5 or sum(times) < seconds:
+    while len(times) < least or sum(times) < seconds:
         began = time.perf_counter()
         state, _ = jax.block_until_ready(program.run(state, places(step)[:, None]))
         step += 1
-        if step > 3:
+        if step > warm:
             times.append(time.perf_counter() - began)
     return sorted(gan.batch_size / t for t in times)
 
@@ -93,6 +95,8 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("systems", nargs="*", choices=[[], *SYSTEMS], metavar="SYSTEM")
     parser.add_argument("--seconds", type=float, default=20)
+    parser.add_argument("--warm", type=int, default=3, help="steps that are not timed")
+    parser.add_argument("--least", type=int, default=5, help="steps that are timed at least")
     arguments = parser.parse_args()
     parallel.start()
     print("| system | config | batch | images/s | 1st to 9th decile | steps |")
@@ -100,7 +104,7 @@ def main() -> None:
     for name in arguments.systems or SYSTEMS:
         file, arg, channels = SYSTEMS[name]
         config = load_config(file, arg)
-        found = rates(config, channels, arguments.seconds)
+        found = rates(config, channels, arguments.seconds, arguments.warm, arguments.least)
         low, high = found[len(found) // 10], found[-1 - len(found) // 10]
         print(
             f"| {name} | `{file}.py{':' + arg if arg else ''}` | {config.batch_size} |"
