@@ -354,15 +354,14 @@ class Program:
         """The states before the first step."""
         return self._initialise(self.keys)
 
-    def place(self, state: GanState) -> GanState:
-        """A state of NumPy arrays [S, ...], the same in every process, on the devices."""
+    def place(self, tree: Any) -> Any:
+        """A tree of NumPy arrays [S, ...], the same in every process, on the devices."""
 
         def put(x: np.ndarray) -> jax.Array:
             return jax.make_array_from_callback(x.shape, self._by_seed, lambda index: x[index])
 
         # The copy owns its memory: that of a NumPy array may be aliased and must not be donated.
-        placed: GanState = self._copy(jax.tree.map(put, state))
-        return placed
+        return self._copy(jax.tree.map(put, tree))
 
     def local(self, tree: Any) -> Any:
         """The whole of a tree of this program's arrays, [S, ...], on the first device of this

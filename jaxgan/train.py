@@ -65,22 +65,19 @@ def train(
     seeds = tuple(range(config.seed, config.seed + config.seeds))
     programs = _programs(config, gan, seeds, dataset)
     with parallel.together():
-        lock = folder.enter(config, workdir, dataset, gan) if first else None
+        lock = folder.enter(config, workdir, dataset, gan) if first else contextlib.nullcontext()
     checkpoints = Checkpoints(
         os.path.join(workdir, "checkpoints"),
         config.checkpoints_kept,
         # SIGTERM's own checkpoint does not push out the one that a seed would be rolled back to.
         regular=config.checkpoint_every if config.rollbacks else 0,
     )
-    with contextlib.ExitStack() as ends:
-        if lock is not None:
-            ends.callback(lock.close)
-        ends.callback(checkpoints.close)
-        stop, back = _Stop(), None
+    stop, back = _Stop(), None
+    with lock, contextlib.closing(checkpoints):
         while True:
             try:
                 return _go_on(config, workdir, dataset, gan, programs, checkpoints, stop, back)
-            except RollBack as failed:
+            except RollBack as failed:  # In all processes alike.
                 # Without the traceback, which would hold the states of the failed pass.
                 back = failed.with_traceback(None)
 
@@ -96,10 +93,10 @@ def _go_on(
     back: RollBack | None,
 ) -> int:
     """From the newest checkpoint, or the one that `back` leads to, to the end; the exit status."""
+    first = parallel.is_first()
     seeds = tuple(seed for program in programs for seed in program.seeds)
 
     # --- The state: new, or that of the newest whole checkpoint, which the first process tells
-    first = parallel.is_first()
     like = jax.eval_shape(lambda: _whole(*_fresh(programs)))
     most, restored = None, None
     with parallel.together():
@@ -107,22 +104,22 @@ def _go_on(
             checkpoints.wait()
             most = None if back is None else _step_to_go_back_to(config, checkpoints, back)
             restored = checkpoints.restore(like, most)
-    start = parallel.highest(-1 if restored is None else restored[0])
-    if start < 0:
+    start = parallel.highest(0 if restored is None else restored[0])
+    # Where the step to go back to was damaged, the steps up to it are done again as they were.
+    again = back if parallel.highest(start == most) else None
+    if start == 0:
         states, bests = _fresh(programs)
     else:
         states, bests = _split(parallel.from_first(restored and restored[1], like), programs)
-    there = max(start, 0) == parallel.highest(-1 if most is None else most)
-    # Where the step to go back to was damaged, the steps up to it are done again as they were.
-    again = back if there else None
-    states = _with_attempts(states, programs, again)
-    if start >= 0 and again is None:
-        parallel.say(f"{workdir}: going on from step {start}")
-    start = max(start, 0)
+    if again is not None:
+        states = _with_attempts(states, programs, again.attempts)
     _refuse_fewer_steps(config, workdir, start)
-    here = _local(programs, states)
+    if start > 0 and again is None:
+        parallel.say(f"{workdir}: going on from step {start}")
     with parallel.together():
-        record = Record(config, workdir, dataset, gan, seeds, start, here, again)
+        record = Record(
+            config, workdir, dataset, gan, seeds, start, _local(programs, states), again
+        )
     feeds = _feeds(config, gan, programs, dataset, start)
 
     # --- The loop
@@ -295,16 +292,12 @@ def _step_to_go_back_to(config: ConfigDict, checkpoints: Checkpoints, back: Roll
 
 
 def _with_attempts(
-    states: list[GanState], programs: list[parallel.Program], again: RollBack | None
+    states: list[GanState], programs: list[parallel.Program], attempts: dict[int, int]
 ) -> list[GanState]:
     """The states with as many attempts as each seed has begun."""
-    if again is None:
-        return states
     return [
-        program.place(
-            jax.device_get(program.local(state)).replace(
-                attempt=np.array([again.attempts[seed] for seed in program.seeds], np.int32)
-            )
+        state.replace(
+            attempt=program.place(np.array([attempts[s] for s in program.seeds], np.int32))
         )
         for program, state in zip(programs, states, strict=True)
     ]
