@@ -1,7 +1,7 @@
 """The largest difference of any parameter after 20 steps, on 2, 4 and 8 devices and for two seeds
 side by side, against one device and one seed. The devices are fake ones, cut from the CPU.
 
-python experiments/devices/devices.py [--steps=20]
+python experiments/devices/devices.py ["CGAN, dropout (D1)" …] [--steps=20]
 """
 
 import argparse
@@ -83,11 +83,14 @@ def difference(a: list, b: list) -> float:
 def main() -> None:
     """Prints a row for each system and type."""
     parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("systems", nargs="*", metavar="SYSTEM")
     parser.add_argument("--steps", type=int, default=20)
-    steps = parser.parse_args().steps
+    arguments = parser.parse_args()
+    steps = arguments.steps
     print("| system | type | 2 devices | 4 devices | 8 devices | 2 seeds, 1 device |")
     print("|---|---|---|---|---|---|")
-    for name, (file, arg) in SYSTEMS.items():
+    for name in arguments.systems or SYSTEMS:
+        file, arg = SYSTEMS[name]
         for dtype in ("float64", "float32"):
             parallel.start(dtype)
             config = load_config(file, arg, dtype)
