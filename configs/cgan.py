@@ -5,9 +5,11 @@ image.
 
 Without ARG: the convolutional networks of the document on the embedded digits, told the digit.
 
-    mnist             the same on MNIST: 2,400 updates of 64
+    mnist             the same on MNIST: 2,400 updates of 64, 12 minutes on one core; .976 of the
+                      labels are read as asked, with ema_decay=0.999 .987
     mnist,mlp         the paper's fully connected networks, SGD; the best step by the Parzen
-                      log-likelihood of the validation split
+                      log-likelihood of the validation split; 24,000 updates in some 20 minutes on
+                      one core: .979 of the labels, 168 nats
     mnist,inpaint     told the image without its central square, which it fills in
 
 Words of ARG: a dataset (`digits`, `mnist`, `fashion_mnist`, `cifar10`), `mlp`, `inpaint`.

@@ -7,6 +7,9 @@ digits. `paper`: the networks and the training of Goodfellow et al. 2014 for MNI
 layers of 1,200; maxout; SGD). Both choose their best step by the Parzen log-likelihood of the
 validation split.
 
+    mnist            300 epochs, 13 minutes on one core: Fréchet distance 10.8 (see the README)
+    mnist,paper      71,714 updates in 51 minutes on one core: Parzen estimate 161 nats
+
 Words of ARG: a dataset (`digits`, `mnist`, `fashion_mnist`, or `ring`: eight Gaussians on a
 circle), and `paper`.
 """
