@@ -1,6 +1,6 @@
 """Strikes one training with faults drawn from a seed; it must end as an undisturbed one does.
 
-python experiments/chaos/chaos.py [--faults=100] [--seed=0] [--steps=40000]
+python experiments/chaos/chaos.py [--faults=100] [--seed=0] [--steps=70000]
 
 The faults: SIGKILL; SIGTERM; a full disk (where the script may mount a small file system of its
 own, which takes root); and a flipped byte in the newest checkpoint of a killed run.
@@ -173,7 +173,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--faults", type=int, default=100)
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--steps", type=int, default=40_000)
+    parser.add_argument("--steps", type=int, default=70_000)
     asked = parser.parse_args()
     chance = random.Random(asked.seed)
     with tempfile.TemporaryDirectory() as scratch:
