@@ -6,25 +6,21 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from jaxgan.models.layers import ConvTranspose, Network, conv_transpose
+from jaxgan.models import layers
+from jaxgan.models.layers import Conv, ConvTranspose, Network, beside_image, conv_transpose
 
-PADDINGS = ["SAME", "VALID", ((1, 1), (2, 0)), ((0, 2), (1, 1)), ((0, 0), (0, 0))]
+# For convolutions that are worth it there are other forms on the CPU than XLA's own.
+FORMS = pytest.mark.parametrize("other_forms", [False, True], ids=["plain", "other forms"])
+PADDINGS = pytest.mark.parametrize("padding", ["SAME", "VALID", ((0, 2), (1, 1))], ids=str)
 
 
-@pytest.mark.parametrize("kernel", [3, 4, 5])
-@pytest.mark.parametrize("stride", [1, 2])
-@pytest.mark.parametrize("padding", PADDINGS, ids=str)
-def test_equal_to_flax_in_value_and_both_gradients(float64, kernel, stride, padding):
-    size, strides = (kernel, kernel), (stride, stride)
-    x = jax.random.normal(jax.random.key(0), (2, 6, 5, 3), jnp.float64)
-    ours = ConvTranspose(4, size, strides, padding, param_dtype=jnp.float64)
-    theirs = nn.ConvTranspose(4, size, strides, padding, param_dtype=jnp.float64)
+def assert_equal_to_flax(ours, theirs, x, tolerance=1e-11):
+    """Shapes of the parameters; value and all gradients."""
     variables = ours.init(jax.random.key(1), x)
     shapes = functools.partial(jax.tree.map, jnp.shape)
     assert shapes(variables) == shapes(theirs.init(jax.random.key(1), x))
     expected = theirs.apply(variables, x)
-    np.testing.assert_allclose(ours.apply(variables, x), expected, rtol=1e-12, atol=1e-12)
-
+    np.testing.assert_allclose(ours.apply(variables, x), expected, rtol=tolerance, atol=tolerance)
     weights = jax.random.normal(jax.random.key(2), expected.shape, jnp.float64)
 
     def gradients(module):
@@ -35,7 +31,115 @@ def test_equal_to_flax_in_value_and_both_gradients(float64, kernel, stride, padd
     for a, b in zip(
         jax.tree.leaves(gradients(ours)), jax.tree.leaves(gradients(theirs)), strict=True
     ):
-        np.testing.assert_allclose(a, b, rtol=1e-11, atol=1e-11)
+        np.testing.assert_allclose(a, b, rtol=tolerance, atol=tolerance)
+
+
+@pytest.mark.parametrize(
+    ("other_forms", "size"), [(False, (6, 5)), (True, (6, 5)), (True, (3, 3))], ids=str
+)
+@pytest.mark.parametrize("kernel", [3, 4])
+@pytest.mark.parametrize("stride", [1, 2])
+@PADDINGS
+def test_transposed_equal_to_flax(float64, monkeypatch, size, kernel, stride, padding, other_forms):
+    monkeypatch.setattr(layers, "_pays", lambda kernel: other_forms)
+    x = jax.random.normal(jax.random.key(0), (2, *size, 3), jnp.float64)
+    square, strides = (kernel, kernel), (stride, stride)
+    ours = ConvTranspose(4, square, strides, padding, param_dtype=jnp.float64)
+    theirs = nn.ConvTranspose(4, square, strides, padding, param_dtype=jnp.float64)
+    assert_equal_to_flax(ours, theirs, x)
+
+
+@FORMS
+@pytest.mark.parametrize("kernel", [3, 4])
+@pytest.mark.parametrize("stride", [1, 2])
+@PADDINGS
+def test_convolution_equal_to_flax(float64, monkeypatch, kernel, stride, padding, other_forms):
+    monkeypatch.setattr(layers, "_pays", lambda kernel: other_forms)
+    x = jax.random.normal(jax.random.key(0), (2, 7, 6, 3), jnp.float64)
+    square, strides = (kernel, kernel), (stride, stride)
+    ours = Conv(4, square, strides, padding, param_dtype=jnp.float64)
+    theirs = nn.Conv(4, square, strides, padding, param_dtype=jnp.float64)
+    assert_equal_to_flax(ours, theirs, x)
+
+
+@pytest.mark.parametrize(
+    ("shape", "channels", "strides", "rows", "taps"),
+    [
+        ((7, 7, 512), 128, 1, True, False),  # E1's generator.
+        ((28, 28, 1), 64, 2, False, False),  # E1's discriminator, the first one.
+        ((14, 14, 64), 128, 2, False, False),
+    ],
+)
+def test_other_forms_where_they_pay(monkeypatch, shape, channels, strides, rows, taps):
+    """Counted in what XLA is given: convolutions by rows, products by taps."""
+    x = jnp.zeros((2, *shape))
+    kernel = jnp.zeros((4, 4, shape[-1], channels))
+    given = jax.make_jaxpr(lambda x, k: layers.conv(x, k, (strides, strides), "SAME"))(x, kernel)
+    assert str(given).count("conv_general_dilated[") == (4 if rows else 1)
+    small = jnp.zeros((2, 4, 4, shape[-1]))
+    given = jax.make_jaxpr(lambda x, k: conv_transpose(x, k, (1, 1), "VALID"))(small, kernel)
+    assert (str(given).count("dot_general[") == 16) == (shape[-1] * channels >= 1_000)
+
+
+def test_a_vector_beside_every_pixel(float64):
+    """The same as on more channels, in value and gradients."""
+    x = jax.random.normal(jax.random.key(0), (2, 6, 5, 3), jnp.float64)
+    told = jax.random.normal(jax.random.key(1), (2, 4), jnp.float64)
+    ours = Conv(5, (3, 3), padding="VALID", param_dtype=jnp.float64)
+    variables = ours.init(jax.random.key(2), x, told)
+    joined = ours.init(jax.random.key(2), beside_image(x, told))
+    assert jax.tree.map(jnp.shape, variables) == jax.tree.map(jnp.shape, joined)
+
+    def of(function):
+        return jax.value_and_grad(lambda v, t: jnp.sum(jnp.sin(function(v, t))), (0, 1))(
+            variables, told
+        )
+
+    ours_of = of(lambda v, told: ours.apply(v, x, told))
+    theirs_of = of(lambda v, told: ours.apply(v, beside_image(x, told)))
+    for a, b in zip(jax.tree.leaves(ours_of), jax.tree.leaves(theirs_of), strict=True):
+        np.testing.assert_allclose(a, b, rtol=1e-11)
+
+
+def test_dense_equal_to_flax(float64):
+    x = jax.random.normal(jax.random.key(0), (7, 3), jnp.float64)
+    assert_equal_to_flax(
+        layers.Dense(4, param_dtype=jnp.float64), nn.Dense(4, param_dtype=jnp.float64), x
+    )
+
+
+@pytest.mark.parametrize("axis_name", [None, "data"])
+@pytest.mark.parametrize("shape", [(8, 5, 3), (8, 3)], ids=str)
+@pytest.mark.parametrize("scale", [True, False])
+def test_batch_norm_equal_to_flax(float64, axis_name, shape, scale):
+    """In training, statistics and gradients too; over an axis of devices too; and sampling."""
+    x = 3 + 2 * jax.random.normal(jax.random.key(0), (2, *shape), jnp.float64)
+    weights = jax.random.normal(jax.random.key(1), x.shape, jnp.float64)
+    settings = {"momentum": 0.9, "epsilon": 1e-3, "use_scale": scale, "axis_name": axis_name}
+
+    def of(kind, train):
+        module = kind(use_running_average=not train, param_dtype=jnp.float64, **settings)
+        still = kind(use_running_average=True, param_dtype=jnp.float64, **settings)
+        variables = still.init(jax.random.key(2), x[0])
+
+        def loss(params, x, weights):
+            tree = variables | {"params": params}
+            y, moved = module.apply(tree, x, mutable=["batch_stats"])
+            return jnp.sum(jnp.sin(y) * weights), (y, moved)
+
+        gradient = jax.value_and_grad(loss, (0, 1), has_aux=True)
+        over_devices = jax.vmap(gradient, (None, 0, 0), axis_name="data")
+        return over_devices(variables["params"], x, weights)
+
+    for train in (True, False):
+        pairs = zip(
+            jax.tree.leaves(of(layers.BatchNorm, train)),
+            jax.tree.leaves(of(nn.BatchNorm, train)),
+            strict=True,
+        )
+        for a, b in pairs:
+            # Flax keeps its moving statistics in float32.
+            np.testing.assert_allclose(a, b, rtol=1e-6, atol=1e-9)
 
 
 def test_the_gradient_can_be_differentiated_again(float64):

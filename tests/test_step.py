@@ -66,8 +66,12 @@ def weights(player):
 
 def fake_examples(gan, state):
     draw = draw_of(gan)
-    images, _ = compiled(generate, gan)(state.generator.variables, draw)
+    images = compiled(lambda gan, *given: generate(gan, *given).images, gan)(state.generator, draw)
     return Examples(images, None, draw.latent.codes)
+
+
+def move_generator(gan, state, draw, key):
+    return generator_update(gan, state, draw, generate(gan, state.generator, draw), key)
 
 
 @pytest.mark.parametrize("information", ["document", "paper"])
@@ -87,7 +91,7 @@ def test_discriminator_update_touches_only_its_own(information):
 @pytest.mark.parametrize("information", ["document", "paper"])
 def test_generator_update_touches_only_its_own(information):
     gan, state = make("continuous", information=information)
-    after, _ = compiled(generator_update, gan)(state, draw_of(gan), KEY)
+    after, _ = compiled(move_generator, gan)(state, draw_of(gan), KEY)
     assert not any(changed(state.discriminator, after.discriminator))
     assert all(changed(weights(state.generator), weights(after.generator)))
     assert all(changed(state.generator.batch_stats, after.generator.batch_stats))
@@ -111,7 +115,7 @@ def test_the_information_term_reaches_exactly_whom_it_should(information):
         discriminated, _ = compiled(discriminator_update, gan)(
             state, Examples(real_images()[0] / 255.0), fake_examples(gan, state), KEY
         )
-        generated, _ = compiled(generator_update, gan)(state, draw_of(gan), KEY)
+        generated, _ = compiled(move_generator, gan)(state, draw_of(gan), KEY)
         trunk = discriminated.discriminator.params
         logit = trunk.pop("logit")
         return {
@@ -155,17 +159,14 @@ def test_the_accuracy_is_the_share_on_the_right_side(monkeypatch, loss):
         return (images[:, 0, 0, 0], None), variables.batch_stats
 
     monkeypatch.setattr(step_lib, "run", first_pixel)
-    monkeypatch.setattr(step_lib, "_descend", lambda gan, state, players, loss: loss(PARAMS)[1])
+    monkeypatch.setattr(step_lib, "_descend", lambda *arguments: arguments[-1])
     gan = build_gan(tiny_config(loss=loss, information="document"), (28, 28, 1))
     state = GanState(0, 0, True, None, Player(None, None, None), None, None)
     examples = [Examples(jnp.asarray(x, jnp.float32).reshape(4, 1, 1, 1)) for x in (real, fake)]
-    metrics, _ = discriminator_update(gan, state, *examples, KEY)
+    metrics = discriminator_update(gan, state, *examples, KEY)
     boundary = {"non_saturating": 0.0, "least_squares": 0.5}[loss]
     assert float(metrics["accuracy/real"]) == np.mean(real > boundary)
     assert float(metrics["accuracy/fake"]) == np.mean(fake < boundary)
-
-
-PARAMS = {"discriminator": None}
 
 
 @pytest.mark.parametrize("loss", ADVERSARIAL)
@@ -227,12 +228,20 @@ def seen_by(name, pick, gan, state, batch):
 
 @pytest.mark.parametrize("fresh", [False, True])
 def test_noise_is_shared_or_fresh(fresh):
-    """fresh_noise=False: the generator learns from the very images that the discriminator saw."""
+    """fresh_noise=False: the generator learns from the very images that the discriminator saw, and
+    they are made once."""
     gan, state = make(fresh_noise=fresh)
     seen = seen_by(
-        "generate", lambda _, __, draw: draw.latent.noise, gan, state, Batch(real_images())
+        "generate", lambda *given: given[-1].latent.noise, gan, state, Batch(real_images())
     )
-    assert np.array_equal(seen[0], seen[-1]) == (not fresh)
+    assert len(seen) == 1 + fresh
+    learns_from = seen_by(
+        "generator_update", lambda *given: given[3].images, gan, state, Batch(real_images())
+    )
+    [shown] = seen_by(
+        "discriminator_update", lambda *given: given[3].images, gan, state, Batch(real_images())
+    )
+    assert np.array_equal(learns_from[0], shown) == (not fresh)
 
 
 def test_a_step_that_is_not_finite_changes_nothing_and_ends_the_seed():
@@ -317,7 +326,7 @@ def test_simultaneous_looks_through_the_discriminator_before_its_step():
     key = stream(KEY, "step", state.attempt, state.step)
     latent = together.latent.sample(stream(key, "latent/generator", 0), 16)
     draw = Draw(latent, stream(key, "dropout/generator", 0))
-    alone, _ = compiled(generator_update, together)(state, draw, stream(key, "generator"))
+    alone, _ = compiled(move_generator, together)(state, draw, stream(key, "generator"))
     for a, b, c in zip(
         weights(after.generator), weights(alone.generator), weights(other.generator), strict=True
     ):
