@@ -29,6 +29,7 @@ import numpy as np
 from jax.experimental import multihost_utils
 from jax.sharding import AxisType, Mesh, NamedSharding, PartitionSpec
 
+from jaxgan.cache import keep_compiled
 from jaxgan.config import UserError
 from jaxgan.data.batches import Batch
 from jaxgan.state import Gan, GanState, initialise
@@ -57,6 +58,7 @@ def start(dtype: str = "float32") -> None:
     if known and _CPU_FLAG.partition("=")[0] not in flags:
         os.environ["XLA_FLAGS"] = f"{flags} {_CPU_FLAG}".strip()
     jax.config.update("jax_enable_x64", dtype == "float64")
+    keep_compiled()
     if jax.distributed.is_initialized():
         # All are here now. Gloo gives them half a minute for their first meeting; later ones may
         # keep a process waiting as long as they like.

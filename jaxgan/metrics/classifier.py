@@ -32,6 +32,7 @@ import numpy as np
 import optax
 from flax.traverse_util import flatten_dict, unflatten_dict
 
+from jaxgan.cache import cache_folder
 from jaxgan.config import UserError
 from jaxgan.data.batches import indices
 from jaxgan.data.dataset import Dataset, Split, to_network
@@ -307,15 +308,6 @@ def _batches(images: np.ndarray) -> Iterator[np.ndarray]:
 
 
 # The cache
-
-
-def cache_folder() -> str:
-    """$XDG_CACHE_HOME/jaxgan, or ~/.cache/jaxgan; a relative $XDG_CACHE_HOME does not count, as its
-    specification has it."""
-    folder = os.environ.get("XDG_CACHE_HOME", "")
-    if not os.path.isabs(folder):
-        folder = os.path.join(os.path.expanduser("~"), ".cache")
-    return os.path.join(folder, "jaxgan")
 
 
 def _key(dataset: Dataset, recipe: Recipe, classes: int) -> str:
