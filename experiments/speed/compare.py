@@ -1,0 +1,150 @@
+"""Trains each system here and in PyTorch, in turn, and writes how fast both are as Markdown.
+
+python experiments/speed/compare.py [A "E1, paper" …] [--rounds=5] [--seconds=4] [--out=FILE]
+
+Nothing else may run meanwhile. Each framework has a process of its own, which waits while the other
+one trains. PyTorch comes in all its forms, and the fastest one counts: eager, eager with images and
+kernels in memory as NHWC, torch.compile, and on CUDA its graphs besides (mode reduce-overhead).
+"""
+
+import argparse
+import json
+import os
+import pathlib
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from typing import Any
+
+from systems import SYSTEMS, load_config
+
+HERE = pathlib.Path(__file__).parent
+FORMS = ("eager", "channels_last", "default")
+ON_CUDA = ("reduce-overhead",)
+IN_WORDS = {"default": "torch.compile", "reduce-overhead": "torch.compile, CUDA graphs"}
+
+
+class Worker:
+    """One system in one framework, ready to train."""
+
+    def __init__(self, system: str, form: str, cache: str) -> None:
+        began = time.perf_counter()
+        self.process = subprocess.Popen(
+            [sys.executable, str(HERE / "worker.py"), system, form],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE if form in IN_WORDS else None,
+            text=True,
+            env=os.environ | {"JAX_COMPILATION_CACHE_DIR": cache},
+        )
+        self.first = self.answer()
+        self.start = time.perf_counter() - began
+        self.rates: list[float] = []
+        self.megabytes = 0.0
+
+    def answer(self) -> dict[str, Any]:
+        assert self.process.stdout is not None
+        line = self.process.stdout.readline()
+        if not line:
+            raise SystemExit(f"a worker ended with status {self.process.wait()}")
+        found: dict[str, Any] = json.loads(line)
+        return found
+
+    def turn(self, seconds: float) -> float:
+        """Trains for as long; the median seconds of a step."""
+        assert self.process.stdin is not None
+        print(seconds, file=self.process.stdin, flush=True)
+        return statistics.median(self.answer()["times"])
+
+    def end(self) -> None:
+        assert self.process.stdin is not None
+        self.process.stdin.close()
+        self.megabytes = self.answer()["megabytes"]
+        self.process.wait()
+
+
+def peak() -> float:
+    """GFLOP/s of PyTorch's float32 product of two 2,048 x 2,048 matrices, the median of 20."""
+    import torch
+
+    device = "cuda" if torch.cuda.is_available() else "cpu"
+    a, times = torch.rand(2048, 2048, device=device), []
+    for _ in range(23):
+        began = time.perf_counter()
+        (a @ a)[0, 0].item()
+        times.append(time.perf_counter() - began)
+    return 2 * 2048**3 / statistics.median(times[3:]) / 1e9
+
+
+def compare(system: str, rounds: int, seconds: float, forms: tuple[str, ...]) -> list[str]:
+    """The rows of one system's table."""
+    with tempfile.TemporaryDirectory() as cache:
+        cold = Worker(system, "jaxgan", cache)
+        cold.end()
+        workers = {form: Worker(system, form, cache) for form in ("jaxgan", *forms)}
+    times: dict[str, list[float]] = {form: [] for form in workers}
+    peaks = []
+    for _ in range(rounds):
+        peaks.append(peak())
+        for form, worker in workers.items():
+            times[form].append(worker.turn(seconds))
+    for worker in workers.values():
+        worker.end()
+    file, arg, _ = SYSTEMS[system]
+    batch = load_config(file, arg).batch_size
+    flops = workers["eager"].first["flops"]
+    fastest = min(forms, key=lambda form: statistics.median(times[form]))
+    rows = []
+    for form, worker in workers.items():
+        middle = statistics.median(times[form])
+        ratios = sorted(b / a for a, b in zip(times["jaxgan"], times[form], strict=True))
+        ratio = "" if form == "jaxgan" else f"{statistics.median(ratios):.2f}"
+        spread = "" if form == "jaxgan" else f"{ratios[0]:.2f} to {ratios[-1]:.2f}"
+        share = flops / middle / 1e9 / statistics.median(peaks)
+        start = f"{worker.start:.1f}"
+        if form == "jaxgan":
+            start = f"{cold.start:.1f}, again {start}"
+        name = "jaxgan" if form == "jaxgan" else IN_WORDS.get(form, form.replace("_", " "))
+        name = f"**{name}**" if form == fastest else name
+        rows.append(
+            f"| {system} | {name} | {batch / middle:,.0f} | {batch / max(times[form]):,.0f} to"
+            f" {batch / min(times[form]):,.0f} | {ratio} | {spread} | {share:.0%} | {start} |"
+            f" {worker.megabytes:,.0f} |"
+        )
+    return rows
+
+
+def main() -> None:
+    """Prints and writes the table."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("systems", nargs="*", metavar="SYSTEM")
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--seconds", type=float, default=4)
+    parser.add_argument("--forms", default="")
+    parser.add_argument("--out", default="", help="a file for the table")
+    arguments = parser.parse_args()
+    try:
+        import torch
+    except ImportError:
+        sys.exit("PyTorch is missing: pip install -e '.[bench]'")
+    forms = FORMS + (ON_CUDA if torch.cuda.is_available() else ())
+    if arguments.forms:
+        forms = tuple(arguments.forms.split(","))
+    lines = [
+        "| system | program | images/s | rounds | jaxgan is faster by | rounds | of the peak |"
+        " start, s | MB |",
+        "|---|---|---|---|---|---|---|---|---|",
+    ]
+    print("\n".join(lines), flush=True)
+    for system in arguments.systems or SYSTEMS:
+        rows = compare(system, arguments.rounds, arguments.seconds, forms)
+        print("\n".join(rows), flush=True)
+        lines += rows
+    if arguments.out:
+        pathlib.Path(arguments.out).write_text("\n".join(lines) + "\n")
+
+
+if __name__ == "__main__":
+    main()
