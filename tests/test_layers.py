@@ -55,7 +55,7 @@ def test_transposed_equal_to_flax(float64, monkeypatch, size, kernel, stride, pa
 @PADDINGS
 def test_convolution_equal_to_flax(float64, monkeypatch, kernel, stride, padding, other_forms):
     monkeypatch.setattr(layers, "_pays", lambda kernel: other_forms)
-    x = jax.random.normal(jax.random.key(0), (2, 7, 6, 3), jnp.float64)
+    x = jax.random.normal(jax.random.key(0), (24, 7, 6, 3), jnp.float64)
     square, strides = (kernel, kernel), (stride, stride)
     ours = Conv(4, square, strides, padding, param_dtype=jnp.float64)
     theirs = nn.Conv(4, square, strides, padding, param_dtype=jnp.float64)
@@ -63,22 +63,22 @@ def test_convolution_equal_to_flax(float64, monkeypatch, kernel, stride, padding
 
 
 @pytest.mark.parametrize(
-    ("shape", "channels", "strides", "rows", "taps"),
+    ("shape", "channels", "strides", "parts", "products"),
     [
-        ((7, 7, 512), 128, 1, True, False),  # E1's generator.
-        ((28, 28, 1), 64, 2, False, False),  # E1's discriminator, the first one.
-        ((14, 14, 64), 128, 2, False, False),
+        ((7, 7, 512), 128, 1, 4, 16),  # E1's generator.
+        ((28, 28, 1), 64, 2, 1, 0),  # E1's discriminator, the first one.
+        ((14, 14, 64), 128, 2, 1, 16),
     ],
 )
-def test_other_forms_where_they_pay(monkeypatch, shape, channels, strides, rows, taps):
-    """Counted in what XLA is given: convolutions by rows, products by taps."""
-    x = jnp.zeros((2, *shape))
+def test_other_forms_where_they_pay(shape, channels, strides, parts, products):
+    """Counted in what XLA is given: parts of a convolution; products of a transposed one."""
+    x = jnp.zeros((64, *shape))
     kernel = jnp.zeros((4, 4, shape[-1], channels))
     given = jax.make_jaxpr(lambda x, k: layers.conv(x, k, (strides, strides), "SAME"))(x, kernel)
-    assert str(given).count("conv_general_dilated[") == (4 if rows else 1)
+    assert str(given).count("conv_general_dilated[") == parts
     small = jnp.zeros((2, 4, 4, shape[-1]))
     given = jax.make_jaxpr(lambda x, k: conv_transpose(x, k, (1, 1), "VALID"))(small, kernel)
-    assert (str(given).count("dot_general[") == 16) == (shape[-1] * channels >= 1_000)
+    assert str(given).count("dot_general[") == products
 
 
 def test_a_vector_beside_every_pixel(float64):

@@ -16,7 +16,7 @@ import tempfile
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 # Config and ARG, and steps: a quarter holds whole rounds of all three.
-RUNS = {"infogan.py": 1_600, "gan.py": 8_000, "cgan.py:mlp": 1_600, "dcgan.py": 800}
+RUNS = {"infogan.py": 1_600, "gan.py": 8_000, "cgan.py": 800, "dcgan.py": 800}
 OFTEN = {"log_every": 10, "sample_every": 100, "checkpoint_every": 200}
 
 

@@ -183,7 +183,9 @@ def _by_rows(x: Any, kernel: Any, strides: Any, padding: Any) -> jax.Array:
             runs.append((row, row + 1, first, last))
     met = sum((stop - start) * (last - first) for start, stop, first, last in runs)
     least = min(last - first for *_, first, last in runs)
-    if not _pays(kernel) or met > 0.9 * k * runs[-1][1] or least < 1:
+    # Each part copies its rows of the kernel: of few pixels that is not made up for.
+    few = x.shape[0] * size * x.shape[2] < 1_000
+    if not _pays(kernel) or few or met > 0.9 * k * runs[-1][1] or least < 1:
         return lax.conv_general_dilated(x, kernel, strides, padding, dimension_numbers=_LAYOUT)
     parts = []
     for start, stop, first, last in runs:
