@@ -1,0 +1,34 @@
+import jax
+import pytest
+
+from jaxgan import cache
+
+
+@pytest.fixture
+def asked(monkeypatch, tmp_path):
+    """What JAX is told, with a cache of one's own."""
+    told = {}
+    monkeypatch.setattr(jax.config, "update", told.__setitem__)
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    monkeypatch.delenv("JAX_COMPILATION_CACHE_DIR", raising=False)
+    return told
+
+
+def test_compiled_programs_are_kept(asked, tmp_path):
+    cache.keep_compiled()
+    assert asked["jax_compilation_cache_dir"] == str(tmp_path / "jaxgan" / "compiled")
+    assert (tmp_path / "jaxgan" / "compiled").is_dir()
+
+
+@pytest.mark.parametrize("folder", ["elsewhere", ""])
+def test_the_users_own_folder_comes_first(asked, monkeypatch, tmp_path, folder):
+    monkeypatch.setenv("JAX_COMPILATION_CACHE_DIR", folder)
+    cache.keep_compiled()
+    assert not asked
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_folder_that_cannot_be_made_is_none(asked, tmp_path):
+    (tmp_path / "jaxgan").write_text("a file")
+    cache.keep_compiled()
+    assert not asked
