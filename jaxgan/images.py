@@ -70,6 +70,21 @@ def strip(rows: Sequence[np.ndarray], labels: Sequence[str]) -> np.ndarray:
     return np.concatenate([margin.repeat(sheet.shape[-1], -1), sheet], axis=1)
 
 
+def neighbours(images: np.ndarray, nearest: np.ndarray) -> np.ndarray:
+    """A row for each image: itself, a gap, and the training images nearest to it, nearest first.
+
+    Args:
+      images: generated, uint8 [N, H, W, C], C 1 or 3.
+      nearest: uint8 [N, k, H, W, C]; `train[places]` of `metrics.memorisation.nearest_training`.
+
+    Returns:
+      uint8 [height, width, C].
+    """
+    left = grid(images, 1)
+    right = grid(nearest.reshape(-1, *images.shape[1:]), nearest.shape[1])
+    return np.concatenate([left, np.full_like(left[:, : 2 * GAP], GROUND), right], axis=1)
+
+
 def scatter(points: np.ndarray, limit: float = 3.0, size: int = 240) -> np.ndarray:
     """Points, float [N, D], as dots on a dark square from -limit to limit: uint8 [size, size, 1].
 
