@@ -2,8 +2,22 @@
 
 import dataclasses
 import statistics
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
+
+from jaxgan.config import UserError
+
+# What two figures must share: otherwise their difference says nothing of two generators.
+COMPARED_BY = (
+    "name",
+    "code",
+    "unit",
+    "split",
+    "n_real",
+    "n_generated",
+    "extractor",
+    "extractor_hash",
+)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -41,6 +55,26 @@ class Measure:
 
     def as_json(self) -> dict[str, Any]:
         return dataclasses.asdict(self)
+
+
+def compare(one: Mapping[str, Any], other: Mapping[str, Any]) -> float:
+    """How far the first of two figures lies above the second.
+
+    Args:
+      one, other: rows of `results.json`, of one run or of two.
+
+    Raises:
+      UserError: if they are not figures of one kind: of another measure or code, read on another
+        split, from another number of images, or by another extractor.
+    """
+    differing = [key for key in COMPARED_BY if one.get(key) != other.get(key)]
+    if differing:
+        said = ", ".join(f"{key} {one.get(key)} and {other.get(key)}" for key in differing)
+        raise UserError(
+            f"{one['name']}: these two cannot be compared: {said}",
+            "measure both in one way: the same dataset, split, extractor and numbers of images",
+        )
+    return float(one["value"] - other["value"])
 
 
 def half_interval(values: Sequence[float]) -> float:

@@ -1,0 +1,55 @@
+"""Two figures are compared only where they are figures of one kind."""
+
+import pytest
+
+from jaxgan.config import UserError
+from jaxgan.metrics.measure import COMPARED_BY, Measure, compare
+
+
+def row(value=2.0, **changed):
+    about = {
+        "name": "frechet_distance",
+        "unit": "feature units squared",
+        "split": "test",
+        "seed": 0,
+        "step": 100,
+        "checkpoint": "last",
+        "protocol": "",
+        "n_real": 1_000,
+        "n_generated": 1_000,
+        "extractor": "reference classifier 1 (mnist)",
+        "extractor_hash": "0123456789abcdef",
+    }
+    return Measure(value=value, **(about | changed)).as_json()
+
+
+def test_figures_of_two_runs_are_compared():
+    assert compare(row(3.5), row(2.0, seed=1, step=200, checkpoint="best")) == 1.5
+
+
+@pytest.mark.parametrize(
+    ("key", "other"),
+    [
+        ("name", "kernel_distance"),
+        ("code", 1),
+        ("unit", "nats"),
+        ("split", "validation"),
+        ("n_real", 999),
+        ("n_generated", 10_000),
+        ("extractor", "8x8 thumbnails"),
+        ("extractor_hash", "fedcba9876543210"),
+        ("extractor_hash", None),
+    ],
+)
+def test_figures_of_two_kinds_are_refused_by_what_differs(key, other):
+    with pytest.raises(UserError) as raised:
+        compare(row(), row(**{key: other}))
+    what, remedy = str(raised.value).split("\n")
+    assert what.endswith(f"cannot be compared: {key} {row()[key]} and {other}")
+    assert "one way" in remedy
+    assert key in COMPARED_BY
+
+
+def test_all_that_differs_is_named():
+    with pytest.raises(UserError, match="split test and train, n_real 1000 and 10"):
+        compare(row(), row(split="train", n_real=10))
