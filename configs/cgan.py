@@ -12,7 +12,8 @@ Without ARG: the convolutional networks of the document on the embedded digits, 
                       one core: .979 of the labels, 168 nats
     mnist,inpaint     told the image without its central square, which it fills in
 
-Words of ARG: a dataset (`digits`, `mnist`, `fashion_mnist`, `cifar10`), `mlp`, `inpaint`.
+Words of ARG: a dataset (`digits`, `glyphs`, `mnist`, `fashion_mnist`, `cifar10`), `mlp`,
+`inpaint`.
 """
 
 from typing import Any
@@ -21,7 +22,7 @@ from ml_collections import ConfigDict
 
 from jaxgan.config import apply_argument, base, update
 
-DATASETS = ("digits", "mnist", "fashion_mnist", "cifar10")
+DATASETS = ("digits", "glyphs", "mnist", "fashion_mnist", "cifar10")
 PLAYERS = ("discriminator", "generator")
 ADADELTA = {
     "optimizer": "adadelta",
@@ -81,6 +82,7 @@ MLP = {
 FIRST_50_000 = {"dataset.validation": 10_000}
 WORDS: dict[str, dict[str, Any]] = {
     "digits": {"dataset.name": "digits"},
+    "glyphs": {"dataset.name": "glyphs"},
     "mnist": {"dataset.name": "mnist"},
     "fashion_mnist": {"dataset.name": "fashion_mnist"},
     "cifar10": {"dataset.name": "cifar10", "dataset.size": 32},

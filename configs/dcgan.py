@@ -11,8 +11,8 @@ Without ARG: the document's networks at a quarter of their width on the embedded
     size=64                  the paper's networks and training, for 64x64 images: with a dataset,
                              such as `dataset.name=lsun/bedroom,size=64`, or a folder of images
 
-Words of ARG: a dataset (`digits`, `mnist`, `fashion_mnist`, `cifar10`), `classes=NAME[+NAME]`,
-`size=64`, and `paper` for the paper's networks and training at any size.
+Words of ARG: a dataset (`digits`, `glyphs`, `mnist`, `fashion_mnist`, `cifar10`),
+`classes=NAME[+NAME]`, `size=64`, and `paper` for the paper's networks and training at any size.
 """
 
 from typing import Any
@@ -21,7 +21,7 @@ from ml_collections import ConfigDict
 
 from jaxgan.config import apply_argument, base, update
 
-DATASETS = ("digits", "mnist", "fashion_mnist", "cifar10")
+DATASETS = ("digits", "glyphs", "mnist", "fashion_mnist", "cifar10")
 ADAM = {"learning_rate": 1e-3, "beta1": 0.4, "epsilon": 1e-8}
 DOCUMENT = {
     "system": "dcgan",
@@ -52,6 +52,7 @@ PAPER = {
 FULL = {"width": 1.0, "eval_every": 859}
 WORDS: dict[str, dict[str, Any]] = {
     "digits": {"dataset.name": "digits"},
+    "glyphs": {"dataset.name": "glyphs"},
     "mnist": FULL | {"dataset.name": "mnist", "steps": 5 * 859},
     "fashion_mnist": FULL | {"dataset.name": "fashion_mnist", "steps": 5 * 859},
     # 77 batches of the 5,000 images of one class are an epoch.

@@ -10,8 +10,8 @@ validation split.
     mnist            300 epochs, 13 minutes on one core: Fréchet distance 10.8 (see the README)
     mnist,paper      71,714 updates in 51 minutes on one core: Parzen estimate 161 nats
 
-Words of ARG: a dataset (`digits`, `mnist`, `fashion_mnist`, or `ring`: eight Gaussians on a
-circle), and `paper`.
+Words of ARG: a dataset (`digits`, `glyphs`, `mnist`, `fashion_mnist`, or `ring`: eight Gaussians
+on a circle), and `paper`.
 """
 
 from typing import Any
@@ -20,7 +20,7 @@ from ml_collections import ConfigDict
 
 from jaxgan.config import apply_argument, base, update
 
-DATASETS = ("digits", "mnist", "fashion_mnist", "ring")
+DATASETS = ("digits", "glyphs", "mnist", "fashion_mnist", "ring")
 
 # Smoothing by .1 is, in this source, a factor of .9 on the real and on the generator's term.
 DOCUMENT = {
@@ -77,6 +77,7 @@ RING = {
 FIRST_50_000 = {"dataset.validation": 10_000}
 WORDS: dict[str, dict[str, Any]] = {
     "digits": {"dataset.name": "digits"},
+    "glyphs": {"dataset.name": "glyphs"},
     # 300 epochs of 55,000 images in batches of 64.
     "mnist": {"dataset.name": "mnist", "steps": 257_700, "eval_every": 5_000},
     "fashion_mnist": {"dataset.name": "fashion_mnist", "steps": 257_700, "eval_every": 5_000},

@@ -6,8 +6,8 @@ Without ARG: the embedded digits, one code of ten values, the paper's networks a
 their width; 1,000 updates, 40 s on two cores, start included. The code then agrees with the digit
 on .780 of the test images (four seeds, .757 to .828).
 
-Words of ARG: a dataset (`digits`, `mnist`, `fashion_mnist`), whose networks and training
-(`document`, `paper`), and `continuous` for one categorical and two continuous codes.
+Words of ARG: a dataset (`digits`, `glyphs`, `mnist`, `fashion_mnist`), whose networks and
+training (`document`, `paper`), and `continuous` for one categorical and two continuous codes.
 
     mnist            the default's networks, 5,000 updates of 256, 15 minutes on one core: .88
     mnist,document   93,700 updates of 64; the first 4,000 take 40 minutes on one core: .44
@@ -61,9 +61,10 @@ PAPER = {
 # With the default's small networks on MNIST, 5,000 updates, the code accuracy of batches of 64 is
 # .835 and .772, of 128 .846 and .864, of 256 .882 (seeds 0 and 1; 0 alone).
 LARGE = {"batch_size": 256, "steps": 5_000, "eval_every": 500}
-DATASETS = ("digits", "mnist", "fashion_mnist")
+DATASETS = ("digits", "glyphs", "mnist", "fashion_mnist")
 WORDS: dict[str, dict[str, Any]] = {
     "digits": {"dataset.name": "digits"},
+    "glyphs": LARGE | {"dataset.name": "glyphs"},
     "mnist": LARGE | {"dataset.name": "mnist"},
     "fashion_mnist": LARGE | {"dataset.name": "fashion_mnist"},
     "document": DOCUMENT,

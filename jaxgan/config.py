@@ -279,7 +279,7 @@ def validate(config: ConfigDict) -> None:
 
 def _check_dataset(dataset: ConfigDict) -> None:
     name = dataset.name
-    if dataset.validation >= 0 and name in ("digits", "ring"):
+    if dataset.validation >= 0 and name in ("digits", "glyphs", "ring"):
         raise UserError(f"dataset.validation: the split of {name} is fixed", "leave it at -1")
     if dataset.size % 4:
         raise UserError(f"dataset.size={dataset.size}: not a multiple of 4")

@@ -11,7 +11,7 @@ from jaxgan.data.streaming import ArraySource, Streamed
 def load(config: ConfigDict) -> Dataset:
     """The dataset that `config.dataset` names, at the size it asks for.
 
-    "digits" is embedded, "ring" is drawn; "idx", "csv" and "folder" are files that
+    "digits" is embedded, "glyphs" and "ring" are drawn; "idx", "csv" and "folder" are files that
     `dataset.data_dir` names; any other name is one of TensorFlow Datasets'.
 
     Raises:
@@ -32,6 +32,10 @@ def _source(wanted: ConfigDict) -> Dataset:
             from jaxgan.data import digits
 
             return digits.load(size)
+        case "glyphs":
+            from jaxgan.data import glyphs
+
+            return glyphs.load(size)
         case "ring":
             from jaxgan.data import ring
 
@@ -59,7 +63,11 @@ def _streamed(dataset: Dataset) -> Dataset:
 
     def wrap(split: Split) -> Split:
         there = isinstance(split.images, Streamed)
-        return split if there else Split(Streamed(ArraySource(split.images)), split.labels)
+        return (
+            split
+            if there
+            else dataclasses.replace(split, images=Streamed(ArraySource(split.images)))
+        )
 
     return dataclasses.replace(
         dataset,

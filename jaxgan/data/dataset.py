@@ -4,7 +4,7 @@ import dataclasses
 import hashlib
 import itertools
 import json
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any, NamedTuple
 
 import jax
@@ -20,8 +20,8 @@ _BLOCK = 4096
 
 @dataclasses.dataclass(frozen=True)
 class Split:
-    """Images, [N, H, W, C], uint8 or (points, not pictures) float32, and their labels, int32 [N]
-    (None where there are none).
+    """Images, [N, H, W, C], uint8 or (points, not pictures) float32, their labels, int32 [N], and
+    the factors that they were drawn from, float64 [N, F] (each None where there are none).
 
     The images are a NumPy array, or a `streaming.Streamed` where they stay on the disk; whoever
     needs an array whatever the size takes `first(n).images`.
@@ -29,6 +29,7 @@ class Split:
 
     images: Any
     labels: np.ndarray | None
+    factors: np.ndarray | None = None
 
     def __len__(self) -> int:
         return len(self.images)
@@ -37,7 +38,7 @@ class Split:
         """The examples at these places; streamed images stay streamed."""
         streamed = isinstance(self.images, Streamed)
         images = self.images.take(places) if streamed else self.images[places]
-        return Split(images, None if self.labels is None else self.labels[places])
+        return Split(images, *self._beside(places))
 
     def where(self, labels: list[int]) -> "Split":
         """The examples with one of these labels."""
@@ -46,7 +47,12 @@ class Split:
 
     def first(self, n: int) -> "Split":
         """The first n examples (all, where there are fewer), in memory."""
-        return Split(self.images[:n], None if self.labels is None else self.labels[:n])
+        return Split(self.images[:n], *self._beside(slice(n)))
+
+    def _beside(self, places: np.ndarray | slice) -> tuple[np.ndarray | None, np.ndarray | None]:
+        """The labels and the factors of the examples at these places."""
+        labels = None if self.labels is None else self.labels[places]
+        return labels, None if self.factors is None else self.factors[places]
 
     def hold_out(self, count: int, name: str, shuffled: bool = False) -> tuple["Split", "Split"]:
         """What is left to train on, and `count` examples held out for validation.
@@ -82,12 +88,35 @@ class Modes(NamedTuple):
 
 
 @dataclasses.dataclass(frozen=True)
+class Factor:
+    """One of the things that images are drawn from: a number, uniform from `low` to `high`, or,
+    where `values` is above 0, one of so many categories, counted from 0."""
+
+    name: str
+    values: int = 0
+    low: float = 0.0
+    high: float = 1.0
+
+    @property
+    def categorical(self) -> bool:
+        return self.values > 0
+
+    def sample(self, generator: np.random.Generator, n: int) -> np.ndarray:
+        """n independent draws, float64 [n]."""
+        if self.categorical:
+            return generator.integers(self.values, size=n).astype(np.float64)
+        return generator.uniform(self.low, self.high, n)
+
+
+@dataclasses.dataclass(frozen=True)
 class Dataset:
     """Three splits of one kind of image (validation and test may be empty), and the names of the
     labels.
 
     The fingerprint is there where the images are too many to hash them all at every start; the
-    modes where the examples are points drawn around known centres.
+    modes where the examples are points drawn around known centres; the factors where the images
+    are drawn from known ones (the columns of `Split.factors`), with `draw`, which draws more:
+    from float64 [N, F] images [N, H, W, C].
     """
 
     name: str
@@ -98,6 +127,8 @@ class Dataset:
     fingerprint: str = ""
     unfiltered: "Dataset | None" = None
     modes: Modes | None = None
+    factors: tuple[Factor, ...] = ()
+    draw: Callable[[np.ndarray], np.ndarray] | None = None
 
     @property
     def whole(self) -> "Dataset":

@@ -177,8 +177,8 @@ def _builder(name: str, data_dir: str) -> Any:
         builder = tfds.builder(name, data_dir=folder or None)
     except (tfds.core.registered.DatasetNotFoundError, ValueError, AssertionError, ImportError):
         raise UserError(
-            f"dataset.name={name}: neither digits, ring, idx, csv or folder nor a dataset of"
-            " TensorFlow Datasets"
+            f"dataset.name={name}: neither digits, glyphs, ring, idx, csv or folder nor a dataset"
+            " of TensorFlow Datasets"
         ) from None
     prepared = bool(builder.info.splits)
     if not prepared or builder.info.file_format.value not in ("array_record", "parquet"):
