@@ -1,0 +1,338 @@
+"""Codes whose tie to their factors is known: by hand, by a permutation, by noise and by mixing."""
+
+import dataclasses
+import math
+
+import jax
+import numpy as np
+import pytest
+from conftest import tiny_config
+
+from jaxgan.build import build_gan
+from jaxgan.data import glyphs
+from jaxgan.data.dataset import Factor
+from jaxgan.factor_measures import factor_measures, factors_of
+from jaxgan.metrics import dci as dci_file
+from jaxgan.metrics.dci import dci
+from jaxgan.metrics.factor_r2 import factor_r2
+from jaxgan.metrics.factor_vae import factor_vae_score
+from jaxgan.metrics.mig import mutual_information, mutual_information_gap
+from jaxgan.metrics.variables import columns, discretised, spread
+from jaxgan.reading import Instruments
+from jaxgan.state import initialise, networks
+
+# A category and two numbers, as InfoGAN's codes are to find them.
+FACTORS = (
+    Factor("digit", values=5),
+    Factor("angle", low=-40, high=40),
+    Factor("width", low=1, high=4),
+)
+
+
+def draw(n=2_000, seed=0):
+    generator = np.random.default_rng(seed)
+    table = np.stack([factor.sample(generator, n) for factor in FACTORS], axis=1)
+    return read(table)
+
+
+def read(table):
+    """The codes that are the factors themselves."""
+    return [table[:, 0].astype(np.int64), table[:, 1], table[:, 2]]
+
+
+def permuted(codes):
+    """The same in another order, their categories renamed and their numbers scaled and turned."""
+    digit, angle, width = codes
+    return [7 - 2 * width, (digit + 2) % 5, angle / 80]
+
+
+def noisy(codes, share, seed=1):
+    """A share of the examples says nothing."""
+    generator = np.random.default_rng(seed)
+    away = generator.uniform(size=len(codes[0])) < share
+    return [np.where(away, generator.permutation(code), code) for code in codes]
+
+
+def mixed(codes, degrees):
+    """The two numbers, of unit deviation, turned into one another."""
+    turn = np.radians(degrees)
+    a, b = (code / code.std() for code in codes[1:])
+    return [codes[0], np.cos(turn) * a + np.sin(turn) * b, np.cos(turn) * b - np.sin(turn) * a]
+
+
+# --- Variables
+
+
+def test_numbers_are_binned_evenly_and_categories_are_left():
+    assert discretised(np.array([0.0, 0.49, 0.5, 0.99, 1.0]), 2).tolist() == [0, 0, 1, 1, 1]
+    assert discretised(np.array([7, -1, 7, 3])).tolist() == [2, 0, 2, 1]
+    assert discretised(np.full(3, 0.5)).tolist() == [0, 0, 0]
+    assert columns(np.array([2, 0]), 3).tolist() == [[0, 0, 1], [1, 0, 0]]
+    assert columns(np.array([0.5, 2]), 1).tolist() == [[0.5], [2]]
+
+
+def test_the_spread_of_a_category_is_that_of_its_columns():
+    category = np.array([0, 0, 0, 1, 2])
+    assert spread(category) == pytest.approx(columns(category, 3).var(axis=0).sum())
+    assert spread(np.array([1.0, 3.0])) == 1
+
+
+# --- MIG
+
+
+def test_mutual_information_is_scikit_learns_and_of_itself_the_entropy():
+    from sklearn.metrics import mutual_info_score
+
+    one, other = np.random.default_rng(0).integers(0, (4, 6), (300, 2)).T
+    other = np.where(other < 3, one, other)
+    assert mutual_information(one, other) == pytest.approx(mutual_info_score(one, other))
+    even = np.repeat(np.arange(4), 5)
+    assert mutual_information(even, even) == pytest.approx(math.log(4))
+    assert mutual_information(even, np.zeros(20, int)) == 0
+
+
+def test_the_gap_by_hand():
+    """Two bits of which the first code tells both, the second one, and the third none."""
+    both = np.tile(np.arange(4), 25)
+    gap = mutual_information_gap([both, both // 2, np.zeros(100, int)], [both, both // 2])
+    np.testing.assert_allclose(gap.shares, [[1, 1], [0.5, 1], [0, 0]])
+    np.testing.assert_allclose(gap.gaps, [0.5, 0])
+    assert gap.score == pytest.approx(0.25)
+    alone = mutual_information_gap([both // 2], [both])
+    assert alone.score == pytest.approx(0.5)
+
+
+def test_codes_that_are_the_factors_have_a_gap_of_1_and_noise_has_none():
+    truth = draw(20_000)
+    gap = mutual_information_gap(permuted(truth), truth)
+    # Short of 1 by what chance tells of a second code, (bins - 1)^2 / 2N nats of log 20.
+    np.testing.assert_allclose(gap.gaps, 1, atol=0.01)
+    assert gap.shares.argmax(axis=0).tolist() == [1, 2, 0]
+    assert mutual_information_gap(draw(20_000, seed=5), truth).score < 0.01
+
+
+# --- DCI
+
+
+def forests(monkeypatch, codes_of, truth=None):
+    monkeypatch.setattr(dci_file, "TREES", 8)
+    a, b = draw(800), draw(800, seed=3)
+    return dci(codes_of(a), truth or a, codes_of(b), b)
+
+
+def test_a_permutation_is_disentangled_complete_and_informative(monkeypatch):
+    found = forests(monkeypatch, permuted)
+    scores = found.disentanglement, found.completeness, found.informativeness
+    np.testing.assert_allclose(scores, 1, atol=0.03)
+    assert found.importance.argmax(axis=0).tolist() == [1, 2, 0]
+
+
+def test_a_factor_that_no_code_holds_weighs_nothing(monkeypatch):
+    """It costs informativeness, and nothing else: an eighth factor does not entangle the others."""
+    found = forests(monkeypatch, lambda codes: codes[:2])
+    assert found.disentanglement > 0.95
+    assert found.completeness > 0.9
+    assert found.predicted[2] < 0.05
+    assert found.informativeness == pytest.approx(2 / 3, abs=0.06)
+
+
+def test_dci_by_hand():
+    """One code that holds two factors alike, and one that holds the third; each factor in one."""
+    importance = np.array([[0.5, 0.5, 0.0], [0.0, 0.0, 1.0]])
+    one = 1 - math.log(2) / math.log(3)
+    assert dci_file._concentration(importance) == pytest.approx((one + 1) / 2)
+    assert dci_file._concentration(importance.T) == 1
+    assert dci_file._concentration(np.ones((3, 4))) == pytest.approx(0)
+    assert dci_file._concentration(np.zeros((3, 4))) == 0
+    assert dci_file._concentration(np.ones((3, 1))) == 1
+
+
+# --- FactorVAE
+
+
+def test_the_factor_vae_score_of_the_factors_is_1_and_of_noise_chance():
+    def of_noise(table):
+        return draw(len(table), seed=len(table))
+
+    assert factor_vae_score(FACTORS, lambda table: permuted(read(table)), 60) == 1
+    assert factor_vae_score(FACTORS, of_noise, 300) == pytest.approx(1 / 3, abs=0.12)
+    assert factor_vae_score(FACTORS, lambda table: [np.zeros(len(table))], 60) == 1 / 3
+
+
+def test_codes_fewer_than_factors_score_their_share():
+    # The third factor's votes go to either code, which the majority gives to its own factor.
+    score = factor_vae_score(FACTORS, lambda table: read(table)[:2], 300)
+    assert score == pytest.approx(2 / 3, abs=0.01)
+    # A code that never changes does not vote, however still it is.
+    dead = factor_vae_score(FACTORS, lambda t: [*read(t), np.full(len(t), 0.5)], 60)
+    assert dead == 1
+
+
+def test_a_factor_is_held_over_a_batch_and_the_others_are_not():
+    seen = []
+
+    def codes_of(table):
+        seen.append(table)
+        return read(table)
+
+    factor_vae_score(FACTORS, codes_of, votes=7, batch=10)
+    whole, batches = seen[0], np.concatenate(seen[1:]).reshape(7, 10, 3)
+    assert whole.shape == (2_000, 3)
+    for i, batch in enumerate(batches):
+        assert [len(np.unique(column)) == 1 for column in batch.T] == [i % 3 == k for k in range(3)]
+
+
+# --- R^2
+
+
+def test_r2_is_scikit_learns_for_numbers_and_for_categories():
+    from sklearn.linear_model import LinearRegression
+
+    generator = np.random.default_rng(0)
+    factor, which = generator.normal(size=200), generator.integers(0, 4, 200)
+    code = 0.7 * factor + which**2 + generator.normal(size=200)
+    for given, inputs in ((factor, factor[:, None]), (which, columns(which, 4))):
+        fitted = LinearRegression().fit(inputs, code).score(inputs, code)
+        assert factor_r2(code, given) == pytest.approx(fitted)
+    assert factor_r2(code, np.full(200, 0.5)) == factor_r2(np.full(200, 0.5), factor) == 0
+
+
+@pytest.mark.parametrize("degrees", [0, 30, 45, 90])
+def test_r2_of_turned_codes_is_the_squared_cosine(degrees):
+    truth = draw(20_000)
+    _, first, second = mixed(truth, degrees)
+    cosine = np.cos(np.radians(degrees)) ** 2
+    assert factor_r2(first, truth[1]) == pytest.approx(cosine, abs=0.02)
+    assert factor_r2(second, truth[1]) == pytest.approx(1 - cosine, abs=0.02)
+
+
+# --- Worse codes
+
+
+def vae(worse):
+    return factor_vae_score(FACTORS, lambda table: worse(read(table)), 120)
+
+
+MEASURES = {
+    "mig": lambda _, worse: mutual_information_gap(worse(draw()), draw()).score,
+    "disentanglement": lambda patch, worse: forests(patch, worse).disentanglement,
+    "completeness": lambda patch, worse: forests(patch, worse).completeness,
+    "informativeness": lambda patch, worse: forests(patch, worse).informativeness,
+    "factor_vae": lambda _, worse: vae(worse),
+    "r2": lambda _, worse: factor_r2(worse(draw())[1], draw()[1]),
+}
+# Turned codes still tell of both factors together, so that informativeness falls little.
+WORSE = {
+    "noise": (lambda c: noisy(c, 0.5), lambda c: noisy(c, 0.95), set()),
+    "mixing": (lambda c: mixed(c, 20), lambda c: mixed(c, 45), {"informativeness", "factor_vae"}),
+}
+
+
+@pytest.mark.parametrize("name", MEASURES)
+@pytest.mark.parametrize("way", WORSE)
+def test_worse_codes_measure_worse(monkeypatch, name, way):
+    *steps, blind = WORSE[way]
+    values = [MEASURES[name](monkeypatch, worse) for worse in (lambda c: c, *steps)]
+    assert values[0] > 0.93
+    if name not in blind:
+        assert values[0] > values[1] + 0.05 > values[2] + 0.1, values
+
+
+def test_shuffled_factors_are_told_by_nothing(monkeypatch):
+    generator = np.random.default_rng(0)
+    truth = draw(800)
+    shuffled = [generator.permutation(factor) for factor in truth]
+    assert mutual_information_gap(truth, shuffled).score < 0.08
+    assert forests(monkeypatch, lambda c: c, shuffled).informativeness < 0.05
+    assert factor_r2(truth[1], shuffled[1]) < 0.02
+
+
+def test_what_does_not_fit_is_refused():
+    number = np.zeros(4)
+    for codes, factors in (([], [number]), ([number], [number[:3]]), ([number[:, None]],) * 2):
+        with pytest.raises(ValueError, match="codes"):
+            mutual_information_gap(codes, factors)
+    with pytest.raises(ValueError, match="factor 0 has one value"):
+        mutual_information_gap([number], [number])
+    with pytest.raises(ValueError, match="both are to be"):
+        factor_r2(number, number[:3])
+    with pytest.raises(ValueError, match="5 votes for 3 factors"):
+        factor_vae_score(FACTORS, read, votes=5)
+
+
+# --- A run's networks
+
+
+@pytest.fixture(scope="module")
+def few():
+    return glyphs.load(sizes={"train": 120, "validation": 10, "test": 100})
+
+
+@pytest.fixture(scope="module")
+def untrained():
+    gan = build_gan(tiny_config("glyphs,continuous"), (28, 28, 1))
+    return gan, networks(jax.jit(lambda: initialise(gan, jax.random.key(0)))())
+
+
+class Knowing(Instruments):
+    """Reads digit, rotation and width off an image, because it drew it."""
+
+    def __init__(self, gan, dataset):
+        super().__init__(gan)
+        self.known = {}
+        for split in (dataset.train, dataset.test):
+            self.learn(split.images, split.factors)
+
+    def learn(self, images, factors):
+        self.known |= {i.tobytes(): row for i, row in zip(images, factors, strict=True)}
+        return images
+
+    def statistics(self, discriminator, q, images):
+        return discriminator, q
+
+    def read(self, discriminator, q, images):
+        from jaxgan.models.infogan import CategoricalParameters, PointParameters
+
+        rows = np.stack([self.known[image.tobytes()] for image in images])
+        digit = CategoricalParameters(np.eye(10)[rows[:, 0].astype(int)])
+        return digit, PointParameters(-rows[:, 2:3]), PointParameters(rows[:, 3:4])
+
+
+ABOUT = {"seed": 0, "step": 1, "checkpoint": "last"}
+
+
+def test_a_q_that_reads_the_factors_is_measured_so(few, untrained, monkeypatch):
+    monkeypatch.setattr(dci_file, "TREES", 8)
+    gan, nets = untrained
+    knowing = Knowing(gan, few)
+    dataset = dataclasses.replace(few, draw=lambda table: knowing.learn(few.draw(table), table))
+    rows = factor_measures(knowing, nets, dataset, ABOUT, 250)
+    values = {(row.name, row.code): row.value for row in rows}
+    assert values["factor_r2_rotation", 1] == values["factor_r2_width", 2] == pytest.approx(1)
+    assert values["factor_r2_rotation", 2] < 0.1
+    assert values["mig_digit", None] > 0.5 > values["mig_font", None]
+    assert values["dci_informativeness_rotation", None] > 0.8
+    assert values["dci_informativeness_x", None] < 0.1
+    assert values["dci_disentanglement", None] > 0.8
+    # 20 votes: three factors of eight.
+    assert 2 / 8 <= values["factor_vae_score", None] <= 5 / 8
+    assert {row.split for row in rows} == {"test", "drawn anew"}
+    assert len({(row.name, row.code) for row in rows}) == len(rows)
+
+
+def test_an_untrained_q_is_measured_through_its_networks(few, untrained, monkeypatch):
+    monkeypatch.setattr(dci_file, "TREES", 2)
+    gan, nets = untrained
+    rows = factor_measures(Instruments(gan, batch=50), nets, few, ABOUT, 100)
+    assert all(np.isfinite(row.value) for row in rows)
+    # Too few images for the votes of the FactorVAE score.
+    assert "factor_vae_score" not in {row.name for row in rows}
+    none = dataclasses.replace(few, factors=())
+    assert factor_measures(Instruments(gan), nets, none, ABOUT, 100) == []
+    assert factor_measures(Instruments(gan), nets._replace(q=None), few, ABOUT, 100) == []
+
+
+def test_factors_come_as_categories_and_numbers(few):
+    columns = factors_of(few.test, few.factors)
+    assert [np.issubdtype(c.dtype, np.integer) for c in columns] == [True, True] + 6 * [False]
+    np.testing.assert_array_equal(columns[0], few.test.labels)
