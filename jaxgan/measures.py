@@ -7,6 +7,7 @@ from typing import Any
 from jaxgan.code_measures import generated_measures, real_measures
 from jaxgan.config import UserError
 from jaxgan.data.dataset import Dataset
+from jaxgan.factor_measures import factor_measures
 from jaxgan.image_measures import ImageMeasures
 from jaxgan.metrics.measure import Measure
 from jaxgan.reading import Instruments
@@ -80,9 +81,11 @@ class Measures:
         """Every measure of one seed's networks, in the order of a report."""
         if networks.q is None:
             return self._images.all(networks, about, limit)
-        return real_measures(
-            self.instruments, networks, self.dataset, about, limit
-        ) + generated_measures(self.instruments, networks, about, limit)
+        return [
+            *real_measures(self.instruments, networks, self.dataset, about, limit),
+            *generated_measures(self.instruments, networks, about, limit),
+            *factor_measures(self.instruments, networks, self.dataset, about, limit),
+        ]
 
     def score(self, measures: list[Measure]) -> float:
         """What the best step is chosen by: higher is better, no test label enters. Summed over the
