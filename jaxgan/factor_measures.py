@@ -28,11 +28,11 @@ def factor_measures(
     about: dict[str, Any],
     limit: int,
 ) -> list[Measure]:
-    """MIG, DCI, the FactorVAE score, and R^2 of each continuous code and each factor; [] for a
-    dataset whose factors are not known, or a run without Q.
+    """MIG, DCI, the FactorVAE score, and R^2 of each continuous code and each factor that varies;
+    [] for a dataset whose factors are not known, or a run without Q.
 
     Where a measure speaks of one factor, its name ends in it: `mig_rotation`. The FactorVAE score
-    wants a dataset that can draw.
+    wants a dataset that can draw (with some classes only it cannot).
 
     Args:
       limit: at most so many images of the training and of the test split (or of the one before it,
@@ -48,10 +48,11 @@ def factor_measures(
     def codes_of(images: np.ndarray) -> list[np.ndarray]:
         return [_code(parameters) for parameters in instruments.read(*still, images)]
 
-    codes, truth = codes_of(test.images), factors_of(test, dataset.factors)
+    factors, (fitted_to, truth) = _varied(dataset.factors, train, test)
+    codes = codes_of(test.images)
     protocol = PROTOCOL.format(n=len(train))
     read = {"split": judged, "n_real": len(test), **about}
-    names = [factor.name for factor in dataset.factors]
+    names = [factor.name for factor in factors]
 
     gap = mutual_information_gap(codes, truth)
     how = f"{protocol}; numbers in {BINS} bins"
@@ -61,7 +62,7 @@ def factor_measures(
         for name, value in zip(names, gap.gaps, strict=True)
     ]
 
-    fitted = dci(codes_of(train.images), factors_of(train, dataset.factors), codes, truth)
+    fitted = dci(codes_of(train.images), fitted_to, codes, truth)
     how = (
         f"{protocol}; random forests of {TREES} trees, {LEAF} examples a leaf, fitted on these;"
         " counts weighed by what is predicted"
@@ -101,6 +102,18 @@ def factor_measures(
         for name, factor in zip(names, truth, strict=True)
     ]
     return measures
+
+
+def _varied(
+    factors: tuple[Factor, ...], *splits: Split
+) -> tuple[list[Factor], list[list[np.ndarray]]]:
+    """The factors that have more than one value in every split (of one class the class has not),
+    and their values in each split."""
+    columns = [factors_of(split, factors) for split in splits]
+    varied = [
+        i for i in range(len(factors)) if all(np.ptp(of_split[i]) > 0 for of_split in columns)
+    ]
+    return [factors[i] for i in varied], [[c[i] for i in varied] for c in columns]
 
 
 def factors_of(split: Split, factors: tuple[Factor, ...]) -> list[np.ndarray]:

@@ -332,6 +332,15 @@ def test_an_untrained_q_is_measured_through_its_networks(few, untrained, monkeyp
     assert factor_measures(Instruments(gan), nets._replace(q=None), few, ABOUT, 100) == []
 
 
+def test_a_factor_that_does_not_vary_is_left_out(few, untrained, monkeypatch):
+    monkeypatch.setattr(dci_file, "TREES", 2)
+    gan, nets = untrained
+    rows = factor_measures(Instruments(gan, batch=10), nets, few.only("7"), ABOUT, 1_000)
+    names = {row.name for row in rows}
+    assert {"mig_digit", "factor_vae_score"}.isdisjoint(names)
+    assert "mig_font" in names
+
+
 def test_factors_come_as_categories_and_numbers(few):
     columns = factors_of(few.test, few.factors)
     assert [np.issubdtype(c.dtype, np.integer) for c in columns] == [True, True] + 6 * [False]

@@ -193,6 +193,7 @@ class Dataset:
             validation=self.validation.where(wanted),
             test=self.test.where(wanted),
             unfiltered=self.whole,
+            draw=None,  # It would draw the other classes too.
         )
 
     def require_batch(self, size: int) -> None:
