@@ -278,7 +278,7 @@ def validate(config: ConfigDict) -> None:
 
 
 def _check_dataset(dataset: ConfigDict) -> None:
-    name = dataset.name
+    name = dataset.name.removeprefix("stacked_")
     if dataset.validation >= 0 and name in ("digits", "glyphs", "ring"):
         raise UserError(f"dataset.validation: the split of {name} is fixed", "leave it at -1")
     if dataset.size % 4:

@@ -11,6 +11,7 @@ from jaxgan.factor_measures import factor_measures
 from jaxgan.image_measures import ImageMeasures
 from jaxgan.metrics.measure import Measure
 from jaxgan.reading import Instruments
+from jaxgan.stacked_measures import stacked_measures
 from jaxgan.state import Networks
 
 # Measures of which less is better.
@@ -79,12 +80,14 @@ class Measures:
 
     def at_end(self, networks: Networks, about: dict[str, Any], limit: int) -> list[Measure]:
         """Every measure of one seed's networks, in the order of a report."""
+        modes = stacked_measures(self.instruments, networks, self.dataset, about, self._say)
         if networks.q is None:
-            return self._images.all(networks, about, limit)
+            return self._images.all(networks, about, limit) + modes
         return [
             *real_measures(self.instruments, networks, self.dataset, about, limit),
             *generated_measures(self.instruments, networks, about, limit),
             *factor_measures(self.instruments, networks, self.dataset, about, limit),
+            *modes,
         ]
 
     def score(self, measures: list[Measure]) -> float:

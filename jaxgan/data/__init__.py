@@ -12,12 +12,13 @@ def load(config: ConfigDict) -> Dataset:
     """The dataset that `config.dataset` names, at the size it asks for.
 
     "digits" is embedded, "glyphs" and "ring" are drawn; "idx", "csv" and "folder" are files that
-    `dataset.data_dir` names; any other name is one of TensorFlow Datasets'.
+    `dataset.data_dir` names; "stacked_" before one of these puts its images together as channels;
+    any other name is one of TensorFlow Datasets'.
 
     Raises:
       UserError: if the name is unknown, the data is not there, or a batch is larger than the data.
     """
-    dataset = _source(config.dataset)
+    dataset = _source(config.dataset, config.dataset.name)
     if config.dataset.streamed == "yes":
         dataset = _streamed(dataset)
     dataset = dataset.only(config.dataset.classes)
@@ -25,9 +26,9 @@ def load(config: ConfigDict) -> Dataset:
     return dataset
 
 
-def _source(wanted: ConfigDict) -> Dataset:
+def _source(wanted: ConfigDict, name: str) -> Dataset:
     size, validation = wanted.size, wanted.validation
-    match wanted.name:
+    match name:
         case "digits":
             from jaxgan.data import digits
 
@@ -52,7 +53,12 @@ def _source(wanted: ConfigDict) -> Dataset:
             from jaxgan.data import folder
 
             return folder.load(wanted.data_dir, size, validation, wanted.channels, wanted.streamed)
-        case name:
+        case _ if name.startswith("stacked_"):
+            from jaxgan.data import stacked
+
+            single = _source(wanted, name.removeprefix(stacked.PREFIX))
+            return stacked.load(single, in_memory=wanted.streamed == "no")
+        case _:
             from jaxgan.data import tfds
 
             return tfds.load(name, wanted.data_dir, size, validation, wanted.streamed)

@@ -116,7 +116,8 @@ class Dataset:
     The fingerprint is there where the images are too many to hash them all at every start; the
     modes where the examples are points drawn around known centres; the factors where the images
     are drawn from known ones (the columns of `Split.factors`), with `draw`, which draws more:
-    from float64 [N, F] images [N, H, W, C].
+    from float64 [N, F] images [N, H, W, C]; `stacked` where the images' channels are images of
+    another dataset.
     """
 
     name: str
@@ -129,6 +130,7 @@ class Dataset:
     modes: Modes | None = None
     factors: tuple[Factor, ...] = ()
     draw: Callable[[np.ndarray], np.ndarray] | None = None
+    stacked: "Dataset | None" = None
 
     @property
     def whole(self) -> "Dataset":
