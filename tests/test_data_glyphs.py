@@ -10,7 +10,7 @@ from jaxgan.data import glyphs
 from jaxgan.data.dataset import Dataset, Factor, Split
 from jaxgan.data.glyphs import FACTORS
 
-FEW = {"train": 60, "validation": 20, "test": 30}
+FEW = {"train": 60, "validation": 30, "test": 30}
 NAMES = [factor.name for factor in FACTORS]
 
 
@@ -46,9 +46,9 @@ def test_the_same_seed_gives_the_same_bytes_and_the_splits_are_apart(few):
     again, other = glyphs.load(sizes=FEW), glyphs.load(sizes=FEW, seed=1)
     assert few.digest() == again.digest() != other.digest()
     splits = (few.train, few.validation, few.test)
-    assert [len(split) for split in splits] == [60, 20, 30]
-    every = np.concatenate([split.images for split in splits]).reshape(110, -1)
-    assert len(np.unique(every, axis=0)) == 110
+    assert [len(split) for split in splits] == [60, 30, 30]
+    every = np.concatenate([split.images for split in splits]).reshape(120, -1)
+    assert len(np.unique(every, axis=0)) == 120
     # An image does not depend on those drawn beside it.
     np.testing.assert_array_equal(few.draw(few.test.factors[7:9]), few.test.images[7:9])
 

@@ -136,6 +136,13 @@ def test_a_factor_that_no_code_holds_weighs_nothing(monkeypatch):
     assert found.informativeness == pytest.approx(2 / 3, abs=0.06)
 
 
+def test_a_factor_in_two_codes_is_not_complete_and_two_in_one_not_disentangled(monkeypatch):
+    twice = forests(monkeypatch, lambda codes: [*codes, codes[1] / 2])
+    assert twice.disentanglement > 0.95 > 0.9 > twice.completeness
+    both = forests(monkeypatch, lambda c: [5 * discretised(c[1], 4) + c[0], c[2]])
+    assert both.completeness > 0.95 > 0.85 > both.disentanglement
+
+
 def test_dci_by_hand():
     """One code that holds two factors alike, and one that holds the third; each factor in one."""
     importance = np.array([[0.5, 0.5, 0.0], [0.0, 0.0, 1.0]])
@@ -166,6 +173,16 @@ def test_codes_fewer_than_factors_score_their_share():
     # A code that never changes does not vote, however still it is.
     dead = factor_vae_score(FACTORS, lambda t: [*read(t), np.full(len(t), 0.5)], 60)
     assert dead == 1
+
+
+def test_a_codes_scale_does_not_matter():
+    def codes_of(table):
+        """Each with a noise of a tenth of its range, so that none is still when it is held."""
+        noise = np.random.default_rng(len(table)).uniform(-0.05, 0.05, (len(table), 2))
+        angle, width = (table / [80, 3] + noise).T
+        return [1e-3 * angle, 1e3 * width]
+
+    assert factor_vae_score(FACTORS[1:], codes_of, 60) == 1
 
 
 def test_a_factor_is_held_over_a_batch_and_the_others_are_not():

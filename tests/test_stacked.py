@@ -161,15 +161,15 @@ def test_a_collapse_measures_worse(stack, single):
 
 def test_a_runs_generator_is_measured(stack, single, monkeypatch):
     """Beside real images; by a classifier that reads whether the upper left is lit."""
-    asked = []
+    asked, counts = [], []
+
+    def predict(images):
+        counts.append(len(images))
+        return (images[:, :4, :4].mean(axis=(1, 2, 3)) > 127).astype(int)
 
     def reference_classifier(dataset, say):
         asked.append(dataset)
-        return types.SimpleNamespace(
-            name="a classifier",
-            digest="0",
-            predict=lambda images: (images[:, :4, :4].mean(axis=(1, 2, 3)) > 127).astype(int),
-        )
+        return types.SimpleNamespace(name="a classifier", digest="0", predict=predict)
 
     monkeypatch.setattr("jaxgan.stacked_measures.reference_classifier", reference_classifier)
     monkeypatch.setattr("jaxgan.stacked_measures._BLOCK", 25)
@@ -182,6 +182,8 @@ def test_a_runs_generator_is_measured(stack, single, monkeypatch):
     found = stacked_measures(Instruments(gan, 10), nets, stack, about, samples=60)
     assert [row.name for row in found] == ["stacked_modes", "stacked_kl"]
     assert asked == [single]
+    # Of generated and of real images, three channels each.
+    assert sum(counts) == 2 * 3 * 60
     assert 1 <= found[0].value <= 8
     assert 1 <= found[0].reference <= 8
     assert all(row.n_generated == row.n_real == 60 for row in found)
