@@ -68,12 +68,9 @@ def _streamed(dataset: Dataset) -> Dataset:
     """The same with every split streamed, also where the source is in memory."""
 
     def wrap(split: Split) -> Split:
-        there = isinstance(split.images, Streamed)
-        return (
-            split
-            if there
-            else dataclasses.replace(split, images=Streamed(ArraySource(split.images)))
-        )
+        if isinstance(split.images, Streamed):
+            return split
+        return dataclasses.replace(split, images=Streamed(ArraySource(split.images)))
 
     return dataclasses.replace(
         dataset,
