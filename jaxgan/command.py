@@ -9,10 +9,17 @@ from absl import flags
 
 from jaxgan.config import UserError
 
-# One flag of all commands: two definitions could not live in one process.
+# Flags of several commands: two definitions could not live in one process.
 WORKDIR = flags.DEFINE_string(
     "workdir", None, "The run's folder; for training the default is runs/<config>[-ARG]."
 )
+CHECKPOINT = flags.DEFINE_enum(
+    "checkpoint", None, ["best", "last"], "Which networks; sampling: best, evaluating: both."
+)
+SEED = flags.DEFINE_integer(
+    "seed", None, "Sampling: of the noise, 0. Evaluating: which of the run's seeds, all."
+)
+N = flags.DEFINE_integer("n", None, "How many images are drawn; sampling: 64, evaluating: 10,000.")
 
 
 def complain(error: Any, status: int) -> int:

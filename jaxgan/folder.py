@@ -73,31 +73,54 @@ def enter(config: ConfigDict, workdir: str, dataset: Dataset, gan: Gan) -> TextI
     networks = describe_networks(gan)
     try:
         os.makedirs(workdir, exist_ok=True)
-        lock = open(os.path.join(workdir, LOCK), "w")
     except OSError as error:
-        if error.errno in (errno.ENOSPC, errno.EDQUOT):
-            raise
-        raise UserError(f"{workdir} cannot be written ({error.strerror})", ANOTHER) from error
+        raise _unwritable(workdir, error) from error
+    lock = keep_out(workdir)
     try:
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         # Looked at once more: before the lock another process may have begun a run here.
         saved = inspect(config, workdir)
         if saved is None:
             write_json(os.path.join(workdir, CONFIG), about)
-        elif saved["dataset"]["sha256"] != about["dataset"]["sha256"]:
-            raise UserError(
-                f"{workdir} was trained on other images or labels than {dataset.name} has now",
-                ANOTHER,
-            )
+        else:
+            refuse_other_data(workdir, saved, dataset)
         if not os.path.exists(os.path.join(workdir, NETWORKS)):
             write_text(os.path.join(workdir, NETWORKS), networks)
-    except BlockingIOError:
-        lock.close()
-        raise UserError(f"another process is training in {workdir}", "wait, or stop it") from None
     except (UserError, OSError):
         lock.close()
         raise
     return lock
+
+
+def keep_out(workdir: str) -> TextIO:
+    """Keeps every other process out of the folder until the file is closed, or the process ends.
+
+    Raises:
+      UserError: if another process is in there, or the folder cannot be written.
+    """
+    try:
+        lock = open(os.path.join(workdir, LOCK), "w")
+    except OSError as error:
+        raise _unwritable(workdir, error) from error
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        lock.close()
+        raise UserError(f"another process is at work in {workdir}", "wait, or stop it") from None
+    return lock
+
+
+def refuse_other_data(workdir: str, saved: dict[str, Any], dataset: Dataset) -> None:
+    """Raises UserError if the run, which wrote `saved` about itself, saw other data."""
+    if saved["dataset"]["sha256"] != dataset.digest():
+        raise UserError(
+            f"{workdir} was trained on other images or labels than {dataset.name} has now", ANOTHER
+        )
+
+
+def _unwritable(workdir: str, error: OSError) -> Exception:
+    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        return error
+    return UserError(f"{workdir} cannot be written ({error.strerror})", ANOTHER)
 
 
 def results(workdir: str) -> dict[str, Any] | None:

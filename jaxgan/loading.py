@@ -49,6 +49,7 @@ class Run:
       label_names: of the dataset, in the order of their numbers; () without labels.
       step: at which the networks stood.
       checkpoint: "best" or "last".
+      run_seed: which of the run's seeds it is.
     """
 
     config: ConfigDict
@@ -57,6 +58,7 @@ class Run:
     label_names: tuple[str, ...]
     step: int
     checkpoint: str
+    run_seed: int = 0
 
     def sample(
         self,
@@ -189,19 +191,77 @@ def load(
     Raises:
       UserError: if there is no run, no whole checkpoint, or no such seed.
     """
+    restored = _restore(workdir, modules)
+    config = restored.config
+    seed = config.seed if seed is None else seed
+    if seed not in restored.seeds:
+        raise _no_such_seed("run_seed", seed, restored.seeds, workdir)
+    found = restored.runs(seed)
+    return found.get(checkpoint, found["last"])
+
+
+def load_every(
+    workdir: str, seed: int | None = None, modules: Modules | None = None
+) -> tuple[int, list[Run]]:
+    """The last and, where one was kept, the best networks of every seed that is still finite.
+
+    Args:
+      workdir: the run's folder; nothing in it is changed.
+      seed: this one of the run's seeds only.
+      modules: as in `load`.
+
+    Returns:
+      The step of the last networks, and the runs.
+
+    Raises:
+      UserError: as `load`, and where no such seed is left.
+    """
+    restored = _restore(workdir, modules)
+    if seed is not None and seed not in restored.seeds:
+        raise _no_such_seed("seed", seed, restored.seeds, workdir)
+    wanted = restored.seeds if seed is None else (seed,)
+    finite = [one for one in wanted if bool(restored.of(one)["state"].alive)]
+    if not finite:
+        raise UserError(f"{workdir}: the numbers of seed {wanted[0]} ceased to be finite")
+    return restored.step, [run for one in finite for run in restored.runs(one).values()]
+
+
+class _Restored(NamedTuple):
+    """A checkpoint's content, all seeds together."""
+
+    config: ConfigDict
+    gan: Gan
+    label_names: tuple[str, ...]
+    seeds: tuple[int, ...]
+    step: int
+    whole: Any
+
+    def of(self, seed: int) -> Any:
+        return jax.tree.map(lambda x: x[seed - self.config.seed], self.whole)
+
+    def runs(self, seed: int) -> dict[str, Run]:
+        """The last networks of a seed, and the best where one was kept."""
+        best, last = self.of(seed)["best"], self.of(seed)["state"]
+
+        def run(networks: Networks, step: Any, checkpoint: str) -> Run:
+            return Run(
+                self.config, self.gan, networks, self.label_names, int(step), checkpoint, seed
+            )
+
+        found = {"last": run(networks(last), last.step, "last")}
+        if np.isfinite(best.score):
+            found["best"] = run(best.networks, best.step, "best")
+        return found
+
+
+def _restore(workdir: str, modules: Modules | None) -> _Restored:
     about = read_about(workdir)
     config = config_lib.update(config_lib.base(), about["config"])
     if config.dtype == "float64" and not jax.config.read("jax_enable_x64"):
         raise UserError(
             f"{workdir} is in float64", 'jax.config.update("jax_enable_x64", True) comes first'
         )
-    seeds = range(config.seed, config.seed + config.seeds)
-    seed = config.seed if seed is None else seed
-    if seed not in seeds:
-        raise UserError(
-            f"run_seed={seed}: {workdir} has seeds {seeds[0]} to {seeds[-1]}",
-            "--run_seed (in Python the seed of jaxgan.load) is one of these",
-        )
+    seeds = tuple(range(config.seed, config.seed + config.seeds))
     data = about["dataset"]
     label_names = tuple(data["label_names"])
     condition = conditions.make(config, label_names, data["classes"])
@@ -220,12 +280,16 @@ def load(
         checkpoints.close()
     if restored is None:
         raise UserError(f"{workdir} has no checkpoint yet", "train it for longer")
-    whole = jax.tree.map(lambda x: x[seed - config.seed], restored[1])
-    best = whole["best"]
-    if checkpoint == "best" and np.isfinite(best.score):
-        return Run(config, gan, best.networks, label_names, int(best.step), "best")
-    last = whole["state"]
-    return Run(config, gan, networks(last), label_names, int(last.step), "last")
+    return _Restored(config, gan, label_names, seeds, *restored)
+
+
+def _no_such_seed(flag: str, seed: int, seeds: tuple[int, ...], workdir: str) -> UserError:
+    return UserError(
+        f"{flag}={seed}: {workdir} has seeds {seeds[0]} to {seeds[-1]}",
+        "--run_seed (in Python the seed of jaxgan.load) is one of these"
+        if flag == "run_seed"
+        else "",
+    )
 
 
 def read_about(workdir: str) -> dict[str, Any]:

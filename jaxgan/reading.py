@@ -33,6 +33,9 @@ class Instruments:
         self.gan, self.batch = gan, batch
         self._generate = jax.jit(functools.partial(_generate, gan))
         self._statistics = jax.jit(functools.partial(_batch_statistics, gan))
+        self._discriminator_statistics = jax.jit(
+            functools.partial(_discriminator_batch_statistics, gan)
+        )
         self._read = jax.jit(functools.partial(_read, gan))
 
     def sample(self, generator: Variables, latent: Latent, key: jax.Array | None = None) -> Any:
@@ -60,12 +63,18 @@ class Instruments:
           discriminator, q: their moving statistics play no part.
           images: uint8 or in the network's range, [N, H, W, C].
         """
-        size = min(self.batch, len(images))
-        # The last batch reaches back over images already counted, so that none is left out.
-        starts = [min(i, len(images) - size) for i in range(0, len(images), size)]
-        batches = [self._statistics(discriminator, q, images[i : i + size]) for i in starts]
+        batches = [self._statistics(discriminator, q, part) for part in self._parts(images)]
         of_discriminator, of_q = _pooled(batches)
         return Variables(discriminator.params, of_discriminator), Variables(q.params, of_q)
+
+    def discriminator_statistics(self, discriminator: Variables, images: np.ndarray) -> Variables:
+        """The same of a discriminator that is told nothing but the image, without a Q; nothing is
+        dropped on the way."""
+        parts = self._parts(images)
+        batches: list[Any] = [
+            (self._discriminator_statistics(discriminator, part), {}) for part in parts
+        ]
+        return Variables(discriminator.params, _pooled(batches)[0])
 
     def read(
         self, discriminator: Variables, q: Variables, images: np.ndarray
@@ -74,6 +83,13 @@ class Instruments:
         parts = [self._read(discriminator, q, part) for part in self._batches(images)]
         n = len(images)
         return jax.tree.map(lambda *x: np.concatenate([np.asarray(y) for y in x])[:n], *parts)
+
+    def _parts(self, images: np.ndarray) -> list[np.ndarray]:
+        """Batches of one size; the last one reaches back over images already counted, so that none
+        is left out."""
+        size = min(self.batch, len(images))
+        starts = [min(i, len(images) - size) for i in range(0, len(images), size)]
+        return [images[i : i + size] for i in starts]
 
     def _batches(self, tree: Any) -> Iterator[Any]:
         """Whole batches, the last one filled up with its first examples: one shape, one trace."""
@@ -113,24 +129,45 @@ def _batch_statistics(
     return of_discriminator, of_q
 
 
+def _discriminator_batch_statistics(gan: Gan, discriminator: Variables, images: jax.Array) -> Any:
+    """Every BatchNorm's statistics of one batch, dropout off: its inputs are those of reading."""
+    with nn.intercept_methods(functools.partial(_forget, moving=False)):
+        _, changed = gan.discriminator.apply(
+            {"params": discriminator.params, "batch_stats": discriminator.batch_stats},
+            _images(gan, images),
+            None,
+            train=False,
+            mutable=["batch_stats"],
+        )
+    return changed.get("batch_stats", {})
+
+
 def _forget(
     call: Callable[..., Any],
     arguments: tuple[Any, ...],
     named: dict[str, Any],
     context: nn.module.InterceptorContext,
+    moving: bool | None = None,
 ) -> Any:
     """Runs every BatchNorm, wherever a network has it, with momentum 0: its statistics after a
-    pass are the batch's."""
+    pass are the batch's. `moving` false has it use the batch's whatever the network's mode is."""
     module = context.module
     if not isinstance(module, nn.BatchNorm):
         return call(*arguments, **named)
     # Frozen to its users, as every Linen module is; and call knows no other module than this one.
-    before = module.momentum
-    object.__setattr__(module, "momentum", 0.0)
+    changes: dict[str, Any] = {"momentum": 0.0}
+    if moving is not None and module.use_running_average is not None:
+        changes["use_running_average"] = moving
+    elif moving is not None:
+        named = named | {"use_running_average": moving}
+    before = {name: getattr(module, name) for name in changes}
+    for name, value in changes.items():
+        object.__setattr__(module, name, value)
     try:
         return call(*arguments, **named)
     finally:
-        object.__setattr__(module, "momentum", before)
+        for name, value in before.items():
+            object.__setattr__(module, name, value)
 
 
 def _pooled(batches: list[Any]) -> Any:

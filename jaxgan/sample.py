@@ -12,13 +12,11 @@ import numpy as np
 from absl import app, flags
 
 from jaxgan import parallel
-from jaxgan.command import WORKDIR, complain, end_at_signals, parse_flags
+from jaxgan.command import CHECKPOINT, SEED, WORKDIR, N, complain, end_at_signals, parse_flags
 from jaxgan.config import UserError
 from jaxgan.images import grid, save_png, scatter
 from jaxgan.loading import Run, load, read_about
 
-_N = flags.DEFINE_integer("n", 64, "How many to draw.")
-_SEED = flags.DEFINE_integer("seed", 0, "Of the noise.")
 _LABEL = flags.DEFINE_string("label", None, "The class, by name or number; default each in turn.")
 _CODE = flags.DEFINE_list("code", [], "Values of the first categorical codes, such as 3.")
 _CONTINUOUS = flags.DEFINE_list("continuous", [], "Values of the first continuous codes: 0.5,-1.")
@@ -28,7 +26,6 @@ _OUT = flags.DEFINE_string(
     None,
     "FILE.png, FILE.npz or a folder; default sampled.png in the workdir, or sampled_2.png, …",
 )
-_CHECKPOINT = flags.DEFINE_enum("checkpoint", "best", ["best", "last"], "Which networks.")
 _RUN_SEED = flags.DEFINE_integer("run_seed", None, "Which seed of a run of many.")
 
 
@@ -49,11 +46,11 @@ def sample(workdir: str) -> int:
     if os.path.exists(out):
         raise UserError(f"{out} is there already", "give another --out, or remove it")
     parallel.start(read_about(workdir)["config"]["dtype"])
-    run = load(workdir, _CHECKPOINT.value, _RUN_SEED.value)
+    run = load(workdir, CHECKPOINT.value or "best", _RUN_SEED.value)
     image = None if _IMAGE.value is None else read_image(_IMAGE.value, run)
     made = run.sample(
-        _N.value,
-        seed=_SEED.value,
+        64 if N.value is None else N.value,
+        seed=SEED.value or 0,
         label=_LABEL.value,
         code=numbers("code", _CODE.value, int),
         continuous=numbers("continuous", _CONTINUOUS.value, float),

@@ -154,10 +154,12 @@ class Progress:
       steps: at the end of the run.
       start: steps already done.
       bar: False for plain lines even on a terminal.
+      unit: what a step is called.
     """
 
-    def __init__(self, steps: int, start: int, bar: bool = True) -> None:
+    def __init__(self, steps: int, start: int, bar: bool = True, unit: str = "step") -> None:
         self._steps, self._start, self._since = steps, start, time.monotonic()
+        self._unit = unit
         self._last_line = -1e9
         self._bar: Any = None
         if bar and sys.stdout.isatty():
@@ -170,7 +172,7 @@ class Progress:
             )
 
             self._bar = Progress(
-                TextColumn("step"),
+                TextColumn(unit),
                 MofNCompleteColumn(),
                 BarColumn(bar_width=24),
                 TimeRemainingColumn(),
@@ -188,7 +190,7 @@ class Progress:
         if force or now - self._last_line >= 2:
             self._last_line = now
             left = (now - self._since) / max(step - self._start, 1) * (self._steps - step)
-            print(f"step {step}/{self._steps}  {_duration(left)} left  {text}", flush=True)
+            print(f"{self._unit} {step}/{self._steps}  {_duration(left)} left  {text}", flush=True)
 
     def say(self, text: str) -> None:
         """A line that stays."""

@@ -89,14 +89,18 @@ def half_interval(values: Sequence[float]) -> float:
 def table(measures: list[dict[str, Any]]) -> str:
     """The rows of `results.json` as text: a line for each measure and code, seeds averaged.
 
-    With several seeds the mean stands with its 95 % interval, and the lowest and highest value.
+    With several seeds the mean stands with its 95 % interval, and the lowest and highest value. A
+    measure that was taken on the features of several extractors names each.
     """
     groups: dict[tuple[Any, ...], list[dict[str, Any]]] = {}
+    by: dict[str, set[tuple[Any, ...]]] = {}
     for measure in measures:
-        key = (measure["checkpoint"], measure["name"], measure["code"], measure["split"])
+        extractor = (measure.get("extractor"), measure.get("extractor_hash"))
+        key = (measure["checkpoint"], measure["name"], measure["code"], measure["split"], extractor)
         groups.setdefault(key, []).append(measure)
+        by.setdefault(measure["name"], set()).add(extractor)
     lines = [("measure", "code", "split", "checkpoint", "value", "beside it", "unit", "seeds")]
-    for (checkpoint, name, code, split), rows in groups.items():
+    for (checkpoint, name, code, split, extractor), rows in groups.items():
         values = [row["value"] for row in rows]
         value = f"{sum(values) / len(values):.4f}"
         if len(values) > 1:
@@ -106,6 +110,8 @@ def table(measures: list[dict[str, Any]]) -> str:
         reference = rows[0]["reference"]
         of = "" if reference is None else f"{reference:.4f}"
         shown = "" if code is None else str(code)
+        if len(by[name]) > 1:  # Features of two networks cannot be compared.
+            name += f" ({' '.join(filter(None, extractor)) or 'no extractor'})"
         lines.append((name, shown, split, at, value, of, rows[0]["unit"], str(len(rows))))
     widths = [max(len(line[i]) for line in lines) for i in range(len(lines[0]))]
     return "\n".join(

@@ -1,0 +1,85 @@
+"""`python -m jaxgan.evaluate --workdir=DIR [--checkpoint=best|last] [--seed=…] [--n=10000]`
+
+Measures a trained run: every measure that suits it, for each of its seeds, of the last and of the
+best networks. Prints the table and adds the measures to the run's results.json, where one of the
+same thing is replaced. Exit status: 0; 1 the disk is full; 2 a mistake in what was asked for.
+"""
+
+import errno
+import os
+
+from absl import app, flags
+
+from jaxgan import data, evaluation, folder, loading, parallel
+from jaxgan.command import CHECKPOINT, SEED, WORKDIR, N, complain, end_at_signals, parse_flags
+from jaxgan.config import UserError
+from jaxgan.metrics.measure import table
+from jaxgan.writers import write_json
+
+_DATA_DIR = flags.DEFINE_string("data_dir", None, "Where the data is now; default where it was.")
+
+
+def main(argv: list[str]) -> int:
+    """Evaluates what the flags ask for; returns the exit status."""
+    del argv
+    workdir = WORKDIR.value
+    try:
+        if not workdir:
+            raise UserError("--workdir is missing", "it names a run's folder, under runs/")
+        n = 10_000 if N.value is None else N.value
+        if not 2 <= n <= loading.MOST:
+            raise UserError(f"n={n}: must be from 2 to {loading.MOST:,}")
+        evaluate(workdir, CHECKPOINT.value, SEED.value, n)
+    except UserError as error:
+        return complain(error, 2)
+    except OSError as error:
+        if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+            raise
+        return complain(f"{workdir}: {error.strerror}; nothing was changed", 1)
+    return 0
+
+
+def evaluate(workdir: str, checkpoint: str | None, seed: int | None, n: int) -> None:
+    """Measures, writes, prints.
+
+    Args:
+      workdir: the run's folder; no other process may be at work in it.
+      checkpoint: "best" or "last" networks; None is both.
+      seed: of the run's; None is all.
+      n: generated images, and at most as many of each split.
+
+    Raises:
+      UserError: if the run has not finished, or its data is not what it was trained on.
+    """
+    about = loading.read_about(workdir)
+    parallel.start(about["config"]["dtype"])
+    with folder.keep_out(workdir):
+        step, runs = loading.load_every(workdir, seed)
+        results = folder.results(workdir)
+        if results is None or results["step"] != step:
+            raise UserError(
+                f"{workdir} has not finished: its last checkpoint is of step {step}",
+                f"the training command goes on; with --config.steps={step} it ends there",
+            )
+        runs = [run for run in runs if checkpoint in (None, run.checkpoint)]
+        if not runs:
+            raise UserError(f"{workdir} keeps no best networks", "--checkpoint=last")
+        config = runs[0].config
+        if _DATA_DIR.value is not None:
+            config.dataset.data_dir = _DATA_DIR.value
+        dataset = data.load(config)
+        folder.refuse_other_data(workdir, about, dataset)
+        measures, seconds = evaluation.evaluate(runs, dataset, n, config.progress)
+        results["measures"] = evaluation.merged(
+            results["measures"], [measure.as_json() for measure in measures]
+        )
+        write_json(os.path.join(workdir, folder.RESULTS), results)
+    print(table(results["measures"]))
+    longest = sorted(seconds.items(), key=lambda item: -item[1])
+    shares = ", ".join(f"{name} {taken:.0f} s" for name, taken in longest)
+    print(f"\nrun: {workdir}\n{sum(seconds.values()):.0f} s: {shares}")
+
+
+if __name__ == "__main__":
+    end_at_signals()
+    app.run(main, flags_parser=parse_flags)
