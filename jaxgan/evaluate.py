@@ -13,9 +13,13 @@ from absl import app, flags
 from jaxgan import data, evaluation, folder, loading, parallel
 from jaxgan.command import CHECKPOINT, SEED, WORKDIR, N, complain, end_at_signals, parse_flags
 from jaxgan.config import UserError
+from jaxgan.feature_measures import SVM_IMAGES
 from jaxgan.metrics.measure import table
 from jaxgan.writers import write_json
 
+_SVM_IMAGES = flags.DEFINE_integer(
+    "svm_images", SVM_IMAGES, "Training images of svm_accuracy.", lower_bound=100
+)
 _DATA_DIR = flags.DEFINE_string("data_dir", None, "Where the data is now; default where it was.")
 
 
@@ -69,7 +73,9 @@ def evaluate(workdir: str, checkpoint: str | None, seed: int | None, n: int) -> 
             config.dataset.data_dir = _DATA_DIR.value
         dataset = data.load(config)
         folder.refuse_other_data(workdir, about, dataset)
-        measures, seconds = evaluation.evaluate(runs, dataset, n, config.progress)
+        measures, seconds = evaluation.evaluate(
+            runs, dataset, n, _SVM_IMAGES.value, config.progress
+        )
         results["measures"] = evaluation.merged(
             results["measures"], [measure.as_json() for measure in measures]
         )

@@ -4,29 +4,24 @@ A measure is a function from a `Subject` to its rows, in one of the plain tuples
 is one more line there.
 """
 
+import dataclasses
 import functools
 import time
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
-import jax
 import numpy as np
 
 from jaxgan import code_measures
 from jaxgan.conditions import Label
-from jaxgan.data.dataset import Dataset, Split
+from jaxgan.data.dataset import Dataset
+from jaxgan.feature_measures import SVM_IMAGES, FeatureMeasures
 from jaxgan.image_measures import ImageMeasures
 from jaxgan.loading import Run
-from jaxgan.metrics import discriminator_features
 from jaxgan.metrics.measure import Measure
 from jaxgan.reading import Instruments
-from jaxgan.rng import stream
-from jaxgan.state import Gan, Networks, initialise, networks
+from jaxgan.state import Gan, Networks
 from jaxgan.writers import Progress
-
-# Training images of the linear classifier on the discriminator's features, and of each class where
-# labels are few.
-SVM_IMAGES, SVM_EACH = 2_000, 100
 
 
 class Evaluation:
@@ -36,23 +31,22 @@ class Evaluation:
       gan: the rules.
       dataset: the run's.
       limit: at most so many generated images, and of each split.
+      svm_images: that the linear classifier is fitted on.
       say: told what takes long.
     """
 
     def __init__(
-        self, gan: Gan, dataset: Dataset, limit: int, say: Callable[[str], None] = print
+        self,
+        gan: Gan,
+        dataset: Dataset,
+        limit: int,
+        svm_images: int = SVM_IMAGES,
+        say: Callable[[str], None] = print,
     ) -> None:
         self.gan, self.dataset, self.limit = gan, dataset, limit
         self.instruments = Instruments(gan)
         self.images = ImageMeasures(self.instruments, dataset, say)
-        self.features = discriminator_features.Reader(gan)
-        self._kept: dict[Any, Any] = {}
-
-    def once(self, key: Any, make: Callable[[], Any]) -> Any:
-        """What `make` made the first time it was asked for by this key."""
-        if key not in self._kept:
-            self._kept[key] = make()
-        return self._kept[key]
+        self.features = FeatureMeasures(self.instruments, dataset, limit, svm_images)
 
 
 class Subject:
@@ -115,79 +109,8 @@ def parzen_log_likelihood(subject: Subject) -> list[Measure]:
 
 
 def svm_accuracy(subject: Subject) -> list[Measure]:
-    """The discriminator's convolutions as features, beside an untrained one's and raw pixels; []
-    where it is told the label or a part of the image, has no convolution, or there are no labels.
-    """
-    gan, dataset = subject.evaluation.gan, subject.evaluation.dataset
-    classes = dataset.classes
-    if gan.condition is not None or len(classes) < 2 or subject.real.labels is None:
-        return []
-    draw = np.random.default_rng(subject.about["seed"])
-    order = draw.permutation(len(dataset.train))
-    found = _svm_rows(subject, "svm_accuracy", order[:SVM_IMAGES])
-    assert dataset.train.labels is not None
-    of_each = [order[dataset.train.labels[order] == label][:SVM_EACH] for label in classes]
-    if min(map(len, of_each)) == SVM_EACH:
-        few = draw.permutation(np.concatenate(of_each))
-        found += _svm_rows(subject, f"svm_accuracy_{len(few)}_labels", few)
-    return found
-
-
-def _svm_rows(subject: Subject, name: str, places: np.ndarray) -> list[Measure]:
-    shared, about = subject.evaluation, subject.about
-    train = shared.dataset.train.take(places).first(len(places))
-    test = subject.real.first(shared.limit)
-    seed = about["seed"]
-    state = shared.once(("fresh", seed), lambda: _untrained(shared.gan, seed))
-
-    def read(key: Any, networks: Networks | None) -> discriminator_features.Reading | None:
-        return shared.once((name, seed, *key), lambda: _svm_reading(shared, networks, train, test))
-
-    trained = read((about["checkpoint"],), subject.networks)
-    if trained is None:
-        return []
-    rows = (
-        ("", "discriminator", trained),
-        ("_untrained", "untrained discriminator", read(("untrained",), state)),
-        ("_pixels", "pixels", read(("pixels",), None)),
-    )
-    return [
-        Measure(
-            name + ending,
-            reading.accuracy,
-            "share",
-            subject.split,
-            n_real=len(test),
-            extractor=extractor,
-            protocol=f"L2-SVM on {len(train)} training images (seed {seed}), C {reading.c:g} chosen"
-            " on a fifth of them; features standardised; convolutions max-pooled to 4x4,"
-            " BatchNorm's statistics re-estimated on these images",
-            **about,
-        )
-        for ending, extractor, reading in rows
-        if reading is not None
-    ]
-
-
-def _untrained(gan: Gan, seed: int) -> Networks:
-    key = stream(jax.random.key(seed), "evaluate/untrained")
-    return networks(jax.jit(lambda: initialise(gan, key))())
-
-
-def _svm_reading(
-    shared: Evaluation, networks: Networks | None, train: Split, test: Split
-) -> discriminator_features.Reading | None:
-    """On a discriminator's features, or on pixels without one; None without convolutions."""
-    assert train.labels is not None
-    assert test.labels is not None
-    if networks is None:
-        x, unseen = (s.images.reshape(len(s), -1) / np.float32(255) for s in (train, test))
-    else:
-        still = shared.instruments.discriminator_statistics(networks.discriminator, train.images)
-        x, unseen = (shared.features(still, s.images) for s in (train, test))
-    if not x.shape[1]:
-        return None
-    return discriminator_features.svm_accuracy(x, train.labels, unseen, test.labels)
+    """The discriminator's convolutions as features, beside an untrained one's and raw pixels."""
+    return subject.evaluation.features.svm(subject.networks, subject.about)
 
 
 # --- Points
@@ -222,7 +145,11 @@ def suited(gan: Gan, dataset: Dataset) -> list[Callable[[Subject], list[Measure]
 
 
 def evaluate(
-    runs: Sequence[Run], dataset: Dataset, limit: int, bar: bool = True
+    runs: Sequence[Run],
+    dataset: Dataset,
+    limit: int,
+    svm_images: int = SVM_IMAGES,
+    bar: bool = True,
 ) -> tuple[list[Measure], dict[str, float]]:
     """Takes every suited measure of some networks of one run, and shows how far it is.
 
@@ -230,6 +157,7 @@ def evaluate(
       runs: `loading.load_every`'s, at least one.
       dataset: the run's.
       limit: at most so many generated images, and of each split.
+      svm_images: training images of the linear classifier.
       bar: False for plain lines even on a terminal.
 
     Returns:
@@ -237,19 +165,29 @@ def evaluate(
     """
     functions = suited(runs[0].gan, dataset)
     progress = Progress(len(runs) * len(functions), 0, bar, "measure")
-    evaluation = Evaluation(runs[0].gan, dataset, limit, progress.say)
+    evaluation = Evaluation(runs[0].gan, dataset, limit, svm_images, progress.say)
     found: list[Measure] = []
+    last: list[Measure] = []
     seconds = {function.__name__: 0.0 for function in functions}
     try:
         for i, run in enumerate(runs):
-            about = {"seed": run.run_seed, "step": run.step, "checkpoint": run.checkpoint}
-            subject = Subject(evaluation, run.networks, about)
+            about: dict[str, Any] = {
+                "seed": run.run_seed,
+                "step": run.step,
+                "checkpoint": run.checkpoint,
+            }
+            if last and (last[0].seed, last[0].step) == (run.run_seed, run.step):
+                # The last step is the best one: the same networks.
+                found += [dataclasses.replace(measure, **about) for measure in last]
+                continue
+            last, subject = [], Subject(evaluation, run.networks, about)
             for j, function in enumerate(functions):
                 what = f"{function.__name__} of the {run.checkpoint} networks, seed {run.run_seed}"
                 progress.show(i * len(functions) + j, what)
                 began = time.monotonic()
-                found += function(subject)
+                last += function(subject)
                 seconds[function.__name__] += time.monotonic() - began
+            found += last
         progress.show(len(runs) * len(functions), "done", force=True)
     finally:
         progress.close()

@@ -128,55 +128,69 @@ def _features(gan: Gan, discriminator: Variables, images: jax.Array) -> jax.Arra
 # The classifier
 
 
-class Reading(NamedTuple):
-    """What a linear classifier makes of features: the share of test images that it classifies
-    rightly, and the C that was chosen."""
+class Svm(NamedTuple):
+    """A linear classifier of one class against the rest.
 
-    accuracy: float
+    Attributes:
+      weights, bias: of features as they come, float32 [K, F] and float64 [K]; of two classes K is
+        1, how far it is the second.
+      classes: int [2 or K].
+      c: that was chosen.
+    """
+
+    weights: np.ndarray
+    bias: np.ndarray
+    classes: np.ndarray
     c: float
 
+    def predict(self, features: np.ndarray) -> np.ndarray:
+        """The class of each example, int [N], from float [N, F]."""
+        scores = features @ self.weights.T + self.bias
+        several = len(self.weights) > 1
+        return np.asarray(
+            self.classes[scores.argmax(1) if several else (scores[:, 0] > 0).astype(int)]
+        )
 
-def svm_accuracy(
-    features: np.ndarray,
-    labels: np.ndarray,
-    test_features: np.ndarray,
-    test_labels: np.ndarray,
-    cs: tuple[float, ...] = CS,
-) -> Reading:
-    """Fits the L2-SVM, C chosen on the last fifth of the training examples, and reads the test's.
+
+def fit_svm(features: np.ndarray, labels: np.ndarray, cs: tuple[float, ...] = CS) -> Svm:
+    """Fits the L2-SVM, C chosen on the last fifth of the examples, which are in random order.
 
     Args:
-      features, test_features: float [N, F] and [M, F].
-      labels, test_labels: int [N] and [M].
+      features: float [N, F].
+      labels: int [N].
       cs: to choose from; of equally good ones the first.
 
     Raises:
-      ValueError: if the examples that C is fitted on show fewer than 2 classes, or shapes differ.
+      ValueError: if there are not as many labels as features, or the examples that C is fitted on
+        show fewer than 2 classes.
     """
-    if features.shape[1:] != test_features.shape[1:] or len(features) != len(labels):
-        raise ValueError(f"features {features.shape} and {test_features.shape}, {labels.shape}")
+    if features.ndim != 2 or len(features) != len(labels):
+        raise ValueError(f"features are {features.shape}, labels {labels.shape}")
     kept = len(labels) - len(labels) // 5
     if len(np.unique(labels[:kept])) < 2:
         raise ValueError("a classifier wants two classes to tell apart")
-    train, test = _standardised(features, test_features)
-    x, back = _fewer(train)
+    mean, scale = _scaling(features)
+    standard = (features - mean) * scale
+    x, back = _fewer(standard)
 
-    def right(c: float, fitted: slice, read: np.ndarray, truth: np.ndarray) -> float:
-        named = _fit(x[fitted], labels[fitted], c, back)(read)
-        return float(np.mean(named == truth))
+    def fitted(c: float, n: int) -> Svm:
+        weights, bias, classes = _fit(x[:n], labels[:n], c)
+        weights = back(weights) * scale
+        return Svm(weights, bias - weights.astype(np.float64) @ mean, classes, c)
 
-    chosen = max(cs, key=lambda c: right(c, slice(kept), train[kept:], labels[kept:]))
-    return Reading(right(chosen, slice(None), test, test_labels), chosen)
+    def right(c: float) -> float:
+        return float(np.mean(fitted(c, kept).predict(features[kept:]) == labels[kept:]))
+
+    return fitted(max(cs, key=right), len(labels))
 
 
-def _standardised(train: np.ndarray, test: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Mean 0 and deviation 1 / sqrt(F) on the training examples; float32. A feature that never
-    varies there is 0."""
-    mean, deviation = train.mean(axis=0, dtype=np.float64), train.std(axis=0, dtype=np.float64)
-    scale = np.where(deviation > 0, 1 / np.where(deviation > 0, deviation, 1), 0)
-    scale = (scale / np.sqrt(train.shape[1])).astype(np.float32)
-    mean = mean.astype(np.float32)
-    return (train - mean) * scale, (test - mean) * scale
+def _scaling(features: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """What standardises features to deviations of 1 / sqrt(F): mean and factor, float32 [F]. A
+    feature that never varies comes to 0."""
+    mean, deviation = features.mean(0, np.float64), features.std(0, np.float64)
+    factor = np.zeros_like(mean)
+    np.divide(1 / np.sqrt(len(mean)), deviation, out=factor, where=deviation > 0)
+    return mean.astype(np.float32), factor.astype(np.float32)
 
 
 def _fewer(x: np.ndarray) -> tuple[np.ndarray, Any]:
@@ -192,28 +206,26 @@ def _fewer(x: np.ndarray) -> tuple[np.ndarray, Any]:
     if n >= numbers:
         return x, lambda weights: weights
     products = (x @ x.T).astype(np.float64)
-    # Float32's rounding leaves eigenvalues below 0, and so do two equal examples.
+    # Float32's rounding leaves eigenvalues below 0, and two equal examples one of 0.
     products[np.diag_indices(n)] += 1e-5
     lower = cholesky(products, lower=True, check_finite=False)
-    return lower, lambda weights: solve_triangular(lower.T, weights.T, check_finite=False).T @ x
+
+    def back(weights: np.ndarray) -> np.ndarray:
+        shares = solve_triangular(lower, weights.T, lower=True, trans=1, check_finite=False)
+        return np.asarray(shares.T.astype(np.float32) @ x)
+
+    return lower, back
 
 
-def _fit(x: np.ndarray, labels: np.ndarray, c: float, back: Any) -> Any:
-    """The function that names the class of features [M, F]."""
+def _fit(x: np.ndarray, labels: np.ndarray, c: float) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Weights [K, F], bias [K] and classes."""
     from sklearn.exceptions import ConvergenceWarning
     from sklearn.svm import LinearSVC
 
-    svm = LinearSVC(C=c, dual="auto", tol=_TOLERANCE, random_state=0)
+    dual = len(x) <= x.shape[1]
+    svm = LinearSVC(C=c, dual=dual, tol=_TOLERANCE, random_state=0)
     with warnings.catch_warnings():
         # 1,000 passes are enough to tell two sets of features apart.
         warnings.simplefilter("ignore", ConvergenceWarning)
         svm.fit(x, labels)
-    weights = back(svm.coef_).astype(np.float32)
-
-    def named(features: np.ndarray) -> np.ndarray:
-        scores = features @ weights.T + svm.intercept_
-        # Of two classes there is one column: how far it is the second.
-        places = scores.argmax(axis=1) if len(weights) > 1 else (scores[:, 0] > 0).astype(int)
-        return np.asarray(svm.classes_[places])
-
-    return named
+    return svm.coef_.astype(np.float32), svm.intercept_, svm.classes_

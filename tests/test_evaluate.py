@@ -1,0 +1,233 @@
+"""Measuring a trained run again: `python -m jaxgan.evaluate`, and the rows of results.json."""
+
+import dataclasses
+import fcntl
+import json
+import os
+import shutil
+from types import SimpleNamespace
+
+import jax
+import numpy as np
+import pytest
+from conftest import load_config
+
+from jaxgan import command, evaluate, evaluation
+from jaxgan.build import build_gan
+from jaxgan.conditions import Label
+from jaxgan.config import update
+from jaxgan.data import digits, ring
+from jaxgan.loading import Run
+from jaxgan.metrics.frechet import thumbnails
+from jaxgan.metrics.measure import table
+from jaxgan.state import initialise, networks
+from jaxgan.train import train
+
+SMALL = {
+    "width": 0.02,
+    "batch_size": 16,
+    "steps": 2,
+    "eval_images": 20,
+    "results_images": 40,
+    "tensorboard": False,
+    "progress": False,
+}
+
+
+class Thumbnails:
+    """What the measures want of a reference classifier."""
+
+    name, digest, accuracy, judged = "a classifier", "abc", 1.0, "test"
+    features = staticmethod(thumbnails)
+
+
+@pytest.fixture(autouse=True)
+def no_training(monkeypatch):
+    """The reference classifier is another file's business."""
+    monkeypatch.setattr("jaxgan.image_measures.reference_classifier", lambda *_: Thumbnails)
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory):
+    """A small fully connected GAN of two seeds, whose best step is its last one or none."""
+    folder = tmp_path_factory.mktemp("runs") / "gan"
+    config = update(load_config("gan"), SMALL | {"seeds": 2, "best_by": "parzen_log_likelihood"})
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("jaxgan.image_measures.reference_classifier", lambda *_: Thumbnails)
+        train(config, str(folder))
+    return folder
+
+
+@pytest.fixture
+def folder(trained, tmp_path):
+    shutil.copytree(trained, tmp_path / "gan")
+    return tmp_path / "gan"
+
+
+@pytest.fixture
+def run(monkeypatch):
+    """The command with these flags; its exit status."""
+
+    def run(**flags):
+        values = {"WORKDIR": None, "CHECKPOINT": None, "SEED": None, "N": None, "_DATA_DIR": None}
+        values |= {"_SVM_IMAGES": 200} | flags
+        for name, value in values.items():
+            monkeypatch.setattr(evaluate, name, SimpleNamespace(value=value))
+        return evaluate.main(["evaluate"])
+
+    return run
+
+
+def rows(folder):
+    return json.loads((folder / "results.json").read_text())["measures"]
+
+
+def test_the_same_networks_give_the_same_rows(folder, run, capsys):
+    """As at the end of training; measured with fewer images each row is replaced."""
+    before = json.loads((folder / "results.json").read_text())
+    assert {m["seed"] for m in before["measures"]} == {0, 1}
+    assert run(WORKDIR=str(folder), N=40) == 0
+    assert json.loads((folder / "results.json").read_text()) == before
+    said = capsys.readouterr().out
+    assert "frechet_distance" in said
+    assert "measure 12/12" in said  # Three functions, two seeds, their last and best networks.
+    assert run(WORKDIR=str(folder), N=30, SEED=1) == 0
+    for old, new in zip(before["measures"], rows(folder), strict=True):
+        assert new["n_generated"] == (30 if old["seed"] == 1 else 40)
+        assert (new == old) == (old["seed"] == 0)
+    assert run(WORKDIR=str(folder), N=20, CHECKPOINT="best") == 0
+    assert {m["n_generated"] for m in rows(folder) if m["checkpoint"] == "best"} == {20}
+    assert {m["n_generated"] for m in rows(folder) if m["checkpoint"] == "last"} == {30, 40}
+
+
+def lock(folder):
+    file = open(folder / ".lock", "w")
+    fcntl.flock(file, fcntl.LOCK_EX)
+    return file
+
+
+def no_results(folder):
+    os.remove(folder / "results.json")
+
+
+def earlier_results(folder):
+    results = json.loads((folder / "results.json").read_text())
+    (folder / "results.json").write_text(json.dumps(results | {"step": 1}))
+
+
+def no_checkpoint(folder):
+    shutil.rmtree(folder / "checkpoints")
+
+
+def other_data(folder):
+    about = json.loads((folder / "config.json").read_text())
+    about["dataset"]["sha256"] = "0123"
+    (folder / "config.json").write_text(json.dumps(about))
+
+
+def nothing(folder):
+    del folder
+
+
+@pytest.mark.parametrize(
+    ("change", "flags", "said"),
+    [
+        (lock, {}, "another process is at work"),
+        (no_results, {}, "has not finished: its last checkpoint is of step 2"),
+        (earlier_results, {}, "has not finished"),
+        (no_checkpoint, {}, "has no checkpoint yet"),
+        (other_data, {}, "was trained on other images or labels than digits has now"),
+        (nothing, {"SEED": 2}, "seed=2: "),
+        (nothing, {"N": 1}, "n=1: must be from 2 to"),
+        (nothing, {"WORKDIR": ""}, "--workdir is missing"),
+        (nothing, {"WORKDIR": "nowhere"}, "nowhere holds no run"),
+    ],
+    ids=lambda value: getattr(value, "__name__", None),
+)
+def test_what_cannot_be_evaluated(folder, run, capsys, change, flags, said):
+    held = change(folder)
+    before = (folder / "results.json").read_bytes() if change is not no_results else None
+    assert run(**{"WORKDIR": str(folder)} | flags) == 2
+    told = capsys.readouterr()
+    assert said in told.err
+    assert len(told.err.splitlines()) <= 2
+    assert "measure" not in told.out
+    assert before is None or (folder / "results.json").read_bytes() == before
+    if held is not None:
+        held.close()
+
+
+def test_the_flags_of_two_commands_live_in_one_process():
+    from jaxgan import sample
+
+    assert sample.SEED is evaluate.SEED is command.SEED
+
+
+def row(**values):
+    shared = {
+        "name": "a",
+        "seed": 0,
+        "step": 5,
+        "checkpoint": "last",
+        "split": "test",
+        "code": None,
+    }
+    return {**shared, "extractor": None, "extractor_hash": None, "value": 0, **values}
+
+
+@pytest.mark.parametrize("part", evaluation.IDENTITY)
+def test_a_row_takes_the_place_of_the_same_one_only(part):
+    old = [row(name="before"), row(), row(name="after")]
+    assert [m["value"] for m in evaluation.merged(old, [row(value=7)])] == [0, 7, 0]
+    other = row(value=7, **{part: "other"})
+    assert evaluation.merged(old, [other]) == [*old, other]
+
+
+def test_rows_of_an_older_version_stay():
+    bare = {name: row()[name] for name in ("name", "seed", "step", "checkpoint", "split", "code")}
+    assert evaluation.merged([bare | {"value": 1}], [row(value=7)]) == [row(value=7)]
+
+
+def test_two_extractors_are_not_averaged():
+    shown = table(
+        [
+            row(value=1.0, unit="1", reference=None, extractor="eyes", extractor_hash="12"),
+            row(value=3.0, unit="1", reference=None, extractor="eyes", extractor_hash="34"),
+        ]
+    )
+    assert "a (eyes 12)" in shown
+    assert "a (eyes 34)" in shown
+    assert "2.0" not in shown
+
+
+def test_which_measures_suit_a_run():
+    def names(dataset, **gan):
+        gan = SimpleNamespace(**{"q": None, "condition": None} | gan)
+        return [function.__name__ for function in evaluation.suited(gan, dataset)]
+
+    pictures = ["frechet_distance", "parzen_log_likelihood"]
+    codes = ["codes_of_real_images", "codes_of_generated_images"]
+    assert names(ring.load()) == ["modes_found"]
+    assert names(digits.load())[:2] == pictures
+    assert names(digits.load(), q=object())[:4] == codes + pictures
+    told = Label(10, tuple(range(10)))
+    assert names(digits.load(), condition=told)[:3] == ["conditional_accuracy", *pictures]
+
+
+def test_an_infogans_images_are_measured_too():
+    config = update(load_config("infogan"), SMALL | {"best_by": "none", "dataset.size": 8})
+    dataset = digits.load(8)
+    gan = build_gan(config, dataset.image_shape)
+    nets = networks(jax.jit(lambda: initialise(gan, jax.random.key(0)))())
+    last = Run(config, gan, nets, (), 3, "last", 5)
+    runs = [last, dataclasses.replace(last, checkpoint="best")]
+    found, seconds = evaluation.evaluate(runs, dataset, 40, 200, bar=False)
+    of = {(m.name, m.checkpoint): m for m in found}
+    for name in ("code_accuracy", "information_bound", "frechet_distance", "svm_accuracy_pixels"):
+        # The best step is the last one: not measured twice.
+        assert of[name, "best"] == dataclasses.replace(of[name, "last"], checkpoint="best")
+    frechet = of["frechet_distance", "last"]
+    assert (frechet.extractor, frechet.extractor_hash) == ("a classifier", "abc")
+    assert (frechet.seed, frechet.step) == (5, 3)
+    assert np.isfinite([m.value for m in found]).all()
+    assert set(seconds) == {f.__name__ for f in evaluation.suited(gan, dataset)}
