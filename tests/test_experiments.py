@@ -1,0 +1,299 @@
+"""Studies and searches, with a command that trains nothing."""
+
+import json
+import pathlib
+import signal
+import sys
+
+import pytest
+from conftest import ROOT
+
+sys.path.insert(0, str(ROOT / "experiments"))
+
+import reproduce
+import search
+
+STUDY = """
+title = "Two nets"
+[[runs]]
+name = "one"
+config = "configs/gan.py"
+seeds = [0, 1]
+keys = { steps = 5 }
+[[runs]]
+name = "two"
+config = "configs/infogan.py"
+seeds = [0]
+[[rows]]
+what = "distance"
+run = "one"
+measure = "frechet_distance"
+checkpoint = "last"
+paper = 4
+source = "them"
+differs = "all of it"
+[[rows]]
+what = "accuracy"
+run = "two"
+measure = "code_accuracy"
+code = 0
+checkpoint = "best"
+"""
+
+
+class Stub:
+    """In place of the commands: what was called, and what a run leaves behind."""
+
+    def __init__(self, monkeypatch):
+        self.called, self.status, self.rows = [], {}, {}
+        monkeypatch.setattr(reproduce.Children, "call", lambda of, *told: self.call(of, *told))
+
+    def call(self, children, module, flags, log):
+        told = dict(flag.removeprefix("--").split("=", 1) for flag in flags)
+        workdir = pathlib.Path(told["workdir"])
+        self.called.append((module, workdir.name))
+        log.parent.mkdir(parents=True, exist_ok=True)
+        log.write_text("seed 0: not finite at step 3")
+        status = self.status.get(workdir.name, 0)
+        if module == "jaxgan.main" and status == 0:
+            workdir.mkdir(parents=True, exist_ok=True)
+            self.train(workdir, told)
+        if status > 128:
+            children.stop(status - 128)
+        return status
+
+    def train(self, workdir, told):
+        seed = int(told["config.seed"])
+        about = {"config": {"batch_size": 64}, "commit": "abc"}
+        (workdir / "config.json").write_text(json.dumps(about))
+        measures = [
+            measure("frechet_distance", "last", 3 + 2 * seed),
+            measure("frechet_distance", "best", 1.0),
+            measure("code_accuracy", "best", 0.5, code=0),
+        ]
+        results = {"step": 5, "measures": measures}
+        (workdir / "results.json").write_text(json.dumps(results))
+        rate = float(told.get("config.generator.learning_rate", 1))
+        rows = [{"step": 1}, {"step": 2, "eval/frechet_distance": rate}]
+        rows.append({"step": 3, "eval/frechet_distance": rate + 1})
+        (workdir / "metrics.jsonl").write_text("\n".join(map(json.dumps, rows)))
+
+
+def measure(name, checkpoint, value, code=None):
+    return {
+        "name": name,
+        "checkpoint": checkpoint,
+        "value": value,
+        "code": code,
+        "split": "test",
+        "extractor_hash": "a",
+    }
+
+
+@pytest.fixture
+def stub(monkeypatch, tmp_path):
+    for module in (reproduce, search):
+        monkeypatch.setattr(module, "ROOT", tmp_path)
+    return Stub(monkeypatch)
+
+
+@pytest.fixture
+def study(tmp_path):
+    folder = tmp_path / "experiments" / "mine"
+    folder.mkdir(parents=True)
+    (folder / "study.toml").write_text(STUDY)
+    return folder
+
+
+def test_a_study_grows_run_by_run(stub, study, tmp_path):
+    assert reproduce.main(["mine", "--only=two"]) == 0
+    assert stub.called == [("jaxgan.main", "two-seed-0"), ("jaxgan.evaluate", "two-seed-0")]
+    text = (study / "table.md").read_text()
+    assert "| accuracy (best networks) |  | 0.500 | 1, 5 of 64 |" in text
+    assert "| distance (last networks) | 4 (them) | not measured |  | all of it |" in text
+    stub.called.clear()
+    # The first seed of each config comes first; what is there is not run again.
+    assert reproduce.main(["mine", "--jobs=1"]) == 0
+    assert [name for _, name in stub.called[::2]] == ["one-seed-0", "one-seed-1"]
+    assert (study / "figure.png").stat().st_size > 1000
+    # Of 3 and 5: Student's t of one degree, 12.706, times the standard error, 1.
+    text = (study / "table.md").read_text()
+    assert "4.000 ± 12.7 | 2, 5 of 64 |" in text
+    assert "--config=configs/gan.py --config.steps=5`, seeds 0, 1" in text
+    stub.called.clear()
+    assert reproduce.main(["mine"]) == 0
+    assert reproduce.main(["mine", "--table"]) == 0
+    assert stub.called == []
+    # Another command is another run: it goes on where it may.
+    (study / "study.toml").write_text(STUDY.replace("steps = 5", "steps = 9"))
+    assert reproduce.main(["mine"]) == 0
+    assert {name for _, name in stub.called} == {"one-seed-0", "one-seed-1"}
+
+
+def test_a_run_that_fails_is_left_out_and_tried_again(stub, study):
+    stub.status["one-seed-0"] = 1
+    assert reproduce.main(["mine"]) == 1
+    assert ("jaxgan.evaluate", "one-seed-0") not in stub.called
+    assert "5.000 | 1, 5 of 64 |" in (study / "table.md").read_text()
+    stub.status.clear()
+    stub.called.clear()
+    assert reproduce.main(["mine"]) == 0
+    assert {name for _, name in stub.called} == {"one-seed-0"}
+
+
+def test_a_signal_ends_the_study(stub, study):
+    stub.status["two-seed-0"] = 128 + signal.SIGTERM
+    before = signal.getsignal(signal.SIGTERM)
+    assert reproduce.main(["mine"]) == 128 + signal.SIGTERM
+    assert [name for _, name in stub.called] == ["one-seed-0"] * 2 + ["two-seed-0"]
+    assert signal.getsignal(signal.SIGTERM) is before
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "said"),
+    [
+        ('title = "Two', "title = Two", "study.toml: "),
+        ("steps = 5 }", "steps = 5 }\nsteps = 3", "runs have no 'steps'"),
+        ('measure = "code_accuracy"', "", "'measure' is missing in one of the rows"),
+        ('run = "two"', 'run = "three"', "a run 'three' that is not there"),
+        ('name = "two"', 'name = "one"', "each its own"),
+    ],
+)
+def test_mistakes_in_a_study(stub, study, capsys, old, new, said):
+    assert old in STUDY
+    (study / "study.toml").write_text(STUDY.replace(old, new, 1))
+    assert reproduce.main(["mine"]) == 2
+    told = capsys.readouterr().err
+    assert said in told
+    assert len(told.splitlines()) == 1
+    assert stub.called == []
+
+
+def test_two_extractors_make_no_mean():
+    found = [{"measures": [measure("a", "last", 1.0)]}, {"measures": [measure("a", "last", 2.0)]}]
+    row = {"what": "it", "measure": "a", "checkpoint": "last"}
+    assert reproduce.values(row, found) == [1.0, 2.0]
+    found[1]["measures"][0]["extractor_hash"] = "b"
+    with pytest.raises(reproduce.Mistake, match="different extractors"):
+        reproduce.values(row, found)
+
+
+def test_the_study_of_the_papers_can_be_read():
+    study = reproduce.read_study(ROOT / "experiments" / "papers")
+    assert all(len(run["seeds"]) >= 3 and "steps" in run["keys"] for run in study["runs"])
+
+
+SEARCH = [
+    "--config=configs/gan.py",
+    "--measure=frechet_distance",
+    "--key=generator.learning_rate=log:1e-4,1e-2",
+    "--key=batch_size=choice:8,16",
+    "--config.steps=5",
+]
+
+
+def test_a_search_keeps_the_best_and_tries_fresh_seeds(stub, tmp_path):
+    out = tmp_path / "found"
+    assert search.main([*SEARCH, f"--out={out}", "--trials=3", "--fresh=2"]) == 0
+    kept = [json.loads((out / f"trial-00{i}.json").read_text()) for i in range(3)]
+    rates = [one["score"] for one in kept]
+    best = rates.index(min(rates))
+    assert stub.called[:3] == [("jaxgan.main", f"trial-00{i}") for i in range(3)]
+    names = [name for _, name in stub.called[3:]]
+    assert names == [f"trial-00{best}-seed-1"] * 2 + [f"trial-00{best}-seed-2"] * 2
+    [first, *_] = [line for line in (out / "table.md").read_text().splitlines() if "| 0.0" in line]
+    assert first.startswith(f"| {best} |")
+    # Of 5 and 7, the Fréchet distances of seeds 1 and 2.
+    assert "| frechet_distance | test | last | 6.000 ± 12.7 | 2 |" in (out / "table.md").read_text()
+    # A longer search goes on: the same trials, and more of them.
+    stub.called.clear()
+    assert search.main([*SEARCH, f"--out={out}", "--trials=4", "--fresh=0"]) == 0
+    assert stub.called == [("jaxgan.main", "trial-003")]
+
+
+def test_a_trial_that_is_not_finite_counts_and_loses(stub, tmp_path):
+    stub.status |= {"trial-000": 1, "trial-001": 1}
+    flags = [*SEARCH, f"--out={tmp_path / 'found'}", "--fresh=0"]
+    assert search.main([*flags, "--trials=2"]) == 2  # There is no best one.
+    assert search.main([*flags, "--trials=3"]) == 0
+    assert [name for _, name in stub.called] == ["trial-000", "trial-001", "trial-002"]
+    table = (tmp_path / "found" / "table.md").read_text()
+    assert table.splitlines()[4].startswith("| 2 |")
+    assert table.count("not finite") == 2
+
+
+def test_a_trial_that_was_stopped_is_not_kept(stub, tmp_path):
+    stub.status["trial-001"] = 128 + signal.SIGINT
+    flags = [*SEARCH, f"--out={tmp_path / 'found'}", "--fresh=1", "--trials=3"]
+    assert search.main(flags) == 128 + signal.SIGINT
+    stub.status.clear()
+    stub.called.clear()
+    assert search.main(flags) == 0
+    assert [name for _, name in stub.called][:2] == ["trial-001", "trial-002"]
+
+
+def test_draws_are_of_the_seed_the_trial_and_the_key():
+    space = [search.parse_key(text) for text in ("width=uniform:1,3", "batch_size=choice:8,16,32")]
+    rate = search.parse_key("generator.learning_rate=log:1e-5,1e-1")
+    first = search.draw(space, 0, 4)
+    assert search.draw([rate, *space], 0, 4).items() >= first.items()
+    assert search.draw(space, 1, 4) != first
+    drawn = [search.draw([rate, *space], 0, i) for i in range(300)]
+    rates = sorted(float(one["generator.learning_rate"]) for one in drawn)
+    assert 1e-5 <= rates[0] < 2e-5
+    assert 5e-2 < rates[-1] <= 1e-1
+    assert 5e-4 < rates[150] < 2e-3  # Half of them lie below the middle of the exponents.
+    assert all(1 <= float(one["width"]) <= 3 for one in drawn)
+    assert {one["batch_size"] for one in drawn} == {"8", "16", "32"}
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        ["--key=no.such=log:1,2"],
+        ["--key=width=between:1,2"],
+        ["--key=width=log:0,2"],
+        ["--key=width=uniform:2,1"],
+        ["--key=width=uniform:1,x"],
+        ["--key=batch_size=choice:"],
+        ["--trials=0"],
+        ["--steps=5"],
+    ],
+    ids=lambda one: one[0],
+)
+def test_mistakes_in_a_search(stub, tmp_path, capsys, wrong):
+    assert search.main([*SEARCH, f"--out={tmp_path / 'found'}", "--trials=1", *wrong]) == 2
+    told = capsys.readouterr().err
+    assert told.startswith("search: ")
+    assert len(told.splitlines()) == 1
+    assert stub.called == []
+
+
+def test_the_score_is_the_best_of_the_steps_summed_over_codes(tmp_path):
+    rows = [
+        {"step": 1, "eval/code_information_0": 1.0, "eval/code_information_2": 2.0},
+        {"step": 2, "eval/code_information_0": 0.5, "eval/code_information_2": 1.0},
+        {"step": 3, "eval/code_information_0": float("nan"), "eval/code_information_2": 9.0},
+    ]
+    (tmp_path / "metrics.jsonl").write_text("\n".join(map(json.dumps, rows)))
+    assert search.score(tmp_path, "code_information") == 3.0
+    assert search.score(tmp_path, "frechet_distance") is None
+    assert search.score(tmp_path / "nowhere", "frechet_distance") is None
+
+
+def test_the_commands_are_real(tmp_path):
+    """One real child: its words in the log, its status; none after a stop."""
+    children = reproduce.Children()
+    log = tmp_path / "logs" / "one.log"
+    assert children.call("json.tool", ["nowhere.json"], log) != 0
+    assert "nowhere.json" in log.read_text()
+    children.stop(signal.SIGINT)
+    assert children.call("json.tool", [], log) == 128 + signal.SIGINT
+
+
+def test_the_measures_are_those_that_pick_the_best():
+    from jaxgan.config import KEYS
+    from jaxgan.measures import FALLING
+
+    assert set(search.MEASURES) == set(KEYS["best_by"].choices) - {"none"}
+    assert {name for name, sign in search.MEASURES.items() if sign < 0} == set(FALLING)
