@@ -222,12 +222,19 @@ def ours(read: list[float]) -> str:
     if not read:
         return "not measured"
     mean = statistics.mean(read)
-    return shown(mean) if len(read) == 1 else f"{shown(mean)} ± {shown(half_interval(read))}"
+    if len(read) == 1:
+        return shown(mean)
+    return f"{shown(mean)} ± {half_interval(read):.{decimals(mean)}f}"
 
 
 def shown(value: float) -> str:
     """Shares with three decimals, larger numbers with fewer."""
-    return f"{value:.3f}" if abs(value) < 10 else f"{value:.1f}"
+    return f"{value:.{decimals(value)}f}"
+
+
+def decimals(value: float) -> int:
+    """How many a figure is shown with."""
+    return 3 if abs(value) < 10 else 1
 
 
 def table(study: dict, results: dict[str, list[dict]]) -> str:

@@ -19,13 +19,11 @@ import math
 import pathlib
 import random
 import signal
-import statistics
 import sys
 
-from reproduce import ROOT, Children, Job, Mistake, do, kept, log_of, run_all, shown
+from reproduce import ROOT, Children, Job, Mistake, do, kept, log_of, ours, run_all, shown
 
 from jaxgan.config import KEYS
-from jaxgan.metrics.measure import half_interval
 from jaxgan.writers import write_json, write_text
 
 # As jaxgan.measures has them, which would load JAX.
@@ -130,10 +128,8 @@ def table(
         lines += ["", "The best trial's values, trained with fresh seeds:", ""]
         lines += ["| measure | split | networks | mean ± 95 % interval | seeds |", "|---" * 5 + "|"]
     for (name, code, split, checkpoint, _), found in groups.items():
-        mean = shown(statistics.mean(found))
-        error = f" ± {shown(half_interval(found))}" if len(found) > 1 else ""
         of = name if code is None else f"{name} {code}"
-        lines.append(f"| {of} | {split} | {checkpoint} | {mean}{error} | {len(found)} |")
+        lines.append(f"| {of} | {split} | {checkpoint} | {ours(found)} | {len(found)} |")
     return "\n".join(lines) + "\n"
 
 

@@ -118,7 +118,7 @@ def test_a_study_grows_run_by_run(stub, study, tmp_path):
     assert (study / "figure.png").stat().st_size > 1000
     # Of 3 and 5: Student's t of one degree, 12.706, times the standard error, 1.
     text = (study / "table.md").read_text()
-    assert "4.000 ± 12.7 | 2, 5 of 64 |" in text
+    assert "4.000 ± 12.706 | 2, 5 of 64 |" in text
     assert "--config=configs/gan.py --config.steps=5`, seeds 0, 1" in text
     stub.called.clear()
     assert reproduce.main(["mine"]) == 0
@@ -204,7 +204,9 @@ def test_a_search_keeps_the_best_and_tries_fresh_seeds(stub, tmp_path):
     [first, *_] = [line for line in (out / "table.md").read_text().splitlines() if "| 0.0" in line]
     assert first.startswith(f"| {best} |")
     # Of 5 and 7, the Fréchet distances of seeds 1 and 2.
-    assert "| frechet_distance | test | last | 6.000 ± 12.7 | 2 |" in (out / "table.md").read_text()
+    assert (
+        "| frechet_distance | test | last | 6.000 ± 12.706 | 2 |" in (out / "table.md").read_text()
+    )
     # A longer search goes on: the same trials, and more of them.
     stub.called.clear()
     assert search.main([*SEARCH, f"--out={out}", "--trials=4", "--fresh=0"]) == 0
