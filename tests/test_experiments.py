@@ -41,6 +41,9 @@ checkpoint = "best"
 """
 
 
+PLAYERS = ("generator", "discriminator")
+
+
 class Stub:
     """In place of the commands: what was called, and what a run leaves behind."""
 
@@ -240,6 +243,8 @@ def test_draws_are_of_the_seed_the_trial_and_the_key():
     first = search.draw(space, 0, 4)
     assert search.draw([rate, *space], 0, 4).items() >= first.items()
     assert search.draw(space, 1, 4) != first
+    two = [search.parse_key(f"{player}.dropout=uniform:0,0.9") for player in PLAYERS]
+    assert len(set(search.draw(two, 0, 0).values())) == 2  # Each key draws for itself.
     drawn = [search.draw([rate, *space], 0, i) for i in range(300)]
     rates = sorted(float(one["generator.learning_rate"]) for one in drawn)
     assert 1e-5 <= rates[0] < 2e-5
