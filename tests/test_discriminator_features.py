@@ -110,6 +110,28 @@ def test_the_maps_are_what_the_next_layer_sees():
     )
 
 
+@pytest.mark.parametrize(
+    ("name", "arg", "shape", "sizes"),
+    [
+        ("dcgan", "", (28, 28, 1), [128, 256, 512]),
+        ("dcgan", "cifar10", (32, 32, 3), [128, 256, 512]),
+        ("infogan", "paper", (28, 28, 1), [64, 128]),
+        ("infogan", "document", (28, 28, 1), [64, 128, 256]),
+        ("gan", "paper", (28, 28, 1), []),
+    ],
+)
+def test_how_many_features_the_suites_networks_have(name, arg, shape, sizes):
+    """Every convolution counts, whichever class of layer it is."""
+    gan = build_gan(update(load_config(name, arg), {"width": 1.0}), shape)
+
+    def features():
+        nets = networks(initialise(gan, jax.random.key(0)))
+        maps = convolution_maps(gan, nets.discriminator, np.zeros((2, *shape), np.uint8))
+        return [pooled(one) for one in maps]
+
+    assert [one.shape for one in jax.eval_shape(features)] == [(2, 16 * n) for n in sizes]
+
+
 def test_pooling_takes_each_windows_maximum():
     one = np.arange(36.0, dtype=np.float32).reshape(1, 6, 6, 1)
     # Six is cut at 0, 1.5, 3, 4.5, 6: windows 0-1, 1-2, 3-4, 4-5.

@@ -45,20 +45,18 @@ def convolution_maps(gan: Gan, discriminator: Variables, images: jax.Array) -> l
       images: uint8 or in the network's range, [B, H, W, C].
 
     Returns:
-      For each `nn.Conv` in order [B, H', W', C']; [] for a network without any. Where what comes
+      For each convolution in order [B, H', W', C']; [] for a network without any. Where what comes
       next sees no map of the convolution's size or smaller (global pooling), its own output.
     """
     outputs: list[jax.Array] = []
     seen: dict[int, jax.Array] = {}
 
     def note(call: Any, arguments: Any, named: Any, context: Any) -> Any:
-        layer = (
-            isinstance(context.module, (nn.Conv, nn.Dense)) and context.method_name == "__call__"
-        )
-        if layer and outputs and len(outputs) not in seen:
+        axes = _kernel_axes(context.module) if context.method_name == "__call__" else 0
+        if axes and outputs and len(outputs) not in seen:
             seen[len(outputs)] = _as_map(arguments[0], outputs[-1])
         result = call(*arguments, **named)
-        if layer and isinstance(context.module, nn.Conv):
+        if axes == 4:
             outputs.append(result)
         return result
 
@@ -71,6 +69,13 @@ def convolution_maps(gan: Gan, discriminator: Variables, images: jax.Array) -> l
             train=False,
         )
     return [seen.get(i, output) for i, output in enumerate(outputs, 1)]
+
+
+def _kernel_axes(module: nn.Module) -> int:
+    """Of the layer's own kernel, whoever's layer it is: 4 of a convolution, 2 of a dense one, and
+    0 of what has none."""
+    there = module.has_variable("params", "kernel")
+    return jnp.ndim(module.get_variable("params", "kernel")) if there else 0
 
 
 def _as_map(given: jax.Array, output: jax.Array) -> jax.Array:
