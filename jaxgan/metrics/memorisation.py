@@ -28,6 +28,7 @@ writers, have C_T -0.5 and z -2.3 in pixels when they stand for generated ones. 
 new image for ever and not be found: see recall and coverage.
 """
 
+from collections.abc import Callable
 from typing import NamedTuple
 
 import numpy as np
@@ -86,13 +87,11 @@ def nearest_training(train: np.ndarray, images: np.ndarray, k: int = 1) -> Neare
     return Nearest(distances.astype(np.float64), places)
 
 
-def memorisation(
-    train: np.ndarray, test: np.ndarray, generated: np.ndarray, cells: int = 10, seed: int = 0
-) -> Memorisation:
-    """Meehan et al.'s C_T, and what goes with it.
+class Memory:
+    """What generated images are held against: made once, for any number of generators.
 
     Args:
-      train, test, generated: images or features, [T, ...], [N, ...] and [M, ...].
+      train, test: images or features, [T, ...] and [N, ...].
       cells: of k-means on the training images; 1 is the plain Mann-Whitney test.
       seed: of k-means.
 
@@ -100,25 +99,46 @@ def memorisation(
       ValueError: if the shapes do not fit, a set is empty, or there are not as many training images
         as cells.
     """
-    train, test, generated = matrices(train, test, generated, dtype=np.float32)
-    if not 1 <= cells <= len(train):
-        raise ValueError(f"{cells} cells of {len(train)} training images")
-    of_test, of_generated = (nearest_training(train, x).distances[:, 0] for x in (test, generated))
-    home_test, home_generated = _cells(train, test, generated, cells, seed)
-    z, counts = [], []
-    for cell in range(cells):
-        ours, theirs = of_generated[home_generated == cell], of_test[home_test == cell]
-        if min(len(ours), len(theirs)) >= LEAST:
-            z.append(rank_statistic(ours, theirs))
-            counts.append(len(theirs))
-    whole = rank_statistic(of_generated, of_test)
-    return Memorisation(
-        statistic=float(np.average(z, weights=counts)) if z else whole,
-        z=whole,
-        closer=_closer(of_generated, of_test),
-        cells=len(z),
-        covered=sum(counts) / len(test),
-    )
+
+    def __init__(self, train: np.ndarray, test: np.ndarray, cells: int = 10, seed: int = 0) -> None:
+        self._train, test = matrices(train, test, dtype=np.float32)
+        if not 1 <= cells <= len(train):
+            raise ValueError(f"{cells} cells of {len(train)} training images")
+        self._cells = cells
+        self._home = _homes(self._train, cells, seed)
+        self._of_test = nearest_training(self._train, test).distances[:, 0]
+        self._home_of_test = self._home(test)
+
+    def of(self, generated: np.ndarray) -> Memorisation:
+        """Meehan et al.'s C_T of generated images or features, [M, ...], and what goes with it.
+
+        Raises:
+          ValueError: if their shape does not fit, or there are none.
+        """
+        train, generated = matrices(self._train, generated, dtype=np.float32)
+        of_generated = nearest_training(train, generated).distances[:, 0]
+        home = self._home(generated)
+        z, counts = [], []
+        for cell in range(self._cells):
+            ours, theirs = of_generated[home == cell], self._of_test[self._home_of_test == cell]
+            if min(len(ours), len(theirs)) >= LEAST:
+                z.append(rank_statistic(ours, theirs))
+                counts.append(len(theirs))
+        whole = rank_statistic(of_generated, self._of_test)
+        return Memorisation(
+            statistic=float(np.average(z, weights=counts)) if z else whole,
+            z=whole,
+            closer=_closer(of_generated, self._of_test),
+            cells=len(z),
+            covered=sum(counts) / len(self._of_test),
+        )
+
+
+def memorisation(
+    train: np.ndarray, test: np.ndarray, generated: np.ndarray, cells: int = 10, seed: int = 0
+) -> Memorisation:
+    """Meehan et al.'s C_T of one set of generated images; arguments and errors as in `Memory`."""
+    return Memory(train, test, cells, seed).of(generated)
 
 
 def rank_statistic(generated: np.ndarray, test: np.ndarray) -> float:
@@ -137,13 +157,12 @@ def _closer(generated: np.ndarray, test: np.ndarray) -> float:
     return float(wins / (len(generated) * len(test)))
 
 
-def _cells(
-    train: np.ndarray, test: np.ndarray, generated: np.ndarray, cells: int, seed: int
-) -> tuple[np.ndarray, np.ndarray]:
-    """The cell of each test and of each generated image, int [N] and [M]."""
+def _homes(train: np.ndarray, cells: int, seed: int) -> Callable[[np.ndarray], np.ndarray]:
+    """The function from images, [N, F], to the cell of each, int [N]."""
     from sklearn.cluster import KMeans
 
     if cells == 1:
-        return np.zeros(len(test), int), np.zeros(len(generated), int)
-    means = KMeans(cells, n_init=1, random_state=seed).fit(train)
-    return means.predict(test), means.predict(generated)
+        return lambda images: np.zeros(len(images), int)
+    predict: Callable[[np.ndarray], np.ndarray]
+    predict = KMeans(cells, n_init=1, random_state=seed).fit(train).predict
+    return predict
