@@ -23,7 +23,8 @@ import sys
 import tomllib
 from collections.abc import Callable
 
-from jaxgan.metrics.measure import half_interval
+from jaxgan.config import UserError
+from jaxgan.metrics.measure import compare, half_interval
 from jaxgan.writers import write_json, write_text
 
 ROOT = pathlib.Path(__file__).resolve().parents[1]
@@ -202,7 +203,7 @@ def values(row: dict, found: list[dict]) -> list[float]:
     """The row's measure in each run that has it.
 
     Raises:
-      Mistake: if a run has it twice, or two runs read it off different features.
+      Mistake: if a run has it twice, or the runs' figures are not of one kind.
     """
     wanted = {key: row[key] for key in ("checkpoint", "code", "split") if key in row}
     wanted["name"] = row["measure"]
@@ -212,8 +213,12 @@ def values(row: dict, found: list[dict]) -> list[float]:
         if len(here) > 1:
             raise Mistake(f"{row['what']}: {len(here)} measures fit; name code and split")
         rows += here
-    if len({measure.get("extractor_hash") for measure in rows}) > 1:
-        raise Mistake(f"{row['what']}: the runs were read by different extractors")
+    for measure in rows[1:]:
+        try:
+            compare(rows[0], measure)
+        except UserError as error:
+            said = str(error).splitlines()[0]
+            raise Mistake(f"{row['what']}: {said}") from None
     return [measure["value"] for measure in rows]
 
 

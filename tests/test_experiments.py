@@ -177,7 +177,7 @@ def test_two_extractors_make_no_mean():
     row = {"what": "it", "measure": "a", "checkpoint": "last"}
     assert reproduce.values(row, found) == [1.0, 2.0]
     found[1]["measures"][0]["extractor_hash"] = "b"
-    with pytest.raises(reproduce.Mistake, match="different extractors"):
+    with pytest.raises(reproduce.Mistake, match="extractor_hash a and b"):
         reproduce.values(row, found)
 
 
