@@ -20,6 +20,8 @@ from jaxgan.state import Networks
 
 # The protocol's number of validation images that choose sigma.
 FOR_SIGMA = 1_000
+# Real images whose features are read at once.
+_BLOCK = 2_000
 
 
 class Extractor(NamedTuple):
@@ -39,6 +41,7 @@ class ImageMeasures:
       dataset: the run's.
       say: told when the reference classifier has to be trained first.
       classify: whether it may be; a run that is told labels always may.
+      extractor: of the distances; None is `own`.
     """
 
     def __init__(
@@ -47,10 +50,17 @@ class ImageMeasures:
         dataset: Dataset,
         say: Callable[[str], None] = print,
         classify: bool = True,
+        extractor: Extractor | None = None,
     ) -> None:
         self.instruments, self.dataset, self._say = instruments, dataset, say
         self._classify = classify or isinstance(instruments.gan.condition, Label)
-        self._real: dict[tuple[str, int], np.ndarray] = {}
+        self._extractor = extractor
+        self._real: dict[tuple[str, str, str], np.ndarray] = {}
+        self._floors: dict[tuple[str, int], float] = {}
+
+    @property
+    def _told_labels(self) -> bool:
+        return isinstance(self.instruments.gan.condition, Label)
 
     # --- The splits: unseen images where there are some
 
@@ -68,25 +78,46 @@ class ImageMeasures:
     @functools.cached_property
     def classifier(self) -> Classifier | None:
         """The reference classifier of the whole dataset; None where it has no labels, or where it
-        is not wanted."""
+        is not wanted: of a thousand modes of stacked digits only to read labels back."""
         whole = self.dataset.whole
         if not self._classify or whole.train.labels is None or len(whole.label_names) < 2:
+            return None
+        if self.dataset.stacked is not None and not self._told_labels:
             return None
         return reference_classifier(whole, self._say)
 
     @functools.cached_property
-    def extractor(self) -> Extractor:
-        """The classifier's last hidden layer; thumbnails where there is no classifier."""
+    def own(self) -> Extractor:
+        """What the dataset itself gives: the classifier's last hidden layer; of stacked digits that
+        of each channel, by the classifier of the single ones; thumbnails where there is none."""
+        if self.dataset.stacked is not None and self._classify:
+            single = reference_classifier(self.dataset.stacked, self._say)
+            name = f"{single.name} on each channel"
+            return Extractor(name, single.digest, lambda images: _by_channel(single, images))
         if self.classifier is None:
             return Extractor("8x8 thumbnails", "", thumbnails)
         return Extractor(self.classifier.name, self.classifier.digest, self.classifier.features)
 
-    def _features(self, name: str, count: int) -> np.ndarray:
-        """Features of the first `count` images of a split; read once."""
-        if (name, count) not in self._real:
-            images = getattr(self.dataset, name).first(count).images
-            self._real[name, count] = self.extractor.features(images)
-        return self._real[name, count]
+    @property
+    def extractor(self) -> Extractor:
+        """That of the distances."""
+        return self.own if self._extractor is None else self._extractor
+
+    def features(self, name: str, count: int, extractor: Extractor | None = None) -> np.ndarray:
+        """Features of the first `count` images of a split, float32 [count, F]; read once.
+
+        Args:
+          extractor: None is that of the distances.
+        """
+        extractor = extractor or self.extractor
+        key = (extractor.name, extractor.digest, name)
+        if len(self._real.get(key, ())) < count:
+            split: Split = getattr(self.dataset, name)
+            # In blocks: images that are streamed do not all go into memory.
+            starts = range(0, count, _BLOCK)
+            blocks = (split.images[i : min(i + _BLOCK, count)] for i in starts)
+            self._real[key] = np.concatenate([extractor.features(block) for block in blocks])
+        return self._real[key][:count]
 
     # --- What is drawn
 
@@ -117,24 +148,35 @@ class ImageMeasures:
     def frechet(self, name: str, images: np.ndarray, about: dict[str, Any]) -> Measure:
         """The Fréchet distance of generated images to a split; beside it the training split's."""
         name, split = self.split(name)
-        count = min(len(images), len(split))
+        chosen = images[spread(len(images), min(len(images), len(split)))]
+        return self.frechet_of(name, self.extractor.features(chosen), about)
+
+    def frechet_of(self, name: str, features: np.ndarray, about: dict[str, Any]) -> Measure:
+        """The same of the features of generated images, [N, F], N at most the split's size."""
+        count = len(features)
         seen = min(count, len(self.dataset.train))
-        real = self._features(name, count)
-        floor = frechet_distance(real, self._features("train", seen))
+        real = self.features(name, count)
         return Measure(
             "frechet_distance",
-            frechet_distance(real, self.extractor.features(images[_spread(len(images), count)])),
+            frechet_distance(real, features),
             "feature units squared",
             name,
             n_real=count,
             n_generated=count,
-            reference=floor,
+            reference=self._floor(name, count, seen),
             extractor=self.extractor.name,
             extractor_hash=self.extractor.digest,
             protocol=f"features of as many generated as {name} images; beside it {seen} training"
             " images against the same",
             **about,
         )
+
+    def _floor(self, name: str, count: int, seen: int) -> float:
+        """The Fréchet distance of training images to a split; computed once."""
+        if (name, count) not in self._floors:
+            real = self.features(name, count)
+            self._floors[name, count] = frechet_distance(real, self.features("train", seen))
+        return self._floors[name, count]
 
     def parzen(self, name: str, images: np.ndarray, about: dict[str, Any], most: int) -> Measure:
         """The Parzen-window estimate of a split's log-likelihood."""
@@ -162,8 +204,7 @@ class ImageMeasures:
         condition = self.instruments.gan.condition
         if not isinstance(condition, Label) or self.classifier is None:
             return []
-        asked = np.asarray(self._condition(len(images), self.dataset.train)).argmax(-1)
-        read = self.classifier.predict(images)
+        asked, read = self.asked(len(images)), self.classifier.predict(images)
         shares = conditional.per_class(asked, read, condition.classes)
         names = self.dataset.label_names
         said = ", ".join(f"{names[i]} {shares[i]:.4f}" for i in condition.members)
@@ -182,6 +223,18 @@ class ImageMeasures:
                 **about,
             )
         ]
+
+    def confusion(self, images: np.ndarray) -> str:
+        """Which label is read where which was asked for, as a table; "" where none is."""
+        if not self._told_labels or self.classifier is None:
+            return ""
+        names = self.dataset.label_names
+        asked, read = self.asked(len(images)), self.classifier.predict(images)
+        return conditional.confusion_table(conditional.confusion(asked, read, len(names)), names)
+
+    def asked(self, count: int) -> np.ndarray:
+        """The labels that `draw` asks for, int64 [count]."""
+        return np.asarray(np.asarray(self._condition(count, self.dataset.train)).argmax(-1))
 
     def all(self, networks: Networks, about: dict[str, Any], limit: int) -> list[Measure]:
         """Every measure at the end of a run: `limit` generated images, and at most as many unseen
@@ -225,6 +278,12 @@ class ImageMeasures:
         )
 
 
-def _spread(n: int, count: int) -> np.ndarray:
+def spread(n: int, count: int) -> np.ndarray:
     """`count` places spread evenly over n: labels come in order, and each keeps its share."""
     return np.arange(count) * n // count
+
+
+def _by_channel(classifier: Classifier, images: np.ndarray) -> np.ndarray:
+    """The classifier's features of each channel, joined: float32 [N, F * C]."""
+    channels = range(images.shape[-1])
+    return np.concatenate([classifier.features(images[..., [c]]) for c in channels], axis=1)
