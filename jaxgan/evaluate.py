@@ -2,7 +2,8 @@
 
 Measures a trained run: every measure that suits it, for each of its seeds, of the last and of the
 best networks. Prints the table and adds the measures to the run's results.json, where one of the
-same thing is replaced. Exit status: 0; 1 the disk is full; 2 a mistake in what was asked for.
+same thing is replaced; beside it lies neighbours.png, generated images with their nearest training
+images. Exit status: 0; 1 the disk is full; 2 a mistake in what was asked for.
 """
 
 import errno
@@ -13,12 +14,19 @@ from absl import app, flags
 from jaxgan import data, evaluation, folder, loading, parallel
 from jaxgan.command import CHECKPOINT, SEED, WORKDIR, N, complain, end_at_signals, parse_flags
 from jaxgan.config import UserError
+from jaxgan.data.dataset import Dataset
 from jaxgan.feature_measures import SVM_IMAGES
+from jaxgan.image_measures import Extractor
+from jaxgan.images import save_png
+from jaxgan.metrics import inception
 from jaxgan.metrics.measure import table
 from jaxgan.writers import write_json
 
 _SVM_IMAGES = flags.DEFINE_integer(
     "svm_images", SVM_IMAGES, "Training images of svm_accuracy.", lower_bound=100
+)
+_INCEPTION = flags.DEFINE_string(
+    "inception", None, "A file of Inception-v3's weights: the distances are then on its features."
 )
 _DATA_DIR = flags.DEFINE_string("data_dir", None, "Where the data is now; default where it was.")
 
@@ -39,7 +47,7 @@ def main(argv: list[str]) -> int:
     except OSError as error:
         if error.errno not in (errno.ENOSPC, errno.EDQUOT):
             raise
-        return complain(f"{workdir}: {error.strerror}; nothing was changed", 1)
+        return complain(f"{workdir}: {error.strerror}; results.json is as it was", 1)
     return 0
 
 
@@ -53,7 +61,8 @@ def evaluate(workdir: str, checkpoint: str | None, seed: int | None, n: int) -> 
       n: generated images, and at most as many of each split.
 
     Raises:
-      UserError: if the run has not finished, or its data is not what it was trained on.
+      UserError: if the run has not finished, its data is not what it was trained on, or what
+        --inception names are no weights.
     """
     about = loading.read_about(workdir)
     parallel.start(about["config"]["dtype"])
@@ -73,17 +82,40 @@ def evaluate(workdir: str, checkpoint: str | None, seed: int | None, n: int) -> 
             config.dataset.data_dir = _DATA_DIR.value
         dataset = data.load(config)
         folder.refuse_other_data(workdir, about, dataset)
-        measures, seconds = evaluation.evaluate(
-            runs, dataset, n, _SVM_IMAGES.value, config.progress
+        found = evaluation.evaluate(
+            runs, dataset, n, _SVM_IMAGES.value, _extractor(dataset), config.progress
         )
         results["measures"] = evaluation.merged(
-            results["measures"], [measure.as_json() for measure in measures]
+            results["measures"], [measure.as_json() for measure in found.measures]
         )
+        for one, sheet in found.neighbours.items():
+            name = f"neighbours_seed_{one}.png" if config.seeds > 1 else "neighbours.png"
+            save_png(os.path.join(workdir, name), sheet)
         write_json(os.path.join(workdir, folder.RESULTS), results)
     print(table(results["measures"]))
-    longest = sorted(seconds.items(), key=lambda item: -item[1])
+    for one, confusion in found.confusion.items():
+        print(f"\nseed {one}:\n{confusion}")
+    longest = sorted(found.seconds.items(), key=lambda item: -item[1])
     shares = ", ".join(f"{name} {taken:.0f} s" for name, taken in longest)
-    print(f"\nrun: {workdir}\n{sum(seconds.values()):.0f} s: {shares}")
+    print(f"\nrun: {workdir}\n{sum(found.seconds.values()):.0f} s: {shares}")
+
+
+def _extractor(dataset: Dataset) -> Extractor | None:
+    """Inception-v3, where its weights are given.
+
+    Raises:
+      UserError: if they cannot be read, or it cannot read the data.
+    """
+    if _INCEPTION.value is None:
+        return None
+    if dataset.points or dataset.image_shape[2] not in (1, 3):
+        raise UserError(
+            f"--inception: {dataset.name}'s examples are {dataset.train.images.dtype}"
+            f" {dataset.image_shape}, no grey or coloured images",
+            "leave it away",
+        )
+    network = inception.load(_INCEPTION.value)
+    return Extractor(network.name, network.digest, network.features)
 
 
 if __name__ == "__main__":

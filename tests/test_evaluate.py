@@ -16,7 +16,9 @@ from jaxgan import command, evaluate, evaluation
 from jaxgan.build import build_gan
 from jaxgan.conditions import Label
 from jaxgan.config import update
-from jaxgan.data import digits, ring
+from jaxgan.data import digits, ring, stacked
+from jaxgan.data.dataset import Factor
+from jaxgan.images import read_png
 from jaxgan.loading import Run
 from jaxgan.metrics.frechet import thumbnails
 from jaxgan.metrics.measure import table
@@ -35,10 +37,18 @@ SMALL = {
 
 
 class Thumbnails:
-    """What the measures want of a reference classifier."""
+    """What the measures want of a reference classifier; it reads ten shades."""
 
     name, digest, accuracy, judged = "a classifier", "abc", 1.0, "test"
     features = staticmethod(thumbnails)
+
+    @staticmethod
+    def predict(images):
+        return images.mean(axis=(1, 2, 3)).astype(int) % 10
+
+    @staticmethod
+    def probabilities(images):
+        return np.eye(10)[Thumbnails.predict(images)]
 
 
 @pytest.fixture(autouse=True)
@@ -69,7 +79,7 @@ def run(monkeypatch):
     """The command with these flags; its exit status."""
 
     def run(**flags):
-        values = {"WORKDIR": None, "CHECKPOINT": None, "SEED": None, "N": None, "_DATA_DIR": None}
+        values = dict.fromkeys(("WORKDIR", "CHECKPOINT", "SEED", "N", "_DATA_DIR", "_INCEPTION"))
         values |= {"_SVM_IMAGES": 200} | flags
         for name, value in values.items():
             monkeypatch.setattr(evaluate, name, SimpleNamespace(value=value))
@@ -84,13 +94,20 @@ def rows(folder):
 
 def test_the_same_networks_give_the_same_rows(folder, run, capsys):
     """As at the end of training; measured with fewer images each row is replaced."""
-    before = json.loads((folder / "results.json").read_text())
-    assert {m["seed"] for m in before["measures"]} == {0, 1}
+    trained = json.loads((folder / "results.json").read_text())
+    assert {m["seed"] for m in trained["measures"]} == {0, 1}
     assert run(WORKDIR=str(folder), N=40) == 0
-    assert json.loads((folder / "results.json").read_text()) == before
+    before = json.loads((folder / "results.json").read_text())
+    assert before | {"measures": before["measures"][: len(trained["measures"])]} == trained
+    assert {m["name"] for m in before["measures"]} >= {"kernel_distance", "memorisation"}
     said = capsys.readouterr().out
     assert "frechet_distance" in said
-    assert "measure 12/12" in said  # Three functions, two seeds, their last and best networks.
+    # Nine functions, two seeds, their last and best networks.
+    assert "measure 36/36" in said
+    # Ten images, and beside each the eight nearest; one sheet for each seed.
+    sheets = [read_png(folder / f"neighbours_seed_{seed}.png") for seed in (0, 1)]
+    assert all(sheet.shape == (10 * 30 + 2, 30 + 2 + 4 + 8 * 30 + 2, 1) for sheet in sheets)
+    assert not np.array_equal(*sheets)
     assert run(WORKDIR=str(folder), N=30, SEED=1) == 0
     for old, new in zip(before["measures"], rows(folder), strict=True):
         assert new["n_generated"] == (30 if old["seed"] == 1 else 40)
@@ -98,6 +115,34 @@ def test_the_same_networks_give_the_same_rows(folder, run, capsys):
     assert run(WORKDIR=str(folder), N=20, CHECKPOINT="best") == 0
     assert {m["n_generated"] for m in rows(folder) if m["checkpoint"] == "best"} == {20}
     assert {m["n_generated"] for m in rows(folder) if m["checkpoint"] == "last"} == {30, 40}
+
+
+def test_another_extractor_stands_beside_the_classifier(folder, run, monkeypatch):
+    """Its name and hash are on the distances alone."""
+    asked = []
+
+    def load(path):
+        asked.append(path)
+        features = lambda images: thumbnails(images)[:, 1:] ** 2  # noqa: E731
+        return SimpleNamespace(name="Inception-v3 (w.npz)", digest="789", features=features)
+
+    assert run(WORKDIR=str(folder), N=40, CHECKPOINT="last") == 0
+    before = rows(folder)
+    monkeypatch.setattr("jaxgan.metrics.inception.load", load)
+    assert run(WORKDIR=str(folder), N=40, CHECKPOINT="last", _INCEPTION="w.npz") == 0
+    assert asked == ["w.npz"]
+    after = rows(folder)
+    assert after[: len(before)] == before
+    of = {m["name"]: m for m in after[len(before) :]}
+    assert set(of) == {
+        "frechet_distance", "kernel_distance", "precision", "recall", "density", "coverage",
+        "two_sample_accuracy",
+    }  # fmt: skip
+    assert {(m["extractor"], m["extractor_hash"]) for m in of.values()} == {
+        ("Inception-v3 (w.npz)", "789")
+    }
+    [old] = [m for m in before if m["name"] == "frechet_distance" and m["checkpoint"] == "last"][:1]
+    assert of["frechet_distance"]["value"] != old["value"]
 
 
 def lock(folder):
@@ -141,6 +186,7 @@ def nothing(folder):
         (nothing, {"N": 1}, "n=1: must be from 2 to"),
         (nothing, {"WORKDIR": ""}, "--workdir is missing"),
         (nothing, {"WORKDIR": "nowhere"}, "nowhere holds no run"),
+        (nothing, {"_INCEPTION": "nowhere.npz"}, "nowhere.npz cannot be read"),
     ],
     ids=lambda value: getattr(value, "__name__", None),
 )
@@ -208,13 +254,20 @@ def test_which_measures_suit_a_run():
         gan = SimpleNamespace(**{"q": None, "condition": None} | gan)
         return [function.__name__ for function in evaluation.suited(gan, dataset)]
 
-    pictures = ["frechet_distance", "parzen_log_likelihood"]
+    single = digits.load(8)
+    pictures = names(single)
+    assert {"frechet_distance", "memorisation", "parzen_log_likelihood"} < set(pictures)
+    assert pictures[-1] == "svm_accuracy"
     codes = ["codes_of_real_images", "codes_of_generated_images"]
     assert names(ring.load()) == ["modes_found"]
-    assert names(digits.load())[:2] == pictures
-    assert names(digits.load(), q=object())[:4] == codes + pictures
+    assert names(single, q=object()) == codes + pictures
+    drawn = dataclasses.replace(single, factors=(Factor("angle"),))
+    assert names(drawn, q=object()) == [*codes, "codes_against_factors", *pictures]
+    assert names(drawn) == pictures
     told = Label(10, tuple(range(10)))
-    assert names(digits.load(), condition=told)[:3] == ["conditional_accuracy", *pictures]
+    labels = ["conditional_accuracy", "nearest_neighbour_error"]
+    assert names(single, condition=told) == labels + pictures
+    assert names(stacked.load(single)) == [*pictures[:-1], "modes_of_stacked_digits"]
 
 
 def test_an_infogans_images_are_measured_too():
@@ -224,13 +277,34 @@ def test_an_infogans_images_are_measured_too():
     nets = networks(jax.jit(lambda: initialise(gan, jax.random.key(0)))())
     last = Run(config, gan, nets, (), 3, "last", 5)
     runs = [last, dataclasses.replace(last, checkpoint="best")]
-    found, seconds = evaluation.evaluate(runs, dataset, 40, 200, bar=False)
-    of = {(m.name, m.checkpoint): m for m in found}
+    found = evaluation.evaluate(runs, dataset, 40, 200, bar=False)
+    of = {(m.name, m.checkpoint): m for m in found.measures}
     for name in ("code_accuracy", "information_bound", "frechet_distance", "svm_accuracy_pixels"):
         # The best step is the last one: not measured twice.
         assert of[name, "best"] == dataclasses.replace(of[name, "last"], checkpoint="best")
     frechet = of["frechet_distance", "last"]
     assert (frechet.extractor, frechet.extractor_hash) == ("a classifier", "abc")
     assert (frechet.seed, frechet.step) == (5, 3)
-    assert np.isfinite([m.value for m in found]).all()
-    assert set(seconds) == {f.__name__ for f in evaluation.suited(gan, dataset)}
+    assert np.isfinite([m.value for m in found.measures]).all()
+    assert set(found.seconds) == {f.__name__ for f in evaluation.suited(gan, dataset)}
+    assert list(found.neighbours) == [5]
+    assert found.confusion == {}
+
+
+def test_labels_are_read_back():
+    """The error of 1-NN on generated images, and the confusion table of the networks."""
+    config = update(load_config("cgan", "mlp"), SMALL | {"dataset.size": 8})
+    dataset = digits.load(8)
+    gan = build_gan(config, dataset.image_shape, Label(10, tuple(range(10))))
+    nets = networks(jax.jit(lambda: initialise(gan, jax.random.key(0)))())
+    found = evaluation.evaluate([Run(config, gan, nets, (), 3, "last", 5)], dataset, 50, bar=False)
+    of = {m.name: m for m in found.measures}
+    error = of["nearest_neighbour_error"]
+    # Fitted on 50 images each; an untrained generator's are as good as chance.
+    assert (error.n_generated, error.n_real, error.split) == (50, 50, "test")
+    assert 0.05 < error.reference < 0.6 < error.value
+    lines = found.confusion[5].splitlines()
+    assert [line.split()[0] for line in lines] == ["asked", *map(str, range(10))]
+    right = sum(int(line.split()[1 + i]) for i, line in enumerate(lines[1:]))
+    assert right / 50 == pytest.approx(of["conditional_accuracy"].value)
+    assert all(sum(map(int, line.split()[1:11])) == 5 for line in lines[1:])
