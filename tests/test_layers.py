@@ -6,8 +6,9 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from jaxgan.models import layers
-from jaxgan.models.layers import Conv, ConvTranspose, Network, beside_image, conv_transpose
+from jaxgan.models import convolutions, layers
+from jaxgan.models.convolutions import conv_transpose
+from jaxgan.models.layers import Conv, ConvTranspose, Network, beside_image
 
 # For convolutions that are worth it there are other forms on the CPU than XLA's own.
 FORMS = pytest.mark.parametrize("other_forms", [False, True], ids=["plain", "other forms"])
@@ -41,7 +42,7 @@ def assert_equal_to_flax(ours, theirs, x, tolerance=1e-11):
 @pytest.mark.parametrize("stride", [1, 2])
 @PADDINGS
 def test_transposed_equal_to_flax(float64, monkeypatch, size, kernel, stride, padding, other_forms):
-    monkeypatch.setattr(layers, "_pays", lambda kernel: other_forms)
+    monkeypatch.setattr(convolutions, "_pays", lambda kernel: other_forms)
     x = jax.random.normal(jax.random.key(0), (2, *size, 3), jnp.float64)
     square, strides = (kernel, kernel), (stride, stride)
     ours = ConvTranspose(4, square, strides, padding, param_dtype=jnp.float64)
@@ -54,7 +55,7 @@ def test_transposed_equal_to_flax(float64, monkeypatch, size, kernel, stride, pa
 @pytest.mark.parametrize("stride", [1, 2])
 @PADDINGS
 def test_convolution_equal_to_flax(float64, monkeypatch, kernel, stride, padding, other_forms):
-    monkeypatch.setattr(layers, "_pays", lambda kernel: other_forms)
+    monkeypatch.setattr(convolutions, "_pays", lambda kernel: other_forms)
     x = jax.random.normal(jax.random.key(0), (24, 7, 6, 3), jnp.float64)
     square, strides = (kernel, kernel), (stride, stride)
     ours = Conv(4, square, strides, padding, param_dtype=jnp.float64)
@@ -74,7 +75,9 @@ def test_other_forms_where_they_pay(shape, channels, strides, parts, products):
     """Counted in what XLA is given: parts of a convolution; products of a transposed one."""
     x = jnp.zeros((64, *shape))
     kernel = jnp.zeros((4, 4, shape[-1], channels))
-    given = jax.make_jaxpr(lambda x, k: layers.conv(x, k, (strides, strides), "SAME"))(x, kernel)
+    given = jax.make_jaxpr(lambda x, k: convolutions.conv(x, k, (strides, strides), "SAME"))(
+        x, kernel
+    )
     assert str(given).count("conv_general_dilated[") == parts
     small = jnp.zeros((2, 4, 4, shape[-1]))
     given = jax.make_jaxpr(lambda x, k: conv_transpose(x, k, (1, 1), "VALID"))(small, kernel)

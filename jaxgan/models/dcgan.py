@@ -14,7 +14,8 @@ import jax
 import jax.numpy as jnp
 
 from jaxgan.latents import Latent, joined
-from jaxgan.models.layers import Network, Padding, beside_image, flat, leaky_relu
+from jaxgan.models.convolutions import Padding
+from jaxgan.models.layers import Network, beside_image, flat, leaky_relu
 
 NORMAL = nn.initializers.normal(0.02)
 
