@@ -34,35 +34,35 @@ _PROCESS = flags.DEFINE_integer("process", 0, "The number of this process, from 
 def main(argv: list[str]) -> int:
     """Runs the training that the flags ask for; returns the exit status."""
     del argv
-    from jaxgan import parallel
+    from jaxgan import hosts
     from jaxgan.record import NotFinite
     from jaxgan.train import train
 
     workdir = WORKDIR.value or default_workdir(_config_argument(sys.argv))
     try:
-        parallel.join(_COORDINATOR.value, _PROCESSES.value, _PROCESS.value)
+        hosts.join(_COORDINATOR.value, _PROCESSES.value, _PROCESS.value)
         return train(_CONFIG.value, workdir)
     except UserError as error:
-        return parallel.leave(complain(error, 2))
+        return hosts.leave(complain(error, 2))
     except NotFinite as error:
         what = (
             "what was saved before stays; try lower learning rates in another --workdir, or more"
             " --config.rollbacks here"
         )
-        return parallel.leave(complain(f"{error}\n{what}", 1))
+        return hosts.leave(complain(f"{error}\n{what}", 1))
     except OSError as error:
         if error.errno not in (errno.ENOSPC, errno.EDQUOT):
             raise
         what = "free some, and the same command goes on from the last checkpoint"
-        return parallel.leave(complain(f"{workdir}: {error.strerror}; {what}", 1))
+        return hosts.leave(complain(f"{workdir}: {error.strerror}; {what}", 1))
     except (RuntimeError, ValueError) as error:
-        if not parallel.lost_another(error):
+        if not hosts.lost_another(error):
             raise
         what = "another process is gone, and this one ends with it"
         again = "the same command on every host goes on from the last checkpoint"
-        return parallel.leave(complain(f"{what}\n{again}", 1))
+        return hosts.leave(complain(f"{what}\n{again}", 1))
     except KeyboardInterrupt as stop:  # The second signal, in the loop.
-        return parallel.leave(command.ended_by(*stop.args))
+        return hosts.leave(command.ended_by(*stop.args))
 
 
 def default_workdir(argument: str) -> str:

@@ -13,7 +13,7 @@ import jax
 import numpy as np
 from ml_collections import ConfigDict
 
-from jaxgan import folder, parallel, sheets
+from jaxgan import folder, hosts, sheets
 from jaxgan.data.dataset import Dataset
 from jaxgan.images import curves, read_png, save_png
 from jaxgan.measures import Measures
@@ -81,7 +81,7 @@ class Record:
         self.rows: Any = Silent()
         self.board: Any = Silent()
         self.progress: Any = Silent()
-        if parallel.is_first():
+        if hosts.is_first():
             rows = os.path.join(workdir, "metrics.jsonl")
             self.rows = MetricsFile(rows, start, self._attempts)
             if config.tensorboard:
@@ -204,7 +204,7 @@ class Record:
 
     def sample(self, step: int, states: list[GanState]) -> None:
         """Writes each seed's sheets."""
-        if not parallel.is_first():
+        if not hosts.is_first():
             return
         for seed, state in self._by_seed(states):
             if seed in self._ended:
@@ -257,14 +257,14 @@ class Record:
           The score that picks the best, for each group, float32 [S], the same in every process.
         """
         scores = [np.full(len(state.step), np.nan, np.float32) for state in states]
-        with parallel.together():
-            if parallel.is_first():
+        with hosts.together():
+            if hosts.is_first():
                 rows: dict[int, dict[str, float]] = {}
                 for state, of_group in zip(states, scores, strict=True):
                     for i, (seed, one) in enumerate(self._by_seed([state], offset=len(rows))):
                         rows[seed], of_group[i] = self._evaluate_one(seed, step, one)
                 self._evaluations[step] = rows
-        told: list[np.ndarray] = parallel.from_first(scores, scores)
+        told: list[np.ndarray] = hosts.from_first(scores, scores)
         return told
 
     def _evaluate_one(
@@ -281,7 +281,7 @@ class Record:
     def finish(self, states: list[GanState], bests: list[Best]) -> None:
         """Draws what the run looked like, and writes `results.json`, last: every measure of the
         last and of the best networks."""
-        if not parallel.is_first():
+        if not hosts.is_first():
             return
         self._look_back()
         self.progress.say("measuring the last and the best networks")

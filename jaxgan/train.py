@@ -13,7 +13,7 @@ import numpy as np
 from ml_collections import ConfigDict
 
 import jaxgan.config as config_lib
-from jaxgan import conditions, data, folder, measures, parallel
+from jaxgan import conditions, data, folder, hosts, measures, parallel
 from jaxgan.build import Modules, build_gan
 from jaxgan.checkpoint import Checkpoints
 from jaxgan.config import UserError
@@ -48,15 +48,15 @@ def train(
     """
     # --- The config, the data and the networks: all that can be refused is, before a file is made
     parallel.start(config.get("dtype", ""))
-    first = parallel.is_first()  # It alone looks into the folder and writes.
-    with parallel.together():
+    first = hosts.is_first()  # It alone looks into the folder and writes.
+    with hosts.together():
         config_lib.validate(config)
         finished = first and _is_finished(config, workdir, dataset)
-    if parallel.highest(finished):
+    if hosts.highest(finished):
         if first:
             print(_finished(config, workdir))
         return 0
-    with parallel.together():
+    with hosts.together():
         dataset = data.load(config) if dataset is None else dataset
         measures.refuse(config.best_by, dataset)
         condition = conditions.make(config, dataset.label_names, dataset.classes)
@@ -64,7 +64,7 @@ def train(
     _refuse_differing(config, dataset)
     seeds = tuple(range(config.seed, config.seed + config.seeds))
     programs = _programs(config, gan, seeds, dataset)
-    with parallel.together():
+    with hosts.together():
         lock = folder.enter(config, workdir, dataset, gan) if first else contextlib.nullcontext()
     checkpoints = Checkpoints(
         os.path.join(workdir, "checkpoints"),
@@ -93,30 +93,30 @@ def _go_on(
     back: RollBack | None,
 ) -> int:
     """From the newest checkpoint, or the one that `back` leads to, to the end; the exit status."""
-    first = parallel.is_first()
+    first = hosts.is_first()
     seeds = tuple(seed for program in programs for seed in program.seeds)
 
     # --- The state: new, or that of the newest whole checkpoint, which the first process tells
     like = jax.eval_shape(lambda: _whole(*_fresh(programs)))
     most, restored = None, None
-    with parallel.together():
+    with hosts.together():
         if first:
             checkpoints.wait()
             most = None if back is None else _step_to_go_back_to(config, checkpoints, back)
             restored = checkpoints.restore(like, most)
-    start = parallel.highest(0 if restored is None else restored[0])
+    start = hosts.highest(0 if restored is None else restored[0])
     # Where the step to go back to was damaged, the steps up to it are done again as they were.
-    again = back if parallel.highest(start == most) else None
+    again = back if hosts.highest(start == most) else None
     if start == 0:
         states, bests = _fresh(programs)
     else:
-        states, bests = _split(parallel.from_first(restored and restored[1], like), programs)
+        states, bests = _split(hosts.from_first(restored and restored[1], like), programs)
     if again is not None:
         states = _with_attempts(states, programs, again.attempts)
     _refuse_fewer_steps(config, workdir, start)
     if start > 0 and again is None:
-        parallel.say(f"{workdir}: going on from step {start}")
-    with parallel.together():
+        hosts.say(f"{workdir}: going on from step {start}")
+    with hosts.together():
         record = Record(
             config, workdir, dataset, gan, seeds, start, _local(programs, states), again
         )
@@ -125,7 +125,7 @@ def _go_on(
     # --- The loop
     try:
         with stop:
-            step, stopping = start, parallel.highest(stop.asked)
+            step, stopping = start, hosts.highest(stop.asked)
             if step == 0:
                 record.sample(0, _local(programs, states))
             while step < config.steps and not stopping:
@@ -138,8 +138,8 @@ def _go_on(
                 record.note(step, count, metrics)
                 last = step == config.steps
                 # Asking the others is a wait, so several processes do it at the log's steps only.
-                if parallel.alone() or step % config.log_every == 0 or last:
-                    stopping = parallel.highest(stop.asked)
+                if hosts.alone() or step % config.log_every == 0 or last:
+                    stopping = hosts.highest(stop.asked)
                 if step % config.sample_every == 0 or last:
                     record.sample(step, _local(programs, states))
                 if step % config.eval_every == 0 or last:
@@ -156,15 +156,15 @@ def _go_on(
 
             record.settle()
             checkpoints.wait()
-            stopping = parallel.highest(stop.asked)
+            stopping = hosts.highest(stop.asked)
 
         # --- The end: all is saved, so that a signal may end what is left at once
         record.progress.close()
         if stopping:
-            parallel.say(f"stopped at step {step}, saved; the same command goes on from there")
+            hosts.say(f"stopped at step {step}, saved; the same command goes on from there")
             return 128 + stopping
         states, bests = _local(programs, states), _local(programs, bests)
-        with parallel.together():
+        with hosts.together():
             record.finish(states, bests)
     finally:
         for feed in feeds:
@@ -191,8 +191,8 @@ def _is_finished(config: ConfigDict, workdir: str, dataset: Dataset | None) -> b
 def _refuse_differing(config: ConfigDict, dataset: Dataset) -> None:
     """Raises UserError in every process if they were started for different runs."""
     told = {path: value for path, value in config_lib.leaves(config) if path != "dataset.data_dir"}
-    parallel.refuse_differing("the config", str(sorted(told.items())))
-    parallel.refuse_differing(f"the data of {dataset.name}", dataset.digest())
+    hosts.refuse_differing("the config", str(sorted(told.items())))
+    hosts.refuse_differing(f"the data of {dataset.name}", dataset.digest())
 
 
 def _refuse_fewer_steps(config: ConfigDict, workdir: str, step: int) -> None:
@@ -249,7 +249,7 @@ def _programs(
 def _training_data(gan: Gan, dataset: Dataset) -> Batch | None:
     """The training split as one batch, without labels where no network is told any; None where it
     is streamed, or each host is to read its part only."""
-    if isinstance(dataset.train.images, Streamed) or not parallel.alone():
+    if isinstance(dataset.train.images, Streamed) or not hosts.alone():
         return None
     told = isinstance(gan.condition, conditions.Label)
     return Batch(dataset.train.images, dataset.train.labels if told else None)

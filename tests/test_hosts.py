@@ -16,7 +16,7 @@ import numpy as np
 import pytest
 from conftest import ROOT, command_environment, load_config
 
-from jaxgan import conditions, data, parallel
+from jaxgan import conditions, data, hosts, parallel
 from jaxgan.build import build_gan
 from jaxgan.checkpoint import Checkpoints
 from jaxgan.config import UserError, update
@@ -153,23 +153,23 @@ def test_two_processes_are_one_run(tmp_path, float64):
 
 
 def test_a_mistake_of_another_process_ends_this_one(monkeypatch):
-    with pytest.raises(UserError, match="mine"), parallel.together():
+    with pytest.raises(UserError, match="mine"), hosts.together():
         raise UserError("mine")
-    monkeypatch.setattr(parallel, "highest", lambda failed: 1)
-    with pytest.raises(UserError, match="another process"), parallel.together():
+    monkeypatch.setattr(hosts, "highest", lambda failed: 1)
+    with pytest.raises(UserError, match="another process"), hosts.together():
         pass
 
 
 def test_hosts_with_different_configs_are_refused(monkeypatch):
-    parallel.refuse_differing("the config", "seed=0")
-    monkeypatch.setattr(parallel, "highest", lambda number: max(number, 7))
+    hosts.refuse_differing("the config", "seed=0")
+    monkeypatch.setattr(hosts, "highest", lambda number: max(number, 7))
     with pytest.raises(UserError, match="the config is not the same"):
-        parallel.refuse_differing("the config", "seed=0")
+        hosts.refuse_differing("the config", "seed=0")
 
 
 def test_the_first_process_tells_its_bits():
     told = {"a": np.float32([-0.0, np.nan, np.inf]), "b": np.array(True), "c": np.zeros((0, 2))}
-    found = parallel.from_first(told, told)
+    found = hosts.from_first(told, told)
     for name, array in told.items():
         assert (found[name].dtype, found[name].shape) == (array.dtype, array.shape)
         assert found[name].tobytes() == array.tobytes()
@@ -177,9 +177,9 @@ def test_the_first_process_tells_its_bits():
 
 def test_nobody_waits_for_ever_for_a_coordinator(monkeypatch, capsys):
     ended = []
-    monkeypatch.setattr(parallel, "_PATIENCE", 0)
+    monkeypatch.setattr(hosts, "_PATIENCE", 0)
     monkeypatch.setattr(os, "_exit", ended.append)
-    with parallel._patience("host:1"):
+    with hosts._patience("host:1"):
         until = time.monotonic() + 10
         while not ended and time.monotonic() < until:
             time.sleep(0.01)
@@ -190,14 +190,14 @@ def test_nobody_waits_for_ever_for_a_coordinator(monkeypatch, capsys):
 def test_outside_of_a_cluster_a_process_stays_alone():
     """Also where the config has asked JAX for its devices, as these tests have."""
     assert jax.devices()
-    parallel.join()
-    assert parallel.alone()
+    hosts.join()
+    assert hosts.alone()
     with pytest.raises(UserError, match=r"cannot be joined: .* must be called before"):
-        parallel.join("localhost:1", 2, 1)
+        hosts.join("localhost:1", 2, 1)
 
 
 def test_a_taken_port_is_a_line():
     with socket.create_server(("", 0)) as server:
         port = server.getsockname()[1]
         with pytest.raises(UserError, match=f"port {port} cannot be opened"):
-            parallel.join(f"localhost:{port}", 2, 0)
+            hosts.join(f"localhost:{port}", 2, 0)
