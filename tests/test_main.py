@@ -99,7 +99,7 @@ def test_a_signal_before_the_loop_is_a_line_and_a_status(tmp_path, number):
 
 
 def test_the_first_signal_in_the_loop_is_noted_and_the_second_ends_it(monkeypatch, capsys):
-    from jaxgan import main, parallel, train
+    from jaxgan import hosts, main, train
 
     def signalled(*_):
         with train._Stop() as stop:
@@ -109,7 +109,7 @@ def test_the_first_signal_in_the_loop_is_noted_and_the_second_ends_it(monkeypatc
 
     before = signal.getsignal(signal.SIGINT)
     monkeypatch.setattr(train, "train", signalled)
-    monkeypatch.setattr(parallel, "join", lambda *_: None)
+    monkeypatch.setattr(hosts, "join", lambda *_: None)
     for flag in ("_CONFIG", "WORKDIR", "_COORDINATOR", "_PROCESSES", "_PROCESS"):
         monkeypatch.setattr(main, flag, types.SimpleNamespace(value="x"))
     assert main.main([]) == 128 + signal.SIGTERM
@@ -118,13 +118,13 @@ def test_the_first_signal_in_the_loop_is_noted_and_the_second_ends_it(monkeypatc
 
 
 def test_a_full_disk_is_one_line_that_names_the_folder(monkeypatch, capsys):
-    from jaxgan import main, parallel, train
+    from jaxgan import hosts, main, train
 
     def full(*_):
         raise OSError(errno.ENOSPC, "No space left on device", "a/file")
 
     monkeypatch.setattr(train, "train", full)
-    monkeypatch.setattr(parallel, "join", lambda *_: None)
+    monkeypatch.setattr(hosts, "join", lambda *_: None)
     for flag in ("_CONFIG", "WORKDIR", "_COORDINATOR", "_PROCESSES", "_PROCESS"):
         monkeypatch.setattr(main, flag, types.SimpleNamespace(value="runs/x"))
     assert main.main([]) == 1
