@@ -53,8 +53,7 @@ def real_measures(
     every = {name: getattr(dataset, name) for name in ("train", "validation", "test")}
     splits = {name: split.first(limit) for name, split in every.items() if len(split)}
     train = splits["train"]
-    unseen = "validation" if "validation" in splits else "train"
-    judged = "test" if "test" in splits else unseen
+    unseen, judged = dataset.split("validation")[0], dataset.split("test")[0]
     test = splits[judged]
     still = instruments.statistics(networks.discriminator, networks.q, train.images)
     read = {name: instruments.read(*still, split.images) for name, split in splits.items()}

@@ -2,6 +2,8 @@
 
 import dataclasses
 import math
+import os
+import runpy
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
@@ -130,6 +132,17 @@ def base() -> ConfigDict:
     config = ConfigDict()
     for path, key in KEYS.items():
         put(config, path, key.default)
+    return config
+
+
+def from_file(path: str | os.PathLike[str], arg: str = "") -> ConfigDict:
+    """`get_config(arg)` of a config file, checked, as `jaxgan.main` has it.
+
+    Raises:
+      UserError: if a value is not of its key's kind, or ARG is not understood.
+    """
+    config: ConfigDict = runpy.run_path(os.fspath(path))["get_config"](arg)
+    validate(config)
     return config
 
 

@@ -41,8 +41,8 @@ def factor_measures(
     if networks.q is None or not dataset.factors:
         return []
     train = dataset.train.first(limit)
-    judged = next(name for name in ("test", "validation", "train") if len(getattr(dataset, name)))
-    test = getattr(dataset, judged).first(limit)
+    judged, unseen = dataset.split("test")
+    test = unseen.first(limit)
     still = instruments.statistics(networks.discriminator, networks.q, train.images)
 
     def codes_of(images: np.ndarray) -> list[np.ndarray]:

@@ -43,10 +43,8 @@ class FeatureMeasures:
         self, instruments: Instruments, dataset: Dataset, limit: int, images: int = SVM_IMAGES
     ) -> None:
         self.instruments, self.dataset, self._images = instruments, dataset, images
-        self._judged = next(
-            name for name in ("test", "validation", "train") if len(getattr(dataset, name))
-        )
-        self._test = getattr(dataset, self._judged).first(limit)
+        self._judged, unseen = dataset.split("test")
+        self._test = unseen.first(limit)
         self._read = Reader(instruments.gan)
         self._untrained = functools.cache(
             lambda seed: self._readings(_untrained(instruments.gan, seed))

@@ -62,16 +62,9 @@ class ImageMeasures:
     def _told_labels(self) -> bool:
         return isinstance(self.instruments.gan.condition, Label)
 
-    # --- The splits: unseen images where there are some
-
     def split(self, name: str) -> tuple[str, Split]:
-        """The split of that name, or where it has not the two images that a Fréchet distance wants
-        the one before it, with its own name."""
-        order = ("train", "validation", "test")
-        here = order.index(name)
-        while here and len(getattr(self.dataset, order[here])) < 2:
-            here -= 1
-        return order[here], getattr(self.dataset, order[here])
+        """The dataset's, with the two images at least that a Fréchet distance wants."""
+        return self.dataset.split(name, least=2)
 
     # --- Instruments made once
 

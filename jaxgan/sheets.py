@@ -55,7 +55,7 @@ def sheets(gan: Gan, dataset: Dataset) -> list[Sheet]:
 
 
 def _fillings(gan: Gan, condition: KnownPart, dataset: Dataset, key: jax.Array) -> Sheet:
-    unseen = dataset.validation if len(dataset.validation) else dataset.train
+    _, unseen = dataset.split("validation")
     images = unseen.first(COLUMNS).images
     told = condition.of(to_network(images, gan.low, gan.dtype), None, gan.dtype)
     fills = COLUMNS - 2

@@ -55,8 +55,7 @@ def stacked_measures(
             instruments.sample(networks.generator, some, stream(key, "block", part.start)), gan.low
         )
 
-    judged = next(name for name in ("test", "validation", "train") if len(getattr(dataset, name)))
-    real = getattr(dataset, judged)
+    judged, real = dataset.split("test")
     n_real = min(samples, len(real))
     drawn = modes(generated, samples)
     there = modes(lambda part: real.images[part.start : min(part.stop, n_real)], n_real)

@@ -39,6 +39,21 @@ class Draw(NamedTuple):
     dropout: jax.Array
 
 
+def draw_for(gan: Gan, key: jax.Array, player: str, n: int, i: int, told: Any) -> Draw:
+    """What a step's n images are made of, those of the i-th update of one player.
+
+    Args:
+      key: the step's.
+      player: "discriminator" or "generator".
+      told: the real examples' conditions, which the generator is told too unless the config has it
+        draw its own.
+    """
+    latent = gan.latent.sample(stream(key, f"latent/{player}", i), n)
+    if isinstance(gan.condition, Label) and gan.condition.prior == "uniform":
+        told = gan.condition.draw(stream(key, f"condition/{player}", i), n, gan.dtype)
+    return Draw(latent._replace(condition=told), stream(key, f"dropout/{player}", i))
+
+
 def code_loss(parameters: CodeParameters, code: jax.Array) -> jax.Array:
     """-log Q(c | x) in nats, or the squared error where Q gives one number: [B]."""
     if isinstance(parameters, CategoricalParameters):
@@ -271,13 +286,9 @@ def train_step(
     metrics = Metrics()
     real = [_real(gan, batch, i, shard) for i in range(gan.discriminator_steps)]
 
-    def drawn(name: str, n: int, i: int) -> Draw:
-        latent = gan.latent.sample(stream(key, f"latent/{name}", i), n)
-        told = real[i].condition
-        if isinstance(gan.condition, Label) and gan.condition.prior == "uniform":
-            told = gan.condition.draw(stream(key, f"condition/{name}", i), n, gan.dtype)
-        latent = latent._replace(condition=told)
-        return Draw(shard(latent), stream(key, f"dropout/{name}", i))
+    def drawn(player: str, n: int, i: int) -> Draw:
+        draw = draw_for(gan, key, player, n, i, real[i].condition)
+        return draw._replace(latent=shard(draw.latent))
 
     draw, made = None, None
     if gan.order == "generator_first":

@@ -90,9 +90,6 @@ def tiny_config(arg: str = "", **values):
 
 def load_config(name: str, arg: str = ""):
     """get_config(arg) of a file in configs/."""
-    import importlib.util
+    from jaxgan.config import from_file
 
-    spec = importlib.util.spec_from_file_location(name, ROOT / "configs" / f"{name}.py")
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module.get_config(arg)
+    return from_file(ROOT / "configs" / f"{name}.py", arg)

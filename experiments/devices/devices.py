@@ -5,7 +5,6 @@ python experiments/devices/devices.py ["CGAN, dropout (D1)" …] [--steps=20]
 """
 
 import argparse
-import importlib.util
 import os
 import pathlib
 
@@ -18,7 +17,7 @@ from ml_collections import ConfigDict
 
 from jaxgan import conditions, parallel
 from jaxgan.build import build_gan
-from jaxgan.config import update, validate
+from jaxgan.config import from_file, update, validate
 from jaxgan.data import digits
 from jaxgan.data.batches import Batch
 from jaxgan.data.feed import Places
@@ -44,12 +43,8 @@ SYSTEMS = {
 
 def load_config(name: str, arg: str, dtype: str) -> ConfigDict:
     """get_config(arg) of a file in configs/, small."""
-    spec = importlib.util.spec_from_file_location(name, ROOT / "configs" / f"{name}.py")
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    config = update(module.get_config(arg), SMALL | {"dtype": dtype})
+    config = from_file(ROOT / "configs" / f"{name}.py", arg)
+    update(config, SMALL | {"dtype": dtype})
     if "discriminator_batch_size=8" not in arg:
         config.discriminator_batch_size = 0
     validate(config)

@@ -10,7 +10,6 @@ SHA-256 of every leaf of the last checkpoint.
 import argparse
 import gzip
 import hashlib
-import importlib.util
 import os
 import pathlib
 import struct
@@ -23,7 +22,7 @@ import numpy as np
 
 from jaxgan import conditions, data, parallel
 from jaxgan.build import build_gan
-from jaxgan.config import base, leaves, update, validate
+from jaxgan.config import from_file, update, validate
 from jaxgan.data import tfds
 from jaxgan.data.batches import Batch
 from jaxgan.data.dataset import Split
@@ -60,7 +59,7 @@ def main() -> int:
 
 def train(steps: int, keys: dict[str, Any]) -> str:
     """Trains on a source; SHA-256 (32 hexadecimal digits) of the state's leaves."""
-    config = update(base(), dict(leaves(cgan().get_config("mnist"))))
+    config = from_file(pathlib.Path(__file__).resolve().parents[2] / "configs" / "cgan.py", "mnist")
     update(config, {"dataset.validation": 5000} | keys)
     validate(config)
     dataset = data.load(config)
@@ -80,17 +79,6 @@ def train(steps: int, keys: dict[str, Any]) -> str:
     for leaf in jax.tree.leaves(jax.device_get(state)):
         told.update(np.ascontiguousarray(leaf).tobytes())
     return told.hexdigest()[:32]
-
-
-def cgan() -> Any:
-    """The module configs/cgan.py."""
-    path = pathlib.Path(__file__).resolve().parents[2] / "configs" / "cgan.py"
-    spec = importlib.util.spec_from_file_location("cgan", path)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
 
 
 def write_idx(folder: str, name: str, split: Split) -> None:

@@ -21,10 +21,9 @@ from systems import SYSTEMS, build, load_config
 from jaxgan import parallel
 from jaxgan.config import update
 from jaxgan.data.batches import Batch
-from jaxgan.latents import Latent
 from jaxgan.rng import stream
 from jaxgan.state import Gan, GanState, initialise
-from jaxgan.step import train_step
+from jaxgan.step import draw_for, train_step
 
 TOLERANCE = 1e-9
 
@@ -48,10 +47,8 @@ def draws_of(gan: Gan, state: GanState, key: jax.Array, real: Any) -> list[Any]:
     found = []
     for name in names:
         n = gan.discriminator_batch_size if name == "discriminator" else gan.batch_size
-        latent: Latent = gan.latent.sample(stream(key, f"latent/{name}", 0), n)
-        told = real
-        if gan.condition is not None and gan.condition.prior == "uniform":
-            told = gan.condition.draw(stream(key, f"condition/{name}", 0), n, gan.dtype)
+        latent = draw_for(gan, key, name, n, 0, real).latent
+        told = latent.condition
         codes = [torch.tensor(np.asarray(code)) for code in latent.codes]
         told = None if told is None else torch.tensor(np.asarray(told))
         found.append((torch.tensor(np.asarray(latent.noise)), codes, told))

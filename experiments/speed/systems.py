@@ -1,14 +1,13 @@
 """The systems whose speed is compared, by their names in the tables: each with its documented
 networks, batch, optimiser and order of updates."""
 
-import importlib.util
 import pathlib
 
 from ml_collections import ConfigDict
 
 from jaxgan import conditions
 from jaxgan.build import build_gan
-from jaxgan.config import validate
+from jaxgan.config import from_file
 from jaxgan.state import Gan
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
@@ -36,14 +35,7 @@ SYSTEMS = {
 
 def load_config(name: str, arg: str) -> ConfigDict:
     """get_config(arg) of a file in configs/."""
-    spec = importlib.util.spec_from_file_location(name, ROOT / "configs" / f"{name}.py")
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    config = module.get_config(arg)
-    validate(config)
-    return config
+    return from_file(ROOT / "configs" / f"{name}.py", arg)
 
 
 def build(config: ConfigDict, channels: int) -> Gan:

@@ -153,6 +153,15 @@ class Dataset:
         """The labels that occur in the training split, ascending; () where there are none."""
         return () if self.train.labels is None else tuple(np.unique(self.train.labels).tolist())
 
+    def split(self, name: str, least: int = 1) -> tuple[str, Split]:
+        """The split of that name, or where it has not `least` examples the one before it ("train",
+        "validation", "test") that has, with its own name; "train" stands in whatever it has."""
+        order = ("train", "validation", "test")
+        here = order.index(name)
+        while here and len(getattr(self, order[here])) < least:
+            here -= 1
+        return order[here], getattr(self, order[here])
+
     def digest(self) -> str:
         """SHA-256 (16 hexadecimal digits) that tells two datasets apart: of the source's
         fingerprint, or else of the training images, their labels and the labels' names; the same
