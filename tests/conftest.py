@@ -93,3 +93,9 @@ def load_config(name: str, arg: str = ""):
     from jaxgan.config import from_file
 
     return from_file(ROOT / "configs" / f"{name}.py", arg)
+
+
+@pytest.fixture(scope="module")
+def scratch(tmp_path_factory):
+    """A folder for hypothesis, which calls a test many times over."""
+    return tmp_path_factory.mktemp("scratch")

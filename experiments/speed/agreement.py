@@ -11,12 +11,14 @@ import argparse
 import sys
 from typing import Any, NamedTuple
 
-import in_torch
 import jax
 import numpy as np
 import torch
 from ml_collections import ConfigDict
 from systems import SYSTEMS, build, load_config
+from torch_networks import count
+from torch_parameters import load_parameters, parameters_like
+from torch_trainer import Trainer
 
 from jaxgan import parallel
 from jaxgan.config import update
@@ -65,18 +67,18 @@ def agree(config: ConfigDict, channels: int, steps: int) -> Agreement:
     default = torch.get_default_dtype()
     torch.set_default_dtype(torch.float64)
     try:
-        trainer = in_torch.Trainer(config, channels)
+        trainer = Trainer(config, channels)
         players = {"generator": trainer.generator, "discriminator": trainer.discriminator}
         players |= {} if trainer.q is None else {"q": trainer.q}
         counts = []
         for name, network in players.items():
             params = getattr(state, name).params
-            counts.append(in_torch.count(network))
+            counts.append(count(network))
             if counts[-1] != sum(x.size for x in jax.tree.leaves(params)):
                 raise AssertionError(
                     f"{name}: {counts[-1]} parameters in PyTorch, not as many here"
                 )
-            in_torch.load_parameters(network, params)
+            load_parameters(network, params)
         random, of_losses = np.random.default_rng(0), 0.0
         for _ in range(steps):
             images = random.integers(0, 256, (n, size, size, channels), dtype=np.uint8)
@@ -100,7 +102,7 @@ def agree(config: ConfigDict, channels: int, steps: int) -> Agreement:
             after, before = getattr(state, name).params, getattr(first, name).params
             moved = jax.tree.map(lambda a, b: float(np.abs(a - b).max()), after, before)
             largest = max(largest, *jax.tree.leaves(moved))
-            for _, here, value in in_torch.parameters_like(network, after):
+            for _, here, value in parameters_like(network, after):
                 of_parameters = max(of_parameters, float(np.abs(here - value).max()))
     finally:
         torch.set_default_dtype(default)

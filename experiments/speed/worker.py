@@ -59,12 +59,12 @@ def in_jaxgan(config: Any, channels: int) -> Callable[[], None]:
 
 def in_pytorch(config: Any, channels: int, form: str) -> Callable[[], None]:
     """The same in PyTorch."""
-    import in_torch
     import torch
+    from torch_trainer import Trainer
 
     device = "cuda" if torch.cuda.is_available() else "cpu"
     compiled = None if form in ("eager", "channels_last") else form
-    trainer = in_torch.Trainer(config, channels, device, compiled, form == "channels_last")
+    trainer = Trainer(config, channels, device, compiled, form == "channels_last")
     images, labels = training_data(config, channels)
     all_images = torch.tensor(np.ascontiguousarray(images.transpose(0, 3, 1, 2)), device=device)
     if form == "channels_last":
