@@ -33,9 +33,6 @@ class Instruments:
         self.gan, self.batch = gan, batch
         self._generate = jax.jit(functools.partial(_generate, gan))
         self._statistics = jax.jit(functools.partial(_batch_statistics, gan))
-        self._discriminator_statistics = jax.jit(
-            functools.partial(_discriminator_batch_statistics, gan)
-        )
         self._read = jax.jit(functools.partial(_read, gan))
 
     def sample(self, generator: Variables, latent: Latent, key: jax.Array | None = None) -> Any:
@@ -56,8 +53,8 @@ class Instruments:
     ) -> tuple[Variables, Variables]:
         """The discriminator and Q with BatchNorm's statistics re-estimated on `images`.
 
-        A mean is the mean of the batches' means in training mode, a variance the mean of their
-        variances and the variance of their means.
+        A mean is the mean of the batches' means, a variance the mean of their variances and the
+        variance of their means; nothing is dropped on the way.
 
         Args:
           discriminator, q: their moving statistics play no part.
@@ -68,12 +65,8 @@ class Instruments:
         return Variables(discriminator.params, of_discriminator), Variables(q.params, of_q)
 
     def discriminator_statistics(self, discriminator: Variables, images: np.ndarray) -> Variables:
-        """The same of a discriminator that is told nothing but the image, without a Q; nothing is
-        dropped on the way."""
-        parts = self._parts(images)
-        batches: list[Any] = [
-            (self._discriminator_statistics(discriminator, part), {}) for part in parts
-        ]
+        """The same of a discriminator that is told nothing but the image, without a Q."""
+        batches = [self._statistics(discriminator, None, part) for part in self._parts(images)]
         return Variables(discriminator.params, _pooled(batches)[0])
 
     def read(
@@ -117,29 +110,25 @@ def _read(gan: Gan, discriminator: Variables, q: Variables, images: jax.Array) -
 
 
 def _batch_statistics(
-    gan: Gan, discriminator: Variables, q: Variables, images: jax.Array
+    gan: Gan, discriminator: Variables, q: Variables | None, images: jax.Array
 ) -> tuple[Any, Any]:
-    """Every BatchNorm's statistics of one batch, of the discriminator and of Q."""
-    assert gan.q is not None
+    """Every BatchNorm's statistics of one batch, of the discriminator and of Q ({} without one),
+    dropout off: its inputs are those of reading."""
+    (_, features), of_discriminator = _normalised_by_batch(
+        gan.discriminator, discriminator, _images(gan, images), None
+    )
+    if gan.q is None or q is None:
+        return of_discriminator, {}
+    return of_discriminator, _normalised_by_batch(gan.q, q, features)[1]
+
+
+def _normalised_by_batch(network: nn.Module, variables: Variables, *inputs: Any) -> tuple[Any, Any]:
+    """A network's output with nothing dropped and every BatchNorm on the batch's statistics, and
+    these."""
+    tree = {"params": variables.params, "batch_stats": variables.batch_stats}
     with nn.intercept_methods(_forget):
-        (_, features), of_discriminator = run(
-            gan.discriminator, discriminator, _images(gan, images), None, train=True
-        )
-        _, of_q = run(gan.q, q, features, train=True)
-    return of_discriminator, of_q
-
-
-def _discriminator_batch_statistics(gan: Gan, discriminator: Variables, images: jax.Array) -> Any:
-    """Every BatchNorm's statistics of one batch, dropout off: its inputs are those of reading."""
-    with nn.intercept_methods(functools.partial(_forget, moving=False)):
-        _, changed = gan.discriminator.apply(
-            {"params": discriminator.params, "batch_stats": discriminator.batch_stats},
-            _images(gan, images),
-            None,
-            train=False,
-            mutable=["batch_stats"],
-        )
-    return changed.get("batch_stats", {})
+        output, changed = network.apply(tree, *inputs, train=False, mutable=["batch_stats"])
+    return output, changed.get("batch_stats", {})
 
 
 def _forget(
@@ -147,19 +136,18 @@ def _forget(
     arguments: tuple[Any, ...],
     named: dict[str, Any],
     context: nn.module.InterceptorContext,
-    moving: bool | None = None,
 ) -> Any:
-    """Runs every BatchNorm, wherever a network has it, with momentum 0: its statistics after a
-    pass are the batch's. `moving` false has it use the batch's whatever the network's mode is."""
+    """Runs every BatchNorm, wherever a network has it, on the batch's statistics whatever the
+    network's mode is, and with momentum 0: after a pass its own are the batch's."""
     module = context.module
     if not isinstance(module, nn.BatchNorm):
         return call(*arguments, **named)
     # Frozen to its users, as every Linen module is; and call knows no other module than this one.
     changes: dict[str, Any] = {"momentum": 0.0}
-    if moving is not None and module.use_running_average is not None:
-        changes["use_running_average"] = moving
-    elif moving is not None:
-        named = named | {"use_running_average": moving}
+    if module.use_running_average is None:
+        named = named | {"use_running_average": False}
+    else:
+        changes["use_running_average"] = False
     before = {name: getattr(module, name) for name in changes}
     for name, value in changes.items():
         object.__setattr__(module, name, value)
