@@ -18,10 +18,8 @@ Trained once on a machine and kept under $XDG_CACHE_HOME/jaxgan (or ~/.cache/jax
 import dataclasses
 import functools
 import hashlib
-import io
 import math
 import os
-import tempfile
 import time
 from collections.abc import Callable, Iterator
 
@@ -32,7 +30,7 @@ import numpy as np
 import optax
 from flax.traverse_util import flatten_dict, unflatten_dict
 
-from jaxgan.cache import cache_folder
+from jaxgan import cache
 from jaxgan.config import UserError
 from jaxgan.data.batches import indices
 from jaxgan.data.dataset import Dataset, Split, to_network
@@ -45,7 +43,6 @@ SEED = 0
 FEATURES = 128
 # Images that are read at once.
 _BATCH = 250
-_SHA256_BYTES = 32
 # Images that the accuracy is read on, at most.
 _MOST_JUDGED = 10_000
 
@@ -166,13 +163,13 @@ def _cached(dataset: Dataset, recipe: Recipe, say: Callable[[str], None]) -> Cla
     classes = max(len(dataset.label_names), int(dataset.train.labels.max()) + 1)
     network = ReferenceNetwork(classes)
     judged, unseen = _judged(dataset)
-    path = os.path.join(cache_folder(), f"classifier-{_key(dataset, recipe, classes)}.npz")
-    arrays = _load(path, say)
+    path = os.path.join(cache.cache_folder(), f"classifier-{_key(dataset, recipe, classes)}.npz")
+    arrays = cache.kept(path, say)
     if arrays is None:
         arrays, seconds = _train(network, dataset, recipe, say)
         classified = _read(network, _variables(arrays), unseen.images)[1].argmax(axis=-1)
         arrays["accuracy"] = np.mean(classified == unseen.labels)
-        kept = _save(path, arrays, say)
+        kept = cache.keep(path, arrays, say)
         say(
             f"reference classifier of {dataset.name}: {arrays['accuracy']:.2%} of {len(unseen)}"
             f" {judged} images right, {seconds:.0f} s{f', kept in {path}' if kept else ''}"
@@ -321,47 +318,6 @@ def _key(dataset: Dataset, recipe: Recipe, classes: int) -> str:
     for part in (dataset.train.labels, unseen.images, unseen.labels):
         told.update(hashlib.sha256(part.tobytes()).digest())
     return told.hexdigest()[:16]
-
-
-def _save(path: str, arrays: dict[str, np.ndarray], say: Callable[[str], None]) -> bool:
-    """Writes an .npz with its own SHA-256 behind it, which readers of .npz look past; whole or not
-    at all. A folder that cannot be written costs a training next time, not this run."""
-    written = io.BytesIO()
-    np.savez(written, allow_pickle=False, **arrays)
-    content = written.getvalue()
-    folder = os.path.dirname(path)
-    part = ""
-    try:
-        os.makedirs(folder, exist_ok=True)
-        # A name of its own, for two runs may finish at once.
-        descriptor, part = tempfile.mkstemp(dir=folder, suffix=".part")
-        with open(descriptor, "wb") as file:
-            file.write(content + hashlib.sha256(content).digest())
-        os.replace(part, path)
-    except OSError as error:
-        if os.path.exists(part):
-            os.remove(part)
-        say(f"{path} cannot be written ({error.strerror}): the next run trains it again")
-        return False
-    return True
-
-
-def _load(path: str, say: Callable[[str], None]) -> dict[str, np.ndarray] | None:
-    """The arrays of a file that is there and whole, or None."""
-    try:
-        with open(path, "rb") as file:
-            content = file.read()
-    except FileNotFoundError:
-        return None
-    except OSError as error:
-        say(f"{path} cannot be read ({error.strerror}): trained anew")
-        return None
-    content, digest = content[:-_SHA256_BYTES], content[-_SHA256_BYTES:]
-    if hashlib.sha256(content).digest() != digest:
-        say(f"{path} is damaged: trained anew")
-        return None
-    with np.load(io.BytesIO(content), allow_pickle=False) as arrays:
-        return dict(arrays)
 
 
 def _variables(arrays: dict[str, np.ndarray]) -> Variables:
