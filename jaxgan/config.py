@@ -75,6 +75,7 @@ KEYS: dict[str, Key] = {
     "dataset.channels": Key(0, low=0, high=3),
     "dataset.streamed": Key("auto", ("auto", "yes", "no"), may_change=True),
     "dataset.workers": Key(0, low=0, may_change=True),
+    "dataset.near_duplicates": Key("keep", ("keep", "leave_out")),
     "latent.noise": Key(62, low=1, high=100_000),
     "latent.noise_prior": Key("normal", ("normal", "uniform", "hypercube")),
     "latent.codes": Key("categorical:10"),
@@ -312,7 +313,12 @@ def _check_dataset(dataset: ConfigDict) -> None:
 
 def _check_ring(config: ConfigDict) -> None:
     """Points have no size, their modes are one figure, and most networks make images only."""
-    wanted = {"system": "gan", "dataset.classes": "", "dataset.size": KEYS["dataset.size"].default}
+    wanted = {
+        "system": "gan",
+        "dataset.classes": "",
+        "dataset.size": KEYS["dataset.size"].default,
+        "dataset.near_duplicates": "keep",
+    }
     for path, value in wanted.items():
         if get(config, path) != value:
             raise UserError(

@@ -22,6 +22,8 @@ def load(config: ConfigDict) -> Dataset:
     if config.dataset.streamed == "yes":
         dataset = _streamed(dataset)
     dataset = dataset.only(config.dataset.classes)
+    if config.dataset.near_duplicates == "leave_out":
+        dataset = _without_near_duplicates(dataset)
     dataset.require_batch(config.discriminator_batch_size or config.batch_size)
     return dataset
 
@@ -62,6 +64,14 @@ def _source(wanted: ConfigDict, name: str) -> Dataset:
             from jaxgan.data import tfds
 
             return tfds.load(name, wanted.data_dir, size, validation, wanted.streamed)
+
+
+def _without_near_duplicates(dataset: Dataset) -> Dataset:
+    """The training split without them; what measures a run is made of all images as ever."""
+    from jaxgan.data.near_duplicates import without_near_duplicates
+
+    train = without_near_duplicates(dataset.train)
+    return dataclasses.replace(dataset, train=train, unfiltered=dataset.whole)
 
 
 def _streamed(dataset: Dataset) -> Dataset:
