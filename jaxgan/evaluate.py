@@ -2,8 +2,9 @@
 
 Measures a trained run: every measure that suits it, for each of its seeds, of the last and of the
 best networks. Prints the table and adds the measures to the run's results.json, where one of the
-same thing is replaced; beside it lies neighbours.png, generated images with their nearest training
-images. Exit status: 0; 1 the disk is full; 2 a mistake in what was asked for.
+same thing is replaced; beside it lie neighbours.png, generated images with their nearest training
+images, confusion.txt, where the run is told labels, and report.html, made anew. Exit status: 0;
+1 the disk is full; 2 a mistake in what was asked for.
 """
 
 import errno
@@ -20,7 +21,8 @@ from jaxgan.image_measures import Extractor
 from jaxgan.images import save_png
 from jaxgan.metrics import inception
 from jaxgan.metrics.measure import table
-from jaxgan.writers import write_json
+from jaxgan.page import page
+from jaxgan.writers import write_json, write_text
 
 _SVM_IMAGES = flags.DEFINE_integer(
     "svm_images", SVM_IMAGES, "Training images of svm_accuracy.", lower_bound=100
@@ -88,9 +90,15 @@ def evaluate(workdir: str, checkpoint: str | None, seed: int | None, n: int) -> 
         results["measures"] = evaluation.merged(
             results["measures"], [measure.as_json() for measure in found.measures]
         )
+
+        def suffix(one: int) -> str:
+            return f"_seed_{one}" if config.seeds > 1 else ""
+
         for one, sheet in found.neighbours.items():
-            name = f"neighbours_seed_{one}.png" if config.seeds > 1 else "neighbours.png"
-            save_png(os.path.join(workdir, name), sheet)
+            save_png(os.path.join(workdir, f"neighbours{suffix(one)}.png"), sheet)
+        for one, confusion in found.confusion.items():
+            write_text(os.path.join(workdir, f"confusion{suffix(one)}.txt"), confusion + "\n")
+        page.write([workdir], results=results)
         write_json(os.path.join(workdir, folder.RESULTS), results)
     print(table(results["measures"]))
     for one, confusion in found.confusion.items():

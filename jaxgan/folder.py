@@ -6,7 +6,9 @@ import importlib.metadata
 import json
 import os
 import platform
+import shlex
 import subprocess
+import sys
 from typing import Any, TextIO
 
 import jax
@@ -137,6 +139,7 @@ def _about(config: ConfigDict, dataset: Dataset) -> dict[str, Any]:
     splits = {name: len(getattr(dataset, name)) for name in ("train", "validation", "test")}
     versions = {name: importlib.metadata.version(name) for name in RECORDED_PACKAGES}
     return {
+        "command": _command(),
         "config": dict(config_lib.leaves(config)),
         "dataset": {
             "name": dataset.name,
@@ -151,6 +154,14 @@ def _about(config: ConfigDict, dataset: Dataset) -> dict[str, Any]:
         "devices": len(jax.devices()),
         "commit": _commit(),
     }
+
+
+def _command() -> str | None:
+    """How the process was started, where it was as `python -m jaxgan.…`."""
+    spec = getattr(sys.modules["__main__"], "__spec__", None)
+    if spec is None or not spec.name.startswith("jaxgan."):
+        return None
+    return shlex.join(["python", "-m", spec.name, *sys.argv[1:]])
 
 
 def _commit() -> str | None:

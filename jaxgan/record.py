@@ -18,6 +18,7 @@ from jaxgan.data.dataset import Dataset
 from jaxgan.images import curves, read_png, save_png
 from jaxgan.measures import Measures
 from jaxgan.metrics.measure import Measure
+from jaxgan.page import page
 from jaxgan.reading import Instruments
 from jaxgan.state import Best, Gan, GanState, networks
 from jaxgan.writers import (
@@ -279,8 +280,8 @@ class Record:
         return row, self.measures.score(measures)
 
     def finish(self, states: list[GanState], bests: list[Best]) -> None:
-        """Draws what the run looked like, and writes `results.json`, last: every measure of the
-        last and of the best networks."""
+        """Draws what the run looked like, and writes `report.html` and, last, `results.json`: every
+        measure of the last and of the best networks."""
         if not hosts.is_first():
             return
         self._look_back()
@@ -303,6 +304,8 @@ class Record:
             "rollbacks": read_rollbacks(self.rows.path),
             "ended": {str(seed): what for seed, what in self._ended.items()},
         }
+        # Before the results, which say that nothing is left to do.
+        page.write([self.workdir], results=results)
         write_json(os.path.join(self.workdir, folder.RESULTS), results)
 
     def _by_seed(self, groups: list[Any], offset: int = 0) -> list[tuple[int, Any]]:

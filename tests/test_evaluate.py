@@ -1,6 +1,7 @@
 """Measuring a trained run again: `python -m jaxgan.evaluate`, and the rows of results.json."""
 
 import dataclasses
+import errno
 import fcntl
 import json
 import os
@@ -21,7 +22,8 @@ from jaxgan.data.dataset import Factor
 from jaxgan.images import read_png
 from jaxgan.loading import Run
 from jaxgan.metrics.frechet import thumbnails
-from jaxgan.metrics.measure import table
+from jaxgan.metrics.measure import Measure, table
+from jaxgan.page import page
 from jaxgan.state import initialise, networks
 from jaxgan.train import train
 
@@ -115,6 +117,42 @@ def test_the_same_networks_give_the_same_rows(folder, run, capsys):
     assert run(WORKDIR=str(folder), N=20, CHECKPOINT="best") == 0
     assert {m["n_generated"] for m in rows(folder) if m["checkpoint"] == "best"} == {20}
     assert {m["n_generated"] for m in rows(folder) if m["checkpoint"] == "last"} == {30, 40}
+
+
+def test_the_page_and_the_table_of_labels_are_made_anew(folder, run, monkeypatch, capsys):
+    """Before results.json: where the disk is full there, the figures are as they were."""
+    before = (folder / "results.json").read_text()
+    found = evaluation.Found([], {}, {}, {1: "asked  7\n7  3"})
+    monkeypatch.setattr(evaluation, "evaluate", lambda *_: found)
+    (folder / "report.html").unlink()
+    assert run(WORKDIR=str(folder), N=40) == 0
+    assert "frechet_distance" in (folder / "report.html").read_text()
+    assert (folder / "confusion_seed_1.txt").read_text() == "asked  7\n7  3\n"
+    assert ">seed 1<" in (folder / "report.html").read_text()
+
+    def full(*_, **named):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    changed = dataclasses.replace(found_measure(before), value=0.0)
+    monkeypatch.setattr(evaluation, "evaluate", lambda *_: found._replace(measures=[changed]))
+    monkeypatch.setattr(page, "write", full)
+    assert run(WORKDIR=str(folder), N=40) == 1
+    assert "results.json is as it was" in capsys.readouterr().err
+    assert (folder / "results.json").read_text() == before
+
+
+def found_measure(results):
+    """The first measure of a results.json."""
+    return Measure(**json.loads(results)["measures"][0])
+
+
+def test_training_makes_the_page_before_the_results(trained):
+    """Which say that nothing is left to do: where the disk is full at the page, the run goes on."""
+    shown = (trained / "report.html").read_text()
+    assert "frechet_distance" in shown
+    assert "not finished" not in shown
+    made = [os.stat(trained / name).st_mtime_ns for name in ("report.html", "results.json")]
+    assert made == sorted(made)
 
 
 def test_another_extractor_stands_beside_the_classifier(folder, run, monkeypatch):

@@ -198,7 +198,7 @@ def comparable(folder):
 
 def test_what_a_run_leaves_behind(undisturbed):
     names = snapshot(undisturbed)
-    pictures = ["curves.png", "strip.png"]
+    pictures = ["curves.png", "strip.png", "report.html"]
     for expected in ["config.json", "networks.txt", "results.json", "metrics.jsonl", *pictures]:
         assert expected in names
     assert [n for n in names if n.startswith("samples/")] == [

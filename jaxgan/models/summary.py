@@ -67,7 +67,7 @@ def describe(title: str, table: list[Layer]) -> str:
     lines = [f"{title}", f"  {'layer':<24}{'output':<18}{'parameters':>12}{'moving':>10}"]
     for layer in table:
         shape = " x ".join(map(str, layer.shape))
-        lines.append(f"  {layer.name:<24}{shape:<18}{layer.parameters:>12,}{layer.moving:>10,}")
+        lines.append(f"  {layer.name:<23} {shape:<17} {layer.parameters:>12,} {layer.moving:>9,}")
     parameters, moving = sum(x.parameters for x in table), sum(x.moving for x in table)
     lines.append(f"  {'total':<42}{parameters:>12,}{moving:>10,}")
     return "\n".join(lines)
