@@ -132,7 +132,7 @@ def test_the_page_of_a_run_has_all_its_parts(run, capsys):
         "0.10.2",
         "code_accuracy",
         "matched",
-        "0.8125 ± 0.7941",  # 12.706 times .0625.
+        "0.8125\N{NO-BREAK SPACE}±\N{NO-BREAK SPACE}0.7941",  # 12.706 times .0625.
         "last<small> step 30",
         "best<small> step 20",
         "T - shirt",
@@ -227,7 +227,9 @@ def test_several_runs_side_by_side(tmp_path, capsys):
     assert "two" in legends[0]
     table = re.search(r'<table class="measures.*?</table>', shown)[0]
     assert re.findall(r"(?:one|two)<br>(\w+)", table) == ["last", "best", "last"]
-    figures = [re.findall(r"<td[^>]*>(.*?)</td>", row)[:3] for row in table.split("<tr>")[2:]]
+    figures = [
+        re.findall(r"<td[^>]*><span>(.*?)</span></td>", row)[:3] for row in table.split("<tr>")[2:]
+    ]
     assert figures == [["0.7500", "0.5000", "-"], ["-", "-", "0.1250"]]
     # Twice the same folder, and two of one name, are told apart.
     again = tmp_path / "there" / "one"
@@ -416,6 +418,16 @@ def test_networks_are_read_as_they_were_written():
     assert boxes[0].share == pytest.approx(1216 / 1345)
 
 
+def test_no_arrow_leads_into_a_branch():
+    def arrows(middle):
+        layers = [Layer(name, (8,), 9, 0) for name in ("noise", middle, "joint")]
+        return diagram.diagram(describe("generator", layers), {"config": {}}).count("<path")
+
+    # A line and its head for each.
+    assert arrows("dense") == 2 * 3
+    assert arrows("condition") == 2 * 2
+
+
 def test_a_layer_of_a_long_name_is_read_too():
     long = Layer("block_of_many_parts/attention/output", (4, 4, 8), 1200, 0)
     (layer,) = diagram.read(describe("generator", [long]))["generator"]
@@ -432,8 +444,8 @@ def test_a_table_of_labels_that_cannot_be_read_is_shown_as_it_is():
 
 @pytest.mark.skipif(BROWSER is None, reason="no chromium, chromium-browser or google-chrome")
 def test_in_a_browser_the_scripts_run_and_no_request_leaves_the_page(run, tmp_path):
-    """Into the page are put a request that its policy is told to allow, which shows that the log
-    would tell of one, and some that the policy forbids."""
+    """Into the page are put a user, a request that its policy is told to allow, which shows that
+    the log would tell of one, and some that the policy forbids."""
     report(f"--workdir={run}")
     shown = (run / "report.html").read_text()
     planted = (
@@ -442,9 +454,20 @@ def test_in_a_browser_the_scripts_run_and_no_request_leaves_the_page(run, tmp_pa
         '<link rel="stylesheet" href="http://style.invalid/x.css"><p style="color:red">'
         '<iframe src="http://frame.invalid/"></iframe>'
     )
-    assert shown.count("img-src data:;") == 1
-    shown = shown.replace("img-src data:;", "img-src data: http://allowed.invalid;")
-    (tmp_path / "page.html").write_text(shown.replace("<footer>", f"{planted}<footer>"))
+    user = (
+        'const slider = document.getElementById("step"), plot = document.querySelector(".plot");'
+        'slider.value = 1; slider.dispatchEvent(new Event("input"));'
+        'plot.dispatchEvent(new KeyboardEvent("keydown", {key: "ArrowLeft"}));'
+        'document.getElementById("theme").click();'
+    )
+    for before, after in (
+        ("img-src data:;", "img-src data: http://allowed.invalid;"),
+        ("script-src ", f"script-src '{page.digest(user)}' "),
+        ("</body>", f"{planted}<script>{user}</script></body>"),
+    ):
+        assert shown.count(before) == 1
+        shown = shown.replace(before, after)
+    (tmp_path / "page.html").write_text(shown)
     log = tmp_path / "requests.json"
     done = subprocess.run(
         [
@@ -469,10 +492,15 @@ def test_in_a_browser_the_scripts_run_and_no_request_leaves_the_page(run, tmp_pa
     dom = done.stdout
     html = re.search("<html[^>]*>", dom)[0]
     assert 'data-script="ready"' in html
-    assert 'data-theme="dark"' in html
+    assert 'data-theme="light"' in html  # Dark by the address, and then the button.
     player = re.search('<div class="player"[^>]*>', dom)[0]
-    assert 'data-step="30"' in player
+    assert 'data-step="10"' in player
     assert "hidden" not in player
+    assert (
+        re.findall(r'<figure data-step="(\d+)"(?! hidden| data-print="" hidden)', dom) == ["10"] * 4
+    )
+    assert 'aria-valuetext="step 10"' in dom
+    assert 'losses, nats<span class="at"> at step 20</span>' in dom
     assert "<title>!" not in dom
     events = json.loads(log.read_text())
     started = events["constants"]["logEventTypes"]["URL_REQUEST_START_JOB"]

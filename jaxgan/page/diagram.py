@@ -1,5 +1,6 @@
 """The networks as a diagram: a box for each layer, from what `networks.txt` says."""
 
+import itertools
 import re
 from collections.abc import Mapping
 from typing import Any, NamedTuple
@@ -10,6 +11,7 @@ _ROW = re.compile(r"  (\S+) +(.*?) +([\d,]+) +([\d,]+)")
 # What stands in the box of the layer before it, whose name its own begins with.
 _PARTS = ("norm", "dropout")
 _BOX, _GAP, _ACROSS, _EDGE = 168, 14, 20, 1
+_LETTERS = 21
 
 
 class Layer(NamedTuple):
@@ -89,7 +91,7 @@ def diagram(networks: str, about: Mapping[str, Any]) -> str:
     told = {"label": ["label"], "known_part": ["known part"]}.get(
         str(config.get("condition.kind")), []
     )
-    codes = [str(config["latent.codes"])] if config.get("latent.codes") else []
+    codes = [code for code in str(config.get("latent.codes", "")).split("+") if code]
     noise = [f"noise {config.get('latent.noise', '')}".strip()]
     made = tables["generator"][-1].shape if "generator" in tables else ""
     image = " x ".join(map(str, shape)) if shape else made
@@ -104,29 +106,24 @@ def diagram(networks: str, about: Mapping[str, Any]) -> str:
 
 
 def _network(name: str, inputs: list[str], layers: list[Layer], q: list[Layer]) -> str:
-    column = boxes(layers)
-    shapes, places, y = [], [], _EDGE
+    column, shapes, y = boxes(layers), [], _EDGE
     if inputs:
-        given = Box(inputs[0], tuple(inputs[1:]), 0)
-        shapes.append(_box(given, _EDGE, y, "given"))
-        y += given.height + _GAP
-        shapes.append(_arrow(_EDGE + _BOX // 2, y - _GAP, y))
+        column = [Box(inputs[0], tuple(inputs[1:]), 0), *column]
     for i, box in enumerate(column):
-        if i:
+        # What is told enters by a branch of its own, which reads nothing of the layer above it.
+        if i and box.name != "condition":
             shapes.append(_arrow(_EDGE + _BOX // 2, y - _GAP, y))
-        shapes.append(_box(box, _EDGE, y))
-        places.append(y)
+        shapes.append(_box(box, _EDGE, y, "given" if inputs and not i else ""))
         y += box.height + _GAP
-    bottom, width = y, _BOX + 2 * _EDGE
-    if q:
-        branch, bottom = _branch(boxes(q), places[-1] - _GAP, len(column) > 1, bottom)
-        shapes.append(branch)
-        width += _BOX + _ACROSS
+    title, width = name.replace("_", " "), _BOX + 2 * _EDGE
     parameters = f"{sum(layer.parameters for layer in layers):,} parameters"
-    title = name.replace("_", " ") + (" and Q" if q else "")
     if q:
+        branch, bottom = _branch(boxes(q), y - column[-1].height - _GAP)
+        shapes.append(branch)
+        y, width = max(y, bottom), width + _BOX + _ACROSS
+        title += " and Q"
         parameters += f", Q {sum(layer.parameters for layer in q):,}"
-    height = bottom - _GAP + _EDGE
+    height = y - _GAP + _EDGE
     drawing = tag(
         "svg",
         *shapes,
@@ -139,33 +136,36 @@ def _network(name: str, inputs: list[str], layers: list[Layer], q: list[Layer]) 
     return tag("figure", tag("figcaption", text(title), tag("small", text(parameters))), drawing)
 
 
-def _branch(column: list[Box], y: int, trunk: bool, bottom: int) -> tuple[str, int]:
-    """Q's boxes in a column of their own, from between D's last two boxes on; its reading of each
-    code hangs on a line of its own, as they all read the same layer."""
+def _branch(column: list[Box], y: int) -> tuple[str, int]:
+    """Q's boxes in a column of their own, from the arrow above D's last box, at `y`: it reads what
+    the trunk returns. Its readings of the codes hang on one line: all read the same layer.
+
+    Returns:
+      The markup, and where it ends.
+    """
     left = _EDGE + _BOX + _ACROSS
-    middle, start = left + _BOX // 2, _EDGE + _BOX // 2
-    top = y + _GAP
-    shapes = [tag("text", "features" if trunk else "", x=start + 8, y=y - 4, class_="small")]
-    shapes = [_line(f"M{start} {y + _GAP // 2 - 2}H{middle}V{top}"), _head(middle, top)]
-    bus = left - _ACROSS // 2
-    hung = [box.name.startswith("code_") for box in column]
-    before = 0
-    for i, box in enumerate(column):
-        shapes.append(_box(box, left, top))
-        if i and not hung[i]:
-            shapes.append(_arrow(middle, top - _GAP, top))
-        elif i and not hung[i - 1]:
-            before = top - _GAP
-            shapes.append(_line(f"M{middle} {before}v{_GAP // 2 - 2}H{bus}V{top + 13}H{left}"))
-        elif i and before:
-            shapes.append(_line(f"M{bus} {before + _GAP}V{top + 13}H{left}"))
-        top += box.height + _GAP
-    return "".join(shapes), max(bottom, top)
+    middle, bus = left + _BOX // 2, left - _ACROSS // 2
+    shapes = [_line(f"M{_EDGE + _BOX // 2} {y - _GAP // 2 - 2}H{middle}V{y}"), _head(middle, y)]
+    trunk = list(itertools.takewhile(lambda box: not box.name.startswith("code_"), column))
+    codes = column[len(trunk) :]
+    for i, box in enumerate(trunk):
+        if i:
+            shapes.append(_arrow(middle, y - _GAP, y))
+        shapes.append(_box(box, left, y))
+        y += box.height + _GAP
+    if trunk and codes:
+        shapes.append(_line(f"M{middle} {y - _GAP}v{_GAP // 2 - 2}H{bus}V{y}"))
+    for i, box in enumerate(codes):
+        above = codes[i - 1].height + _GAP if i else 0
+        shapes.append(_line(f"M{bus} {y + 13 * (i > 0) - above}V{y + 13}H{left}"))
+        shapes.append(_box(box, left, y))
+        y += box.height + _GAP
+    return "".join(shapes), y
 
 
 def _box(box: Box, x: int, y: int, kind: str = "") -> str:
     lines = [
-        tag("text", text(line), x=x + 8, y=y + 33 + 15 * i, class_="small")
+        tag("text", text(_short(line)), x=x + 8, y=y + 33 + 15 * i, class_="small")
         for i, line in enumerate(box.lines)
     ]
     bar = tag(
@@ -175,10 +175,15 @@ def _box(box: Box, x: int, y: int, kind: str = "") -> str:
         "g",
         tag("rect", x=x, y=y, width=_BOX, height=box.height, class_="box"),
         bar if box.share else "",
-        tag("text", text(box.name), x=x + 8, y=y + 18),
+        tag("text", tag("title", text(box.name)), text(_short(box.name)), x=x + 8, y=y + 18),
         *lines,
         class_=kind or None,
     )
+
+
+def _short(name: str) -> str:
+    """As much of the end of a name as a box holds: before it stands what it is a part of."""
+    return name if len(name) <= _LETTERS else "…" + name[1 - _LETTERS :]
 
 
 def _arrow(x: int, top: int, bottom: int) -> str:

@@ -59,7 +59,7 @@ def table(
             "tr",
             tag("th", row[0], scope="row"),
             *(
-                tag("td", cell, data_name=names[i] if names else None)
+                tag("td", tag("span", cell), data_name=names[i]) if names else tag("td", cell)
                 for i, cell in enumerate(row[1:], 1)
             ),
         )

@@ -91,8 +91,8 @@ def _whole(runs: Sequence[Run], sections: Mapping[str, str]) -> str:
     style, script = ((files / name).read_text() for name in ("page.css", "page.js"))
     # Nothing but what stands in this file: no script or style that a name of a run could bring in.
     policy = (
-        f"default-src 'none'; img-src data:; style-src '{_digest(style)}';"
-        f" script-src '{_digest(script)}'; base-uri 'none'; form-action 'none'"
+        f"default-src 'none'; img-src data:; style-src '{digest(style)}';"
+        f" script-src '{digest(script)}'; base-uri 'none'; form-action 'none'"
     )
     title = ", ".join(run.name for run in runs)
     shown = {name: content for name, content in sections.items() if content}
@@ -131,7 +131,8 @@ def _slug(name: str) -> str:
     return name.lower().replace(" ", "-")
 
 
-def _digest(source: str) -> str:
+def digest(source: str) -> str:
+    """How a page's policy names a script or a style that it allows."""
     return f"sha256-{base64.b64encode(hashlib.sha256(source.encode()).digest()).decode()}"
 
 

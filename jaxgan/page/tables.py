@@ -19,7 +19,7 @@ def what(runs: Sequence[Run]) -> str:
     facts = [_facts(run) for run in runs]
     names = [name for name in facts[0] if any(one.get(name) for one in facts)]
     rows = [[text(name), *(one.get(name, "") for one in facts)] for name in names]
-    whole = table(["", *_heads(runs)], rows, class_="facts" + (" one" if len(runs) == 1 else ""))
+    whole = table(["", *_heads(runs)], rows, class_=_kind("facts", runs))
     return whole + _settings(runs) + _versions(runs)
 
 
@@ -83,7 +83,7 @@ def _settings(runs: Sequence[Run]) -> str:
             ]
             for key in keys
         ]
-        return table(["key", *_heads(runs)], lines, class_="keys")
+        return table(["key", *_heads(runs)], lines, class_=_kind("keys", runs))
 
     return (
         tag("h3", text(title))
@@ -96,7 +96,15 @@ def _versions(runs: Sequence[Run]) -> str:
     every = [run.about.get("versions", {}) for run in runs]
     names = sorted({name for versions in every for name in versions})
     rows = [[text(name), *(text(one.get(name, "")) for one in every)] for name in names]
-    return tag("details", tag("summary", "Versions"), table(["package", *_heads(runs)], rows))
+    return tag(
+        "details",
+        tag("summary", "Versions"),
+        table(["package", *_heads(runs)], rows, class_=_kind("", runs)),
+    )
+
+
+def _kind(kind: str, runs: Sequence[Run]) -> str:
+    return f"{kind} {'many' if len(runs) > 1 else 'one'}".strip()
 
 
 def _heads(runs: Sequence[Run]) -> list[str]:
@@ -121,6 +129,8 @@ def _duration(seconds: float) -> str:
 # --- What was measured
 
 Row = Mapping[str, Any]
+# A blank at which no line is broken.
+_BOUND = "\N{NO-BREAK SPACE}"
 # The rows that may be compared, by the number of the run, and "last" or "best".
 Cells = dict[tuple[int, str], list[Row]]
 
@@ -141,6 +151,8 @@ def measures(runs: Sequence[Run]) -> str:
     if not columns:
         return ""
     head = ["measure", *(title for _, title in columns), "beside it", "unit", "read on", "images"]
+    # What goes by one name stands together.
+    order = list(dict.fromkeys(key[0] for key in groups))
     lines = [
         [
             _measure(cells),
@@ -148,7 +160,7 @@ def measures(runs: Sequence[Run]) -> str:
             _reference([row for found in cells.values() for row in found]),
             *_read_on(next(iter(cells.values()))[0]),
         ]
-        for cells in groups.values()
+        for _, cells in sorted(groups.items(), key=lambda item: order.index(item[0][0]))
     ]
     names = [re.sub("<.*?>", " ", one).strip() for one in head]
     return table(head, lines, names=names, class_="measures cards")
@@ -198,7 +210,9 @@ def _figure(rows: Sequence[Row]) -> str:
         return text(number(values[0]))
     mean = number(sum(values) / len(values))
     told = f"{number(min(values))} to {number(max(values))}, {len(values)} seeds"
-    return text(f"{mean} ± {number(half_interval(values))}") + tag("small", text(told))
+    return text(f"{mean}{_BOUND}±{_BOUND}{number(half_interval(values))}") + tag(
+        "small", text(told)
+    )
 
 
 def _reference(rows: Sequence[Row]) -> str:
