@@ -22,6 +22,7 @@ from jaxgan.data.dataset import Dataset
 from jaxgan.data.feed import Feed, Places
 from jaxgan.data.streaming import Streamed
 from jaxgan.metrics.measure import table
+from jaxgan.page import page
 from jaxgan.record import Record, RollBack, rollback_in_words
 from jaxgan.state import Best, Gan, GanState, first_best, keep_best
 
@@ -227,6 +228,9 @@ def _finished(config: ConfigDict, workdir: str) -> str:
         f"run: {workdir}",
         f"last sheets: {sheets}",
     ]
+    report = os.path.join(workdir, page.NAME)
+    if os.path.exists(report):  # Runs of older versions have none.
+        lines.append(f"report: {report}")
     return "\n".join(lines)
 
 

@@ -220,7 +220,9 @@ def test_what_a_run_leaves_behind(undisturbed):
 def test_a_finished_run_prints_its_table_and_changes_nothing(undisturbed, capsys):
     before = {name: os.stat(undisturbed / name).st_mtime_ns for name in snapshot(undisturbed)}
     assert train_here(undisturbed) == 0
-    assert "code_accuracy" in capsys.readouterr().out
+    said = capsys.readouterr().out
+    assert "code_accuracy" in said
+    assert said.splitlines()[-1] == f"report: {undisturbed}/report.html"
     after = {name: os.stat(undisturbed / name).st_mtime_ns for name in snapshot(undisturbed)}
     assert after == before
 

@@ -6,7 +6,6 @@ import os
 import re
 import shutil
 import subprocess
-import time
 
 import numpy as np
 import pytest
@@ -513,12 +512,6 @@ def test_in_a_browser_the_scripts_run_and_no_request_leaves_the_page(run, tmp_pa
     # What the browser asks for on its own has no origin.
     of_page = {one["url"] for one in asked if "url" in one and one["initiator"] != "not an origin"}
     assert of_page == {"http://allowed.invalid/x.png"}
-
-
-def test_a_page_is_made_in_a_moment(run):
-    began = time.monotonic()
-    page.write([str(run)])
-    assert time.monotonic() - began < 1
 
 
 def test_results_that_are_about_to_be_written(run):
