@@ -61,7 +61,7 @@ def picture(path: str, form: Form = FORMS[0]) -> Picture | None:
                 kept, kind = io.BytesIO(), "jpeg"
                 image.convert("L" if grey else "RGB").resize(sides).save(kept, "JPEG", quality=85)
                 data = kept.getvalue()
-    except (UnidentifiedImageError, OSError):  # The file itself was read whole.
+    except (UnidentifiedImageError, Image.DecompressionBombError, OSError):  # It was read whole.
         return None
     uri = f"data:image/{kind};base64,{base64.b64encode(data).decode()}"
     return Picture(uri, width, height)
