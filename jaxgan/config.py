@@ -56,7 +56,7 @@ FROM_FILES = {
     "folder": "the folder of images",
 }
 
-# What each key means stands in the README, under "Keys"; a test holds the two lists together.
+# What each key means stands in docs/reference.md; a test holds the two lists together.
 KEYS: dict[str, Key] = {
     "system": Key("infogan", ("gan", "dcgan", "cgan", "infogan")),
     "networks": Key("paper", ("document", "paper")),
@@ -237,7 +237,7 @@ def nearest(path: str) -> str:
     group, _, name = path.rpartition(".")
     named = [key for key in KEYS if key.startswith(group) and name in _names(key)]
     close = named or difflib.get_close_matches(path, KEYS, n=3, cutoff=0.5)
-    return f"did you mean {' or '.join(close)}?" if close else "the README lists the keys"
+    return f"did you mean {' or '.join(close)}?" if close else "docs/reference.md lists the keys"
 
 
 def _names(path: str) -> tuple[str, ...]:

@@ -125,15 +125,15 @@ def test_of_many_keys_that_differ_the_first_five_are_named():
         ("beta1", "did you mean discriminator.beta1 or generator.beta1?"),
         ("classes", "did you mean dataset.classes?"),
         ("stpes", "did you mean steps"),
-        ("zzz", "the README lists the keys"),
+        ("zzz", "docs/reference.md lists the keys"),
     ],
 )
 def test_the_nearest_key_is_named(path, said):
     assert config_lib.nearest(path).startswith(said)
 
 
-def test_the_readme_lists_every_key_and_no_other():
-    text = (ROOT / "README.md").read_text()
+def test_the_reference_lists_every_key_and_no_other():
+    text = (ROOT / "docs" / "reference.md").read_text()
     section = text.split("## Keys", 1)[1].split("\n## ", 1)[0]
     cells = [row.split("|")[1] for row in section.splitlines() if row.startswith("| `")]
     listed = {key for cell in cells for key in re.findall(r"`([^`]+)`", cell)}

@@ -86,7 +86,7 @@ def test_groups_are_those_of_all_pairs(seed, bits):
     images = random.integers(0, 2, (12, 3, 4, 1)).astype(np.uint8)
     images[6:] = images[:6]  # Copies, some with a bit turned.
     images[8, 0, 0] ^= 1
-    group = group_of(lambda some: some.reshape(len(some), -1) > 0, images, bits, reach=0)
+    group = group_of(lambda some: some.reshape(len(some), -1) > 0, images, bits, 0, alike=-1)
     apart = (images[:, None] != images[None]).sum(axis=(2, 3, 4))
     joined = apart <= bits
     for _ in range(12):  # Pairs of pairs.
