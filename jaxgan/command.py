@@ -17,8 +17,10 @@ CHECKPOINT = flags.DEFINE_enum(
     "checkpoint", None, ["best", "last"], "Which networks; sampling: best, evaluating: both."
 )
 SEED = flags.DEFINE_integer(
-    "seed", None, "Sampling: of the noise, 0. Evaluating: which of the run's seeds, all."
+    "seed", None, "Sampling, walking: of the noise, 0. Evaluating: which of the run's seeds, all."
 )
+RUN_SEED = flags.DEFINE_integer("run_seed", None, "Which seed of a run of many.")
+DATA_DIR = flags.DEFINE_string("data_dir", None, "Where the data is now; default where it was.")
 N = flags.DEFINE_integer("n", None, "How many images are drawn; sampling: 64, evaluating: 10,000.")
 
 

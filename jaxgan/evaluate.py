@@ -13,7 +13,16 @@ import os
 from absl import app, flags
 
 from jaxgan import data, evaluation, folder, loading, parallel
-from jaxgan.command import CHECKPOINT, SEED, WORKDIR, N, complain, end_at_signals, parse_flags
+from jaxgan.command import (
+    CHECKPOINT,
+    DATA_DIR,
+    SEED,
+    WORKDIR,
+    N,
+    complain,
+    end_at_signals,
+    parse_flags,
+)
 from jaxgan.config import UserError
 from jaxgan.data.dataset import Dataset
 from jaxgan.feature_measures import SVM_IMAGES
@@ -30,7 +39,6 @@ _SVM_IMAGES = flags.DEFINE_integer(
 _INCEPTION = flags.DEFINE_string(
     "inception", None, "A file of Inception-v3's weights: the distances are then on its features."
 )
-_DATA_DIR = flags.DEFINE_string("data_dir", None, "Where the data is now; default where it was.")
 
 
 def main(argv: list[str]) -> int:
@@ -80,8 +88,8 @@ def evaluate(workdir: str, checkpoint: str | None, seed: int | None, n: int) -> 
         if not runs:
             raise UserError(f"{workdir} keeps no best networks", "--checkpoint=last")
         config = runs[0].config
-        if _DATA_DIR.value is not None:
-            config.dataset.data_dir = _DATA_DIR.value
+        if DATA_DIR.value is not None:
+            config.dataset.data_dir = DATA_DIR.value
         dataset = data.load(config)
         folder.refuse_other_data(workdir, about, dataset)
         found = evaluation.evaluate(

@@ -1,4 +1,4 @@
-"""Pictures: grids of images, curves, and files of them."""
+"""Pictures: grids of images, curves, and files of them, still or moving."""
 
 import os
 from collections.abc import Mapping, Sequence
@@ -41,6 +41,19 @@ def cut(sheet: np.ndarray, height: int, width: int, gap: int = GAP) -> np.ndarra
     rows, columns = inner.shape[0] // (height + gap), inner.shape[1] // (width + gap)
     places = inner.reshape(rows, height + gap, columns, width + gap, -1)
     return places[:, :height, :, :width].transpose(0, 2, 1, 3, 4)
+
+
+def enlarged(picture: np.ndarray, side: int, least: int = 56) -> np.ndarray:
+    """The picture with each pixel as often as it takes for its images of `side` pixels to be at
+    least `least`."""
+    times = max(1, -(-least // side))
+    return picture.repeat(times, 0).repeat(times, 1)
+
+
+def titled(picture: np.ndarray, line: str) -> np.ndarray:
+    """The picture, uint8 [H, W, C], under a line of text."""
+    band = text(line, 18, picture.shape[1]).repeat(picture.shape[2], -1)
+    return np.concatenate([band, picture])
 
 
 def text(line: str, height: int, width: int) -> np.ndarray:
@@ -189,3 +202,30 @@ def save_png(path: str, sheet: np.ndarray) -> None:
     os.makedirs(os.path.dirname(path) or ".", exist_ok=True)
     picture = Image.fromarray(sheet[..., 0] if sheet.shape[-1] == 1 else sheet)
     write_whole(path, lambda file: picture.save(file, format="PNG"))
+
+
+def save_gif(path: str, frames: Sequence[np.ndarray], seconds: float, last: float = 0.0) -> None:
+    """Writes frames as a GIF that repeats without end; whole or not at all.
+
+    Args:
+      path: of the file.
+      frames: uint8 [H, W, C] each, C 1 (kept exactly) or 3 (256 colours a frame). GIF readers show
+        equal frames in a row as one that stays longer.
+      seconds: that a frame stays, in hundredths.
+      last: the same of the last frame; 0 is as the others.
+    """
+    from PIL import Image
+
+    os.makedirs(os.path.dirname(path) or ".", exist_ok=True)
+    pictures = [Image.fromarray(one[..., 0] if one.shape[-1] == 1 else one) for one in frames]
+    pictures = [
+        one if one.mode == "L" else one.quantize(256, dither=Image.Dither.NONE) for one in pictures
+    ]
+    stays = [round(1000 * seconds)] * len(pictures)
+    stays[-1] = round(1000 * last) or stays[-1]
+    write_whole(
+        path,
+        lambda file: pictures[0].save(
+            file, "GIF", save_all=True, append_images=pictures[1:], duration=stays, loop=0
+        ),
+    )

@@ -12,7 +12,16 @@ import numpy as np
 from absl import app, flags
 
 from jaxgan import parallel
-from jaxgan.command import CHECKPOINT, SEED, WORKDIR, N, complain, end_at_signals, parse_flags
+from jaxgan.command import (
+    CHECKPOINT,
+    RUN_SEED,
+    SEED,
+    WORKDIR,
+    N,
+    complain,
+    end_at_signals,
+    parse_flags,
+)
 from jaxgan.config import UserError
 from jaxgan.images import grid, save_png, scatter
 from jaxgan.loading import Run, load, read_about
@@ -26,7 +35,6 @@ _OUT = flags.DEFINE_string(
     None,
     "FILE.png, FILE.npz or a folder; default sampled.png in the workdir, or sampled_2.png, …",
 )
-_RUN_SEED = flags.DEFINE_integer("run_seed", None, "Which seed of a run of many.")
 
 
 def main(argv: list[str]) -> int:
@@ -46,7 +54,7 @@ def sample(workdir: str) -> int:
     if os.path.exists(out):
         raise UserError(f"{out} is there already", "give another --out, or remove it")
     parallel.start(read_about(workdir)["config"]["dtype"])
-    run = load(workdir, CHECKPOINT.value or "best", _RUN_SEED.value)
+    run = load(workdir, CHECKPOINT.value or "best", RUN_SEED.value)
     image = None if _IMAGE.value is None else read_image(_IMAGE.value, run)
     made = run.sample(
         64 if N.value is None else N.value,

@@ -81,7 +81,7 @@ def run(monkeypatch):
     """The command with these flags; its exit status."""
 
     def run(**flags):
-        values = dict.fromkeys(("WORKDIR", "CHECKPOINT", "SEED", "N", "_DATA_DIR", "_INCEPTION"))
+        values = dict.fromkeys(("WORKDIR", "CHECKPOINT", "SEED", "N", "DATA_DIR", "_INCEPTION"))
         values |= {"_SVM_IMAGES": 200} | flags
         for name, value in values.items():
             monkeypatch.setattr(evaluate, name, SimpleNamespace(value=value))
