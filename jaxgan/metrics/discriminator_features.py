@@ -52,7 +52,7 @@ def convolution_maps(gan: Gan, discriminator: Variables, images: jax.Array) -> l
     seen: dict[int, jax.Array] = {}
 
     def note(call: Any, arguments: Any, named: Any, context: Any) -> Any:
-        axes = _kernel_axes(context.module) if context.method_name == "__call__" else 0
+        axes = kernel_axes(context.module) if context.method_name == "__call__" else 0
         if axes and outputs and len(outputs) not in seen:
             seen[len(outputs)] = _as_map(arguments[0], outputs[-1])
         result = call(*arguments, **named)
@@ -71,7 +71,7 @@ def convolution_maps(gan: Gan, discriminator: Variables, images: jax.Array) -> l
     return [seen.get(i, output) for i, output in enumerate(outputs, 1)]
 
 
-def _kernel_axes(module: nn.Module) -> int:
+def kernel_axes(module: nn.Module) -> int:
     """Of the layer's own kernel, whoever's layer it is: 4 of a convolution, 2 of a dense one, and
     0 of what has none."""
     there = module.has_variable("params", "kernel")
