@@ -7,6 +7,7 @@ training. Made anew, they replace the older ones. Exit status: 0, or 2 for a mis
 asked for.
 """
 
+import functools
 import os
 import re
 from collections.abc import Callable
@@ -36,7 +37,7 @@ from jaxgan.loading import Run, load, read_about
 from jaxgan.reading import Instruments
 from jaxgan.rng import stream
 
-_WAY = flags.DEFINE_enum("way", "", ["", *walks.WAYS], "From noise to noise; default the prior's.")
+_WAY = flags.DEFINE_enum("way", None, walks.WAYS, "From noise to noise; default the prior's.")
 _CONCEPTS = flags.DEFINE_list("concepts", [], "Three labels: A,B,C is drawn as A - B + C.")
 
 Draw = Callable[[Latent], np.ndarray]
@@ -68,15 +69,17 @@ def write_all(workdir: str) -> int:
     parallel.start(about["config"]["dtype"])
     run = load(workdir, CHECKPOINT.value or "best", RUN_SEED.value)
     seed = SEED.value or 0
-    try:
-        save_training(workdir, run)
-        if run.draws_points or isinstance(run.gan.condition, KnownPart):
-            print("walk.png, walk.gif and arithmetic.png are left out: they are of whole images")
-            return 0
+    # All is drawn before the first file is written: a mistake costs none of the older ones.
+    write = []
+    if run.draws_points or isinstance(run.gan.condition, KnownPart):
+        print("walk.png, walk.gif and arithmetic.png are left out: they are of whole images")
+    else:
         draw = drawer(run)
-        sheet, frames = walk(run, draw, seed, _WAY.value)
-        save_png(os.path.join(workdir, "walk.png"), sheet)
-        save_gif(os.path.join(workdir, "walk.gif"), frames, 0.06)
+        sheet, frames = walk(run, draw, seed, _WAY.value or "")
+        write += [
+            ("walk.png", functools.partial(save_png, sheet=sheet)),
+            ("walk.gif", functools.partial(save_gif, frames=frames, seconds=0.06)),
+        ]
         if not _CONCEPTS.value and not isinstance(run.gan.condition, Label):
             print(
                 "arithmetic.png is left out: --concepts=A,B,C names the labels; images are read by"
@@ -85,26 +88,32 @@ def write_all(workdir: str) -> int:
         else:
             drawn, read, names = candidates(run, draw, seed, about, workdir)
             said, sheet = arithmetic(run, draw, drawn, read, names, _CONCEPTS.value, seed)
-            save_png(os.path.join(workdir, "arithmetic.png"), sheet)
+            write.append(("arithmetic.png", functools.partial(save_png, sheet=sheet)))
             print(f"arithmetic: {said}")
+    try:
+        frames = training(workdir, run)
+        if frames:
+            write.append(
+                ("training.gif", functools.partial(save_gif, frames=frames, seconds=0.4, last=2.0))
+            )
+        else:
+            print("training.gif is left out: there are no sheets in samples/")
+        for name, save in write:
+            save(os.path.join(workdir, name))
     except OSError as error:
         raise UserError(f"{workdir} cannot be written ({error.strerror})") from error
-    print(f"walked by the {run.checkpoint} networks (step {run.step}): {workdir}")
+    print(f"by the {run.checkpoint} networks (step {run.step}): {workdir}")
     return 0
 
 
-def save_training(workdir: str, run: Run) -> None:
-    """training.gif: the run's own sheets in the order of their steps, where there are any."""
+def training(workdir: str, run: Run) -> list[np.ndarray]:
+    """The run's own sheets in the order of their steps, each under its step."""
     ending = f"_seed_{run.run_seed}" if run.config.seeds > 1 else ""
     samples = os.path.join(workdir, "samples")
     name = re.compile(rf"step_(\d+){ending}\.png")
     found = [name.fullmatch(one) for one in os.listdir(samples)] if os.path.isdir(samples) else []
     steps = sorted((int(one[1]), one[0]) for one in found if one)
-    if not steps:
-        print("training.gif is left out: there are no sheets in samples/")
-        return
-    frames = [titled(read_png(os.path.join(samples, path)), f"step {s:,}") for s, path in steps]
-    save_gif(os.path.join(workdir, "training.gif"), frames, 0.4, last=2.0)
+    return [titled(read_png(os.path.join(samples, path)), f"step {s:,}") for s, path in steps]
 
 
 def walk(run: Run, draw: Draw, seed: int, way: str = "") -> tuple[np.ndarray, list[np.ndarray]]:

@@ -223,7 +223,7 @@ def test_what_cannot_be_calculated():
 
 def flags(monkeypatch, **values):
     names = ("WORKDIR", "CHECKPOINT", "SEED", "RUN_SEED", "DATA_DIR", "_WAY", "_CONCEPTS")
-    told = dict.fromkeys(names) | {"_WAY": "", "_CONCEPTS": []} | values
+    told = dict.fromkeys(names) | {"_CONCEPTS": []} | values
     for name, value in told.items():
         monkeypatch.setattr(walk, name, types.SimpleNamespace(value=value))
 
@@ -266,6 +266,12 @@ def test_the_command_writes_into_the_runs_folder(tmp_path, monkeypatch, capsys):
     assert walk.main([]) == 0
     assert "arithmetic: c - a + c" in capsys.readouterr().out
     assert read_png(str(tmp_path / "arithmetic.png")).shape[2] == 1
+    # A mistake costs none of the files.
+    before = {one.name: one.stat().st_mtime_ns for one in tmp_path.iterdir()}
+    flags(monkeypatch, WORKDIR=str(tmp_path), _CONCEPTS=["c", "a", "z"], SEED=1)
+    assert walk.main([]) == 2
+    assert "there is no z" in capsys.readouterr().err
+    assert {one.name: one.stat().st_mtime_ns for one in tmp_path.iterdir()} == before
 
 
 def test_a_mistake_is_one_line(tmp_path, monkeypatch, capsys):
