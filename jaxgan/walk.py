@@ -3,8 +3,8 @@
 Writes into the run's folder walk.png and walk.gif, from one noise to another; arithmetic.png, the
 mean of three noises of A less that of B plus that of C (the labels that a run was told, or with
 --concepts those that the reference classifier reads); training.gif, the run's sheets over its
-training. Made anew, they replace the older ones. Exit status: 0, or 2 for a mistake in what was
-asked for.
+training (`_seed_3` where there are several seeds). Made anew, they replace the older ones. Exit
+status: 0, or 2 for a mistake in what was asked for.
 """
 
 import functools
@@ -68,7 +68,7 @@ def write_all(workdir: str) -> int:
     about = read_about(workdir)
     parallel.start(about["config"]["dtype"])
     run = load(workdir, CHECKPOINT.value or "best", RUN_SEED.value)
-    seed = SEED.value or 0
+    seed, ending = SEED.value or 0, _ending(run)
     # All is drawn before the first file is written: a mistake costs none of the older ones.
     write = []
     if run.draws_points or isinstance(run.gan.condition, KnownPart):
@@ -77,8 +77,8 @@ def write_all(workdir: str) -> int:
         draw = drawer(run)
         sheet, frames = walk(run, draw, seed, _WAY.value or "")
         write += [
-            ("walk.png", functools.partial(save_png, sheet=sheet)),
-            ("walk.gif", functools.partial(save_gif, frames=frames, seconds=0.06)),
+            (f"walk{ending}.png", functools.partial(save_png, sheet=sheet)),
+            (f"walk{ending}.gif", functools.partial(save_gif, frames=frames, seconds=0.06)),
         ]
         if not _CONCEPTS.value and not isinstance(run.gan.condition, Label):
             print(
@@ -88,29 +88,36 @@ def write_all(workdir: str) -> int:
         else:
             drawn, read, names = candidates(run, draw, seed, about, workdir)
             said, sheet = arithmetic(run, draw, drawn, read, names, _CONCEPTS.value, seed)
-            write.append(("arithmetic.png", functools.partial(save_png, sheet=sheet)))
+            write.append((f"arithmetic{ending}.png", functools.partial(save_png, sheet=sheet)))
             print(f"arithmetic: {said}")
     try:
         frames = training(workdir, run)
         if frames:
             write.append(
-                ("training.gif", functools.partial(save_gif, frames=frames, seconds=0.4, last=2.0))
+                (
+                    f"training{ending}.gif",
+                    functools.partial(save_gif, frames=frames, seconds=0.4, last=2.0),
+                )
             )
         else:
             print("training.gif is left out: there are no sheets in samples/")
         for name, save in write:
             save(os.path.join(workdir, name))
     except OSError as error:
-        raise UserError(f"{workdir} cannot be written ({error.strerror})") from error
+        raise UserError(f"{workdir}: {error.strerror or error}") from error
     print(f"by the {run.checkpoint} networks (step {run.step}): {workdir}")
     return 0
 
 
+def _ending(run: Run) -> str:
+    """Of a file's name: a run of several seeds has one of each."""
+    return f"_seed_{run.run_seed}" if run.config.seeds > 1 else ""
+
+
 def training(workdir: str, run: Run) -> list[np.ndarray]:
     """The run's own sheets in the order of their steps, each under its step."""
-    ending = f"_seed_{run.run_seed}" if run.config.seeds > 1 else ""
     samples = os.path.join(workdir, "samples")
-    name = re.compile(rf"step_(\d+){ending}\.png")
+    name = re.compile(rf"step_(\d+){_ending(run)}\.png")
     found = [name.fullmatch(one) for one in os.listdir(samples)] if os.path.isdir(samples) else []
     steps = sorted((int(one[1]), one[0]) for one in found if one)
     return [titled(read_png(os.path.join(samples, path)), f"step {s:,}") for s, path in steps]

@@ -109,21 +109,18 @@ def series(drawn: Latent, shares: np.ndarray, prior: str, way: str = "") -> Late
 # --- Arithmetic
 
 
-def pick(
-    read: np.ndarray, concepts: Sequence[int], each: int = EACH, start: int = 0
-) -> np.ndarray | None:
+def pick(read: np.ndarray, concepts: Sequence[int], each: int = EACH) -> np.ndarray | None:
     """Examples of each concept, none of them twice (a concept may be there twice: A - A + C).
 
     Args:
       read: what each example shows, int [N].
       concepts: K of these.
       each: how many of each.
-      start: from which example on.
 
     Returns:
       Places, int [K, each], the first ones; None where there are too few.
     """
-    free = np.arange(len(read)) >= start
+    free = np.ones(len(read), bool)
     found = []
     for concept in concepts:
         places = np.flatnonzero(free & (read == concept))[:each]
@@ -139,14 +136,10 @@ def means(latent: Latent, places: np.ndarray) -> Latent:
     return jax.tree.map(lambda x: jnp.mean(x[places], axis=1), latent)
 
 
-def combined(mean: Latent, signs: Sequence[int] = (1, -1, 1)) -> Latent:
-    """One example: A - B + C of K means (all of the input: the noise, the codes, what is told)."""
-
-    def sum_of(x: jax.Array) -> jax.Array:
-        weights = jnp.asarray(signs, x.dtype)
-        return jnp.tensordot(weights, x, axes=1)[None]
-
-    return jax.tree.map(sum_of, mean)
+def combined(mean: Latent) -> Latent:
+    """One example: A - B + C of three means (all of the input: the noise, the codes, what is
+    told)."""
+    return jax.tree.map(lambda x: (x[0] - x[1] + x[2])[None], mean)
 
 
 def around(key: jax.Array, centre: Latent, n: int = 9, scale: float = SCALE) -> Latent:

@@ -1,5 +1,6 @@
 """Walks and arithmetic on noises, and the command that draws them."""
 
+import dataclasses
 import json
 import types
 
@@ -110,7 +111,7 @@ def test_a_series_leads_from_each_noise_to_the_next():
 def test_concepts_are_picked_once_each():
     read = np.array([1, 0, 1, 2, 1, 0, 1, 1, 1, 2])
     np.testing.assert_array_equal(walks.pick(read, (1, 1), 2), [[0, 2], [4, 6]])
-    np.testing.assert_array_equal(walks.pick(read, (2, 0), 1, start=4), [[9], [5]])
+    np.testing.assert_array_equal(walks.pick(read, (2, 0), 1), [[3], [1]])
     assert walks.pick(read, (1, 0, 2), 3) is None
     assert walks.pick(read, (1, 1), 4) is None
 
@@ -231,7 +232,8 @@ def flags(monkeypatch, **values):
 def test_the_command_writes_into_the_runs_folder(tmp_path, monkeypatch, capsys):
     """Of a network that is told no label the concepts are read by a classifier, which wants the
     data: only where they are asked for."""
-    run = small()
+    run = dataclasses.replace(small(), run_seed=1)
+    run.config.seeds = 2
     about = {"config": {"dtype": "float32"}, "dataset": {}}
     monkeypatch.setattr(walk, "read_about", lambda workdir: about)
     monkeypatch.setattr(walk, "load", lambda *told: run)
@@ -240,18 +242,19 @@ def test_the_command_writes_into_the_runs_folder(tmp_path, monkeypatch, capsys):
     samples = tmp_path / "samples"
     samples.mkdir()
     for step, shade in ((400, 9), (1200, 200)):
-        Image.new("L", (90, 40), shade).save(samples / f"step_{step:06}.png")
-    (samples / "step_000400_code_1.png").touch()
+        Image.new("L", (90, 40), shade).save(samples / f"step_{step:06}_seed_1.png")
+    (samples / "step_000400_seed_0.png").touch()
+    (samples / "step_000400_code_1_seed_1.png").touch()
     flags(monkeypatch, WORKDIR=str(tmp_path))
     assert walk.main([]) == 0
     assert "arithmetic.png is left out" in capsys.readouterr().out
     assert {one.name for one in tmp_path.iterdir()} == {
         "samples",
-        "training.gif",
-        "walk.gif",
-        "walk.png",
+        "training_seed_1.gif",
+        "walk_seed_1.gif",
+        "walk_seed_1.png",
     }
-    training = list(frames_of(tmp_path / "training.gif"))
+    training = list(frames_of(tmp_path / "training_seed_1.gif"))
     assert [picture[30, 30, 0] for picture, _ in training] == [9, 200]
     assert training[0][0][:18].max() > 200
     read = np.arange(walk.CANDIDATES) % 10
@@ -265,7 +268,7 @@ def test_the_command_writes_into_the_runs_folder(tmp_path, monkeypatch, capsys):
     flags(monkeypatch, WORKDIR=str(tmp_path), _CONCEPTS=["c", "a", "c"])
     assert walk.main([]) == 0
     assert "arithmetic: c - a + c" in capsys.readouterr().out
-    assert read_png(str(tmp_path / "arithmetic.png")).shape[2] == 1
+    assert read_png(str(tmp_path / "arithmetic_seed_1.png")).shape[2] == 1
     # A mistake costs none of the files.
     before = {one.name: one.stat().st_mtime_ns for one in tmp_path.iterdir()}
     flags(monkeypatch, WORKDIR=str(tmp_path), _CONCEPTS=["c", "a", "z"], SEED=1)
