@@ -10,11 +10,14 @@ Without ARG: the document's networks at a quarter of their width on the embedded
                              horses (the README shows them)
     stacked_mnist            three digits as the channels of an image, 128,000 of them, 5 epochs:
                              how many of the 1,000 modes are drawn
+    folder,dataset.data_dir=DIR
+                             a folder of your own images, of any size, brought to 32x32x3; half the
+                             width, 2,000 updates
     size=64                  the paper's networks and training, for 64x64 images: with a dataset,
                              such as `dataset.name=lsun/bedroom,size=64`, or a folder of images
 
 Words of ARG: a dataset (`digits`, `glyphs`, `mnist`, `fashion_mnist`, `cifar10`,
-`stacked_digits`, `stacked_mnist`), `classes=NAME[+NAME]`, `size=64`, and `paper` for the paper's
+`stacked_digits`, `stacked_mnist`, `folder`), `classes=NAME[+NAME]`, `size=64`, and `paper` for the paper's
 networks and training at any size.
 """
 
@@ -32,6 +35,7 @@ DATASETS = (
     "cifar10",
     "stacked_digits",
     "stacked_mnist",
+    "folder",
 )
 ADAM = {"learning_rate": 1e-3, "beta1": 0.4, "epsilon": 1e-8}
 DOCUMENT = {
@@ -73,6 +77,14 @@ WORDS: dict[str, dict[str, Any]] = {
     "stacked_digits": {"dataset.name": "stacked_digits", "best_by": "none"},
     "stacked_mnist": FULL
     | {"dataset.name": "stacked_mnist", "steps": 5 * 2_000, "eval_every": 2_000, "best_by": "none"},
+    # For one's own images, some minutes on two cores.
+    "folder": {
+        "dataset.name": "folder",
+        "dataset.size": 32,
+        "width": 0.5,
+        "steps": 2_000,
+        "eval_every": 500,
+    },
     "paper": PAPER,
     # The same 5 epochs in the paper's batches of 128.
     "mnist,paper": {"steps": 5 * 430, "eval_every": 430},

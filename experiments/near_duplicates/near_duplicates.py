@@ -69,8 +69,8 @@ def main() -> int:
     print(f"| bits | moved by | pixels alike | {' | '.join(KINDS)} | precision | others |")
     print("|---|---|---|" + "---|" * (len(KINDS) + 2))
     chosen = (BITS, REACH, ALIKE)
-    ways = ((0, 0, -1), (0, 1, -1), (4, 0, -1), (2, 1, -1), (4, 1, -1), (6, 1, -1), (2, 1, ALIKE))
-    for bits, reach, alike in (*ways, chosen, (6, 1, ALIKE), (4, 1, 0.98)):
+    ways = ((0, 0, -1), (0, 1, -1), (4, 0, -1), (4, 1, -1), (2, 1, ALIKE), (4, 1, 0.95))
+    for bits, reach, alike in (*ways, chosen, (6, 1, ALIKE)):
         group = group_of(lambda some: codes(trained, some), images, bits, reach, alike)
         found = (group[n:] == group[sources.ravel()]).reshape(len(KINDS), EACH)
         # Pairs of originals that share a group: nobody planted these.
