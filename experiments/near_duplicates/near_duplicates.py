@@ -89,7 +89,8 @@ def draw(images: np.ndarray, group: np.ndarray, path: pathlib.Path) -> None:
     pairs = [np.flatnonzero(group == one)[:2] for one in np.flatnonzero(np.bincount(group) > 1)]
     if pairs:
         shown = images[np.concatenate(pairs[:SHOWN])]
-        Image.fromarray(grid(shown, 8).squeeze()).resize((560, 280)).save(path)
+        sheet = Image.fromarray(grid(shown, 8).squeeze())
+        sheet.resize((2 * sheet.width, 2 * sheet.height), Image.Resampling.NEAREST).save(path)
 
 
 if __name__ == "__main__":
