@@ -12,7 +12,7 @@ from jaxgan import losses, optim
 from jaxgan.conditions import Condition
 from jaxgan.config import UserError
 from jaxgan.latents import Code, LatentSpec, parse_codes
-from jaxgan.models import cgan, dcgan, infogan, mlp
+from jaxgan.models import cgan, dcgan, infogan, mlp, tags
 from jaxgan.models.infogan import CategoricalParameters
 from jaxgan.models.layers import leaky_relu
 from jaxgan.state import Gan, example_inputs
@@ -239,6 +239,30 @@ def _cgan(config: ConfigDict, shape: Shape, codes: tuple[Code, ...], types: Type
     return Modules(kind(image_shape=shape, **types), cgan.Discriminator(**types), None, -1.0)
 
 
+def _tags(config: ConfigDict, shape: Shape, codes: tuple[Code, ...], types: Types) -> Modules:
+    del codes
+    if shape[:2] != (1, 1):
+        raise UserError(
+            f"{config.dataset.name}: its examples are images, and system=tags makes word vectors",
+            "take glyph_tags, mirflickr or tags",
+        )
+    return Modules(
+        tags.Generator(
+            image_shape=shape,
+            dropout=config.generator.dropout,
+            sample_dropout=config.sample_dropout,
+            **types,
+        ),
+        tags.Discriminator(
+            dropout=config.discriminator.dropout,
+            input_dropout=config.discriminator.input_dropout,
+            **types,
+        ),
+        None,
+        -1.0,
+    )
+
+
 def _require_size(config: ConfigDict, shape: Shape) -> None:
     size = shape[0]
     if size != 28 and (size < 16 or size & (size - 1)):
@@ -279,4 +303,5 @@ SYSTEMS: dict[str, Callable[..., Modules]] = {
     "dcgan": _dcgan,
     "cgan": _cgan,
     "infogan": _infogan,
+    "tags": _tags,
 }

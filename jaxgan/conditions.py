@@ -1,4 +1,5 @@
-"""What a conditional GAN is told besides its noise: y of Mirza and Osindero 2014, eq. 2.
+"""What a conditional GAN is told besides its noise: y of Mirza and Osindero 2014, eq. 2: a class, a
+part of the image, or another modality.
 
 A condition is an array with one row an example; the generator has it in `Latent.condition`, the
 discriminator as its second argument. Networks join it, broadcast it over the image, or embed it.
@@ -78,11 +79,29 @@ class KnownPart:
         return ~(inside(height)[:, None] & inside(width)[None, :])
 
 
-Condition = Label | KnownPart
+@dataclasses.dataclass(frozen=True)
+class Features:
+    """Features of something else that belongs to the example (of the image that a word is a tag
+    of): [B, size].
+
+    Attributes:
+      size: how many there are.
+    """
+
+    size: int
+
+    def of(self, images: jax.Array, features: jax.Array | None, dtype: Any) -> jax.Array:
+        """The condition of real examples, from their features, float [B, size]."""
+        del images
+        assert features is not None
+        return features.astype(dtype)
+
+
+Condition = Label | KnownPart | Features
 
 
 def make(
-    config: ConfigDict, label_names: Sequence[str], classes: Sequence[int]
+    config: ConfigDict, label_names: Sequence[str], classes: Sequence[int], features: int = 0
 ) -> Condition | None:
     """The condition that `config.condition` asks for, None where it asks for none.
 
@@ -90,15 +109,23 @@ def make(
       config: of the run.
       label_names: of the dataset, () without labels.
       classes: the numbers of the labels that occur in it.
+      features: that it has with an example, 0 without.
 
     Raises:
-      UserError: if labels are asked for and there are none.
+      UserError: if labels or features are asked for and there are none.
     """
     settings = config.condition
     if settings.kind == "none":
         return None
     if settings.kind == "known_part":
         return KnownPart(settings.hole)
+    if settings.kind == "features":
+        if not features:
+            raise UserError(
+                f"condition.kind=features: {config.dataset.name} has none",
+                "take glyph_tags, mirflickr or tags",
+            )
+        return Features(features)
     if len(label_names) < 2 or not classes:
         raise UserError(
             f"condition.kind=label: {config.dataset.name} has no labels",

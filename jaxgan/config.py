@@ -54,11 +54,17 @@ FROM_FILES = {
     "idx": "the folder of the IDX files",
     "csv": "Kaggle's train.csv, or the folder that holds it",
     "folder": "the folder of images",
+    "mirflickr": "the folder with im1.jpg and meta",
+    "tags": "an .npz with features and tags, or a folder with features.npy and tags.txt",
 }
+# Datasets of images with tags.
+WITH_TAGS = ("glyph_tags", "mirflickr", "tags")
+# The keys that say where data lies, and nothing of what it is.
+PLACES = ("dataset.data_dir", "dataset.features", "dataset.words")
 
 # What each key means stands in docs/reference.md; a test holds the two lists together.
 KEYS: dict[str, Key] = {
-    "system": Key("infogan", ("gan", "dcgan", "cgan", "infogan")),
+    "system": Key("infogan", ("gan", "dcgan", "cgan", "infogan", "tags")),
     "networks": Key("paper", ("document", "paper")),
     "width": Key(1.0, low=1e-3),
     "dtype": Key("float32", ("float32", "bfloat16", "float64")),
@@ -73,13 +79,17 @@ KEYS: dict[str, Key] = {
     "dataset.validation": Key(-1, low=-1),
     "dataset.size": Key(28, low=4),
     "dataset.channels": Key(0, low=0, high=3),
+    "dataset.features": Key("", may_change=True),
+    "dataset.words": Key("", may_change=True),
+    "dataset.vector_size": Key(200, low=1),
+    "dataset.min_count": Key(5, low=1),
     "dataset.streamed": Key("auto", ("auto", "yes", "no"), may_change=True),
     "dataset.workers": Key(0, low=0, may_change=True),
     "dataset.near_duplicates": Key("keep", ("keep", "leave_out")),
     "latent.noise": Key(62, low=1, high=100_000),
     "latent.noise_prior": Key("normal", ("normal", "uniform", "hypercube")),
     "latent.codes": Key("categorical:10"),
-    "condition.kind": Key("none", ("none", "label", "known_part")),
+    "condition.kind": Key("none", ("none", "label", "known_part", "features")),
     "condition.prior": Key("data", ("data", "uniform")),
     "condition.embedding": Key(0, low=0),
     "condition.hole": Key(0.5, low=0, high=1),
@@ -114,7 +124,7 @@ KEYS: dict[str, Key] = {
     "rollbacks": Key(0, low=0, may_change=True),
     "best_by": Key(
         "code_information",
-        ("none", "code_information", "parzen_log_likelihood", "frechet_distance"),
+        ("none", "code_information", "parzen_log_likelihood", "frechet_distance", "tag_precision"),
     ),
     # A Fréchet distance wants two.
     "eval_images": Key(2_000, low=2),
@@ -289,11 +299,12 @@ def validate(config: ConfigDict) -> None:
     _check_dataset(config.dataset)
     if config.dataset.name == "ring":
         _check_ring(config)
+    _check_tags(config)
 
 
 def _check_dataset(dataset: ConfigDict) -> None:
     name = dataset.name.removeprefix("stacked_")
-    if dataset.validation >= 0 and name in ("digits", "glyphs", "ring"):
+    if dataset.validation >= 0 and name in ("digits", "glyphs", "glyph_tags", "ring"):
         raise UserError(f"dataset.validation: the split of {name} is fixed", "leave it at -1")
     if dataset.size % 4:
         raise UserError(f"dataset.size={dataset.size}: not a multiple of 4")
@@ -328,6 +339,34 @@ def _check_ring(config: ConfigDict) -> None:
             )
 
 
+def _check_tags(config: ConfigDict) -> None:
+    """Tags want features of images and words, and nothing else has them."""
+    system, name, kind = config.system, config.dataset.name, config.condition.kind
+    remedy = "--config=configs/tags.py has it so"
+    if system != "tags":
+        if kind == "features":
+            raise UserError(f"condition.kind=features: {system} is told none", remedy)
+        if name in WITH_TAGS:
+            raise UserError(f"dataset.name={name}: {system} makes no tags", remedy)
+        if config.best_by == "tag_precision":
+            raise UserError(f"best_by=tag_precision: {system} makes no tags", "choose another")
+        return
+    if kind != "features":
+        raise UserError(f"condition.kind={kind}: system=tags wants features", remedy)
+    if name not in WITH_TAGS:
+        raise UserError(
+            f"dataset.name={name}: system=tags wants tags", f"choose from {', '.join(WITH_TAGS)}"
+        )
+    if config.dataset.classes:
+        raise UserError(f"dataset.classes={config.dataset.classes}: tags are no classes", remedy)
+    if config.dataset.near_duplicates != "keep":
+        raise UserError(
+            "dataset.near_duplicates=leave_out: word vectors are no images", "leave it at keep"
+        )
+    if config.best_by not in ("none", "tag_precision"):
+        raise UserError(f"best_by={config.best_by}: not of tags", "choose tag_precision or none")
+
+
 def _validate_condition(config: ConfigDict) -> None:
     kind, system = config.condition.kind, config.system
     if system == "infogan" and kind != "none":
@@ -343,13 +382,13 @@ def _validate_condition(config: ConfigDict) -> None:
         )
     if system != "infogan" and config.latent.codes:
         raise UserError(f"latent.codes={config.latent.codes}: {system} has none", "leave it empty")
-    if system != "infogan" and config.best_by == "code_information":
+    if system not in ("infogan", "tags") and config.best_by == "code_information":
         raise UserError(
             f"best_by=code_information: {system} has no codes",
             "choose parzen_log_likelihood, frechet_distance or none",
         )
     own = config.discriminator_batch_size
-    from_data = kind == "known_part" or config.condition.prior == "data"
+    from_data = kind in ("known_part", "features") or config.condition.prior == "data"
     if kind != "none" and from_data and own not in (0, config.batch_size):
         raise UserError(
             f"discriminator_batch_size={own}: with condition.prior=data the generator is told what"

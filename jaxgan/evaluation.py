@@ -24,6 +24,7 @@ from jaxgan.metrics.measure import Measure
 from jaxgan.reading import Instruments
 from jaxgan.stacked_measures import stacked_measures
 from jaxgan.state import Gan, Networks
+from jaxgan.tag_measures import TagMeasures
 from jaxgan.writers import Progress
 
 
@@ -52,6 +53,9 @@ class Evaluation:
         self.instruments = Instruments(gan)
         self.images = ImageMeasures(self.instruments, dataset, say, extractor=extractor)
         self.distances = DistanceMeasures(self.images, limit)
+        self.tags: TagMeasures | None = None
+        if dataset.tags is not None:
+            self.tags = TagMeasures(self.instruments, dataset.tags)
         self.features = FeatureMeasures(self.instruments, dataset, limit, svm_images)
 
 
@@ -200,6 +204,16 @@ def modes_found(subject: Subject) -> list[Measure]:
     return shared.images.all(subject.networks, subject.about, shared.limit)
 
 
+# --- Word vectors
+
+
+def tags_of_images(subject: Subject) -> list[Measure]:
+    """Precision and recall of generated tags, beside lists that want no GAN."""
+    shared = subject.evaluation
+    assert shared.tags is not None
+    return shared.tags.all(subject.networks, subject.about, shared.limit)
+
+
 # --- All of them
 
 OF_CODES = (codes_of_real_images, codes_of_generated_images)
@@ -219,11 +233,14 @@ OF_PICTURES = (
 OF_SINGLE_PICTURES = (svm_accuracy,)
 OF_STACKED_PICTURES = (modes_of_stacked_digits,)
 OF_POINTS = (modes_found,)
+OF_TAGS = (tags_of_images,)
 
 
 def suited(gan: Gan, dataset: Dataset) -> list[Callable[[Subject], list[Measure]]]:
     """The measures that suit a run, in the order of a report."""
     codes = gan.q is not None
+    if dataset.tags is not None:
+        return [*OF_TAGS]
     if dataset.points:
         return [*(OF_CODES if codes else ()), *OF_POINTS]
     return [

@@ -147,6 +147,7 @@ def _about(config: ConfigDict, dataset: Dataset) -> dict[str, Any]:
             "image_shape": dataset.image_shape,
             "label_names": dataset.label_names,
             "classes": dataset.classes,
+            "features": dataset.told_size,
             **splits,
         },
         "versions": versions | {"python": platform.python_version()},

@@ -112,6 +112,61 @@ def scatter(points: np.ndarray, limit: float = 3.0, size: int = 240) -> np.ndarr
     return sheet
 
 
+# Of `tag_sheet`: the side of an image, the width of a column of words, and the shades of words.
+_SIDE, _COLUMN = 84, 330
+_PLAIN, _TRUE, _OTHER = (220, 220, 220), (86, 190, 250), (140, 140, 140)
+
+
+def tag_sheet(
+    pictures: Sequence[np.ndarray | None],
+    own: Sequence[Sequence[str]],
+    made: Sequence[Sequence[str]],
+) -> np.ndarray:
+    """A row for each image: itself, its own tags, and generated ones: blue those that are its own,
+    grey the others.
+
+    Args:
+      pictures: uint8 [H, W, C] each, of any size; None where there is none.
+      own, made: the words of each image; what finds no room is left out.
+
+    Returns:
+      uint8 [height, width, 3]; the size depends on the number of images alone.
+    """
+    from PIL import Image, ImageDraw
+
+    row, head = _SIDE + 2 * GAP, 22
+    sheet = Image.new("RGB", (row + 2 * _COLUMN, head + row * len(pictures)), (GROUND,) * 3)
+    pen = ImageDraw.Draw(sheet)
+    for i, title in enumerate(("own tags", "generated")):
+        _words(pen, (row + i * _COLUMN, 0), [(title, _PLAIN)])
+    for i, (picture, words, tags) in enumerate(zip(pictures, own, made, strict=True)):
+        top = head + i * row
+        if picture is not None:
+            plain = Image.fromarray(picture[..., 0] if picture.shape[-1] == 1 else picture)
+            sheet.paste(plain.convert("RGB").resize((_SIDE, _SIDE)), (GAP, top + GAP))
+        shades = [(word, _TRUE if word in words else _OTHER) for word in tags]
+        _words(pen, (row, top), [(word, _PLAIN) for word in words])
+        _words(pen, (row + _COLUMN, top), shades)
+    return np.asarray(sheet)
+
+
+def _words(pen: Any, corner: tuple[int, int], words: Sequence[tuple[str, Any]]) -> None:
+    """Writes words, each in its shade, into a cell of a `tag_sheet`."""
+    from PIL import ImageFont
+
+    font, high = ImageFont.load_default(12), 17
+    left, top = float(corner[0] + 8), corner[1] + 3
+    x, y = left, top
+    for word, shade in words:
+        wide = font.getlength(word)
+        if x > left and x + wide > left + _COLUMN - 16:
+            x, y = left, y + high
+        if y + high > top + _SIDE + GAP:
+            return
+        pen.text((x, y), word, fill=shade, font=font)
+        x += wide + 10
+
+
 # The curves of one pair of axes, each with its colour, told apart by the colour-blind as well.
 ADVERSARIAL = {
     "discriminator": "#000000",

@@ -31,6 +31,7 @@ class Asked(NamedTuple):
     codes: tuple[int, ...] = ()
     continuous: tuple[float, ...] = ()
     image: np.ndarray | None = None
+    features: np.ndarray | None = None
 
 
 NOTHING = Asked()
@@ -69,6 +70,7 @@ class Run:
         code: int | Sequence[int] | None = None,
         continuous: Sequence[float] = (),
         image: np.ndarray | None = None,
+        features: np.ndarray | None = None,
     ) -> np.ndarray:
         """Draws n examples.
 
@@ -79,22 +81,24 @@ class Run:
           code: the value of the categorical code, or of the first few; None leaves them random.
           continuous: the values of the first continuous codes; the others are random.
           image: the image whose hole is filled n times, uint8 [H, W, C] of the run's shape.
+          features: of the image that n words are drawn for, [F].
 
         Returns:
-          uint8 [n, H, W, C]; of a run on points float32 [n, 1, 1, 2].
+          uint8 [n, H, W, C]; of a run on points float32 [n, 1, 1, 2], of one that tags images the
+          vectors of words, float32 [n, 1, 1, D].
 
         Raises:
           UserError: if the run has no such label or code, or wants what is not given.
         """
         codes = () if code is None else (code,) if isinstance(code, int) else tuple(code)
-        latent = self.latent(n, seed, Asked(label, codes, tuple(continuous), image))
+        latent = self.latent(n, seed, Asked(label, codes, tuple(continuous), image, features))
         key = stream(jax.random.key(seed), "sample")
         made = Instruments(self.gan).sample(self.networks.generator, latent, key)
         return made if self.draws_points else to_uint8(made, self.gan.low)
 
     @property
     def draws_points(self) -> bool:
-        """Whether the examples are points of the plane and not images."""
+        """Whether the examples are points, or vectors of words, and not images."""
         return self.gan.image_shape[:2] == (1, 1)
 
     def latent(self, n: int, seed: int = 0, asked: Asked = NOTHING) -> Latent:
@@ -109,7 +113,7 @@ class Run:
             raise UserError(f"seed={seed}: must be from 0 to {2**31 - 1}")
         latent = self.gan.latent.sample(stream(jax.random.key(seed), "sample"), n)
         latent = latent._replace(codes=self._with_values(latent.codes, n, asked))
-        return latent._replace(condition=self._condition(n, asked.label, asked.image))
+        return latent._replace(condition=self._condition(n, asked))
 
     def _with_values(self, drawn: tuple[Any, ...], n: int, asked: Asked) -> tuple[Any, ...]:
         """The codes as drawn, the first ones of each kind at the values that are asked for."""
@@ -135,14 +139,17 @@ class Run:
                 codes[i] = prior.fixed(value, n, self.gan.latent.dtype)
         return tuple(codes)
 
-    def _condition(self, n: int, label: str | int | None, image: np.ndarray | None) -> Any:
+    def _condition(self, n: int, asked: Asked) -> Any:
         condition, dtype = self.gan.condition, self.gan.dtype
+        label, image, features = asked.label, asked.image, asked.features
         if label is not None and not isinstance(condition, conditions.Label):
             raise UserError(f"label={label}: the run is told no label", "configs/cgan.py makes one")
         if image is not None and not isinstance(condition, conditions.KnownPart):
             raise UserError(
                 "image: the run fills no holes", "--config=configs/cgan.py:inpaint does"
             )
+        if features is not None and not isinstance(condition, conditions.Features):
+            raise UserError("features: the run is told none", "configs/tags.py makes one")
         if isinstance(condition, conditions.Label):
             members = condition.members if label is None else (self._number(label),)
             labels = jnp.asarray(np.resize(members, n))
@@ -157,6 +164,14 @@ class Run:
                 )
             told = condition.of(to_network(image[None], self.gan.low, dtype), None, dtype)
             return jnp.repeat(told, n, axis=0)
+        if isinstance(condition, conditions.Features):
+            if features is None:
+                raise UserError("features: the run tags images, and wants an image's", "--image=…")
+            if features.shape != (condition.size,):
+                raise UserError(
+                    f"features: {list(features.shape)}, the run's images have [{condition.size}]"
+                )
+            return jnp.tile(jnp.asarray(features, dtype), (n, 1))
         return None
 
     def _number(self, label: str | int) -> int:
@@ -264,7 +279,8 @@ def _restore(workdir: str, modules: Modules | None) -> _Restored:
     seeds = tuple(range(config.seed, config.seed + config.seeds))
     data = about["dataset"]
     label_names = tuple(data["label_names"])
-    condition = conditions.make(config, label_names, data["classes"])
+    # Runs of older versions do not speak of features.
+    condition = conditions.make(config, label_names, data["classes"], data.get("features", 0))
     gan = build_gan(config, tuple(data["image_shape"]), condition, modules)
 
     def fresh() -> dict[str, Any]:

@@ -13,6 +13,7 @@ from jaxgan.metrics.measure import Measure
 from jaxgan.reading import Instruments
 from jaxgan.stacked_measures import stacked_measures
 from jaxgan.state import Networks
+from jaxgan.tag_measures import TagMeasures
 
 # Measures of which less is better.
 FALLING = ("frechet_distance",)
@@ -28,10 +29,14 @@ def refuse(best_by: str, dataset: Dataset) -> None:
             " is a measure of uint8 pictures",
             "choose best_by=none",
         )
+    if best_by == "tag_precision" and dataset.tags is None:
+        raise UserError(
+            f"best_by=tag_precision: {dataset.name} has no images with tags", "choose best_by=none"
+        )
 
 
 class Measures:
-    """The measures of one run: an InfoGAN's codes, or the images of any other system.
+    """The measures of one run: an InfoGAN's codes, tags, or the images of any other system.
 
     Args:
       instruments: of this run.
@@ -61,6 +66,11 @@ class Measures:
         # Who asks for no best step asks for nothing slow: no network is trained just to measure.
         return ImageMeasures(self.instruments, self.dataset, self._say, self.best_by != "none")
 
+    @functools.cached_property
+    def _tags(self) -> TagMeasures:
+        assert self.dataset.tags is not None
+        return TagMeasures(self.instruments, self.dataset.tags)
+
     def at_step(self, networks: Networks, about: dict[str, Any], limit: int) -> list[Measure]:
         """What is measured while training.
 
@@ -76,10 +86,14 @@ class Measures:
             return measures + [self._images.score(self.best_by, networks, about, limit)]
         if self.best_by == "none":
             return []
+        if self.dataset.tags is not None:
+            return [self._tags.score(networks, about, limit)]
         return [self._images.score(self.best_by, networks, about, limit)]
 
     def at_end(self, networks: Networks, about: dict[str, Any], limit: int) -> list[Measure]:
         """Every measure of one seed's networks, in the order of a report."""
+        if self.dataset.tags is not None:
+            return self._tags.all(networks, about, limit)
         modes = stacked_measures(self.instruments, networks, self.dataset, about, self._say)
         if networks.q is None:
             return self._images.all(networks, about, limit) + modes

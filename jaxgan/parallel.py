@@ -257,7 +257,7 @@ class Program:
     def _step(
         self, state: GanState, given: Any, key: jax.Array, data: Batch | None
     ) -> tuple[GanState, Metrics]:
-        batch = given if data is None else jax.tree.map(lambda x: x[given], data)
+        batch = given if data is None else data.at(given)
         return train_step(self.gan, state, batch, key, self._shard)
 
     def _single_step(

@@ -1,7 +1,9 @@
 """`python -m jaxgan.sample --workdir=DIR [--label=9] [--n=64] [--seed=0] [--out=FILE]`
 
 Draws from a trained run. `--out` ending in .png is a sheet, in .npz arrays, anything else a folder
-of single images. Exit status: 0, or 2 for a mistake in what was asked for.
+of single images. A run that tags images prints the tags of `--image` (its number in the dataset, a
+file, or an .npy of features), and without it draws a sheet of --n unseen images, 8, with their own
+tags and generated ones. Exit status: 0, or 2 for a mistake in what was asked for.
 """
 
 import itertools
@@ -11,7 +13,7 @@ import os
 import numpy as np
 from absl import app, flags
 
-from jaxgan import parallel
+from jaxgan import data, folder, parallel
 from jaxgan.command import (
     CHECKPOINT,
     RUN_SEED,
@@ -22,14 +24,21 @@ from jaxgan.command import (
     end_at_signals,
     parse_flags,
 )
+from jaxgan.conditions import Features
 from jaxgan.config import UserError
+from jaxgan.data.tagged import Tagged, Tags
 from jaxgan.images import grid, save_png, scatter
 from jaxgan.loading import Run, load, read_about
+from jaxgan.reading import Instruments
+from jaxgan.sheets import TAGGED, draw_tags
+from jaxgan.tagging import generated_tags
 
 _LABEL = flags.DEFINE_string("label", None, "The class, by name or number; default each in turn.")
 _CODE = flags.DEFINE_list("code", [], "Values of the first categorical codes, such as 3.")
 _CONTINUOUS = flags.DEFINE_list("continuous", [], "Values of the first continuous codes: 0.5,-1.")
-_IMAGE = flags.DEFINE_string("image", None, "The image whose hole is filled.")
+_IMAGE = flags.DEFINE_string(
+    "image", None, "The image whose hole is filled, or that is tagged: a file, or its number."
+)
 _OUT = flags.DEFINE_string(
     "out",
     None,
@@ -55,6 +64,8 @@ def sample(workdir: str) -> int:
         raise UserError(f"{out} is there already", "give another --out, or remove it")
     parallel.start(read_about(workdir)["config"]["dtype"])
     run = load(workdir, CHECKPOINT.value or "best", RUN_SEED.value)
+    if isinstance(run.gan.condition, Features):
+        return tag(run, workdir, out)
     image = None if _IMAGE.value is None else read_image(_IMAGE.value, run)
     made = run.sample(
         64 if N.value is None else N.value,
@@ -67,6 +78,74 @@ def sample(workdir: str) -> int:
     write(out, made, run, image)
     print(f"{len(made)} drawn by the {run.checkpoint} networks (step {run.step}): {out}")
     return 0
+
+
+def tag(run: Run, workdir: str, out: str) -> int:
+    """Prints the tags of an image, or draws a sheet of some unseen ones."""
+    asked = {"label": _LABEL.value, "code": _CODE.value, "continuous": _CONTINUOUS.value}
+    for name, value in asked.items():
+        if value:
+            raise UserError(f"--{name}: the run tags images, and is told their features only")
+    dataset = data.load(run.config)
+    folder.refuse_other_data(workdir, read_about(workdir), dataset)
+    tags, seed = dataset.tags, SEED.value or 0
+    assert tags is not None
+    if _IMAGE.value is None:
+        images = tags.unseen()[1].first(TAGGED if N.value is None else N.value)
+        draw_sheet(run, tags, images, out)
+        print(f"{len(images)} images tagged by the {run.checkpoint} networks: {out}")
+        return 0
+    features, own = read_features(_IMAGE.value, run, tags)
+    words = tags.vocabulary.words
+    made = generated_tags(
+        Instruments(run.gan), run.networks.generator, tags.vocabulary, features[None], seed
+    )
+    print(" ".join(words[i] for i in made[0]))
+    if len(own):
+        print(f"its own: {' '.join(words[i] for i in own)}")
+    if _OUT.value:
+        number = int(_IMAGE.value) if _IMAGE.value.isdigit() else -1
+        draw_sheet(run, tags, Tagged(features[None], (own,), np.array([number])), out)
+    return 0
+
+
+def read_features(asked: str, run: Run, tags: Tags) -> tuple[np.ndarray, np.ndarray]:
+    """The features of the image that --image names, and its own tags, as far as they are known.
+
+    Raises:
+      UserError: if there is no such image, or its features are not to be had.
+    """
+    assert isinstance(run.gan.condition, Features)
+    unknown = np.zeros(0, np.int32)
+    if asked.isdigit():
+        found = tags.find(int(asked))
+        if found is None:
+            raise UserError(f"--image={asked}: the data has no tagged image of that number")
+        return found
+    if not asked.endswith(".npy"):
+        return tags.read(asked), unknown
+    try:
+        features = np.load(asked, allow_pickle=False).reshape(-1)
+    except (OSError, ValueError) as error:
+        raise UserError(f"--image={asked}: cannot be read ({error})") from None
+    if len(features) != run.gan.condition.size or features.dtype.kind not in "fiu":
+        raise UserError(
+            f"--image={asked}: {features.dtype} {list(features.shape)}, the run is told"
+            f" {run.gan.condition.size} features"
+        )
+    return features, unknown
+
+
+def draw_sheet(run: Run, tags: Tags, images: Tagged, out: str) -> None:
+    """Writes a sheet of images with their own tags and generated ones."""
+    if os.path.splitext(out)[1].lower() != ".png":
+        raise UserError(f"--out={out}: tags are drawn on a sheet", "end it in .png")
+    seed = SEED.value or 0
+    picture = draw_tags(Instruments(run.gan), run.networks.generator, tags, images, seed)
+    try:
+        save_png(out, picture)
+    except OSError as error:
+        raise UserError(f"{out} cannot be written ({error.strerror})", "another --out") from error
 
 
 def free_name(workdir: str) -> str:

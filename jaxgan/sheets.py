@@ -6,28 +6,34 @@ from typing import NamedTuple
 import jax
 import numpy as np
 
-from jaxgan.conditions import KnownPart, Label
+from jaxgan.conditions import Features, KnownPart, Label
 from jaxgan.data.dataset import Dataset, to_network, to_uint8
-from jaxgan.images import cut, grid, scatter, strip
+from jaxgan.data.tagged import Tagged, Tags
+from jaxgan.images import cut, grid, scatter, strip, tag_sheet
 from jaxgan.latents import Latent
 from jaxgan.reading import Instruments
 from jaxgan.rng import stream
 from jaxgan.state import Gan, Variables
+from jaxgan.tagging import generated_tags
 
 COLUMNS = 10
+# Images on a sheet of tags.
+TAGGED = 8
 # The strip of a run: so many of its sheets, and so many images of each.
 STRIP_ROWS, STRIP_COLUMNS = 10, 25
 
 
 class Sheet(NamedTuple):
     """One sheet: what it is called beside the step ("" or "code_1"), what is drawn, how many images
-    a row has, and pictures that stand before and after each row, uint8 [rows, H, W, C]."""
+    a row has, and pictures that stand before and after each row, uint8 [rows, H, W, C]; or the
+    images that are tagged, a row for each."""
 
     name: str
     latent: Latent
     columns: int
     before: np.ndarray | None = None
     after: np.ndarray | None = None
+    tagged: tuple[Tags, Tagged] | None = None
 
 
 def sheets(gan: Gan, dataset: Dataset) -> list[Sheet]:
@@ -35,7 +41,8 @@ def sheets(gan: Gan, dataset: Dataset) -> list[Sheet]:
 
     With codes, one for each: `LatentSpec.traversal`. With labels, a row for each label and a
     column for each noise. With known parts, a row for each of ten unseen images: what is known,
-    eight fillings, and the image itself. Otherwise a hundred independent samples.
+    eight fillings, and the image itself. Of tags, eight unseen images with their own tags and
+    generated ones. Otherwise a hundred independent samples.
     """
     key = stream(jax.random.key(0), "sheet")
     if gan.latent.codes:
@@ -51,7 +58,16 @@ def sheets(gan: Gan, dataset: Dataset) -> list[Sheet]:
         ]
     if isinstance(gan.condition, KnownPart):
         return [_fillings(gan, gan.condition, dataset, key)]
-    return [Sheet("", gan.latent.sample(key, COLUMNS**2), COLUMNS)]
+    latent = gan.latent.sample(key, COLUMNS**2)
+    if isinstance(gan.condition, Features):
+        assert dataset.train.told is not None
+        told = dataset.train.told.at(np.arange(COLUMNS**2) % len(dataset.train))
+        sheet = Sheet("", latent._replace(condition=told), COLUMNS)
+        if dataset.tags is not None:
+            unseen = dataset.tags.unseen()[1].first(TAGGED)
+            sheet = sheet._replace(tagged=(dataset.tags, unseen))
+        return [sheet]
+    return [Sheet("", latent, COLUMNS)]
 
 
 def _fillings(gan: Gan, condition: KnownPart, dataset: Dataset, key: jax.Array) -> Sheet:
@@ -68,6 +84,8 @@ def _fillings(gan: Gan, condition: KnownPart, dataset: Dataset, key: jax.Array) 
 
 def draw(instruments: Instruments, generator: Variables, sheet: Sheet) -> np.ndarray:
     """The sheet as a picture, uint8 [H, W, C]."""
+    if sheet.tagged is not None:
+        return draw_tags(instruments, generator, *sheet.tagged)
     samples = instruments.sample(generator, sheet.latent)
     gan = instruments.gan
     if gan.image_shape[:2] == (1, 1):
@@ -76,6 +94,20 @@ def draw(instruments: Instruments, generator: Variables, sheet: Sheet) -> np.nda
     if sheet.before is not None and sheet.after is not None:
         images = np.concatenate([sheet.before[:, None], images, sheet.after[:, None]], axis=1)
     return grid(images.reshape(-1, *gan.image_shape), images.shape[1])
+
+
+def draw_tags(
+    instruments: Instruments, generator: Variables, tags: Tags, images: Tagged, seed: int = 0
+) -> np.ndarray:
+    """Images with their own tags and generated ones: uint8 [H, W, 3]. An image whose number is
+    negative has no picture."""
+    words = tags.vocabulary.words
+    made = generated_tags(instruments, generator, tags.vocabulary, images.features, seed)
+    return tag_sheet(
+        [tags.picture(int(i)) if tags.picture and i >= 0 else None for i in images.numbers],
+        [[words[i] for i in own] for own in images.tags],
+        [[words[i] for i in listed] for listed in made],
+    )
 
 
 def spread(steps: Sequence[int], count: int = STRIP_ROWS) -> list[int]:
@@ -100,7 +132,7 @@ def over_time(gan: Gan, sheet: Sheet, pictures: Mapping[int, np.ndarray]) -> np.
       uint8 [H, W, C].
     """
     if gan.image_shape[:2] == (1, 1):
-        return grid(np.stack(list(pictures.values())), 5)
+        return grid(np.stack(list(pictures.values())), 2 if sheet.tagged else 5)
     rows = []
     for picture in pictures.values():
         images = cut(picture, *gan.image_shape[:2])

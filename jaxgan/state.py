@@ -9,7 +9,7 @@ import jax.numpy as jnp
 import optax
 from flax import struct
 
-from jaxgan.conditions import Condition
+from jaxgan.conditions import Condition, Features
 from jaxgan.latents import Latent, LatentSpec
 from jaxgan.losses import Adversarial
 from jaxgan.rng import stream
@@ -140,7 +140,10 @@ def example_inputs(gan: Gan) -> tuple[Latent, jax.Array]:
     image = jnp.zeros((2, *gan.image_shape), gan.dtype)
     latent = gan.latent.sample(jax.random.key(0), 2)
     if gan.condition is not None:
-        told = gan.condition.of(image, jnp.zeros(2, jnp.int32), gan.dtype)
+        beside = jnp.zeros(2, jnp.int32)
+        if isinstance(gan.condition, Features):
+            beside = jnp.zeros((2, gan.condition.size))
+        told = gan.condition.of(image, beside, gan.dtype)
         latent = latent._replace(condition=told)
     return latent, image
 

@@ -12,7 +12,7 @@ import jax.numpy as jnp
 import optax
 
 from jaxgan import losses, optim
-from jaxgan.conditions import Label
+from jaxgan.conditions import Features, Label
 from jaxgan.data.batches import Batch
 from jaxgan.data.dataset import to_network
 from jaxgan.latents import Latent
@@ -352,5 +352,6 @@ def _real(gan: Gan, batch: Batch, i: int, shard: Callable[[Any], Any]) -> Exampl
     images = to_network(batch.images[i], gan.low, gan.dtype)
     if gan.condition is None:
         return shard(Examples(images))
-    labels = None if batch.labels is None else batch.labels[i]
-    return shard(Examples(images, gan.condition.of(images, labels, gan.dtype)))
+    beside = batch.told if isinstance(gan.condition, Features) else batch.labels
+    beside = None if beside is None else beside[i]
+    return shard(Examples(images, gan.condition.of(images, beside, gan.dtype)))

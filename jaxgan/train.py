@@ -60,7 +60,7 @@ def train(
     with hosts.together():
         dataset = data.load(config) if dataset is None else dataset
         measures.refuse(config.best_by, dataset)
-        condition = conditions.make(config, dataset.label_names, dataset.classes)
+        condition = conditions.make(config, dataset.label_names, dataset.classes, dataset.told_size)
         gan = build_gan(config, dataset.image_shape, condition, modules)
     _refuse_differing(config, dataset)
     seeds = tuple(range(config.seed, config.seed + config.seeds))
@@ -182,7 +182,7 @@ def _is_finished(config: ConfigDict, workdir: str, dataset: Dataset | None) -> b
     if saved is None or done is None or done["step"] < config.steps:
         return False
     _refuse_fewer_steps(config, workdir, done["step"])
-    moved = config.dataset.data_dir != saved["config"]["dataset.data_dir"]
+    moved = any(config_lib.get(config, path) != saved["config"][path] for path in config_lib.PLACES)
     if moved or dataset is not None:  # Else not read, so that the table is there at once.
         now = data.load(config) if dataset is None else dataset
         _refuse_other_data(workdir, saved, now)
@@ -191,7 +191,8 @@ def _is_finished(config: ConfigDict, workdir: str, dataset: Dataset | None) -> b
 
 def _refuse_differing(config: ConfigDict, dataset: Dataset) -> None:
     """Raises UserError in every process if they were started for different runs."""
-    told = {path: value for path, value in config_lib.leaves(config) if path != "dataset.data_dir"}
+    where = config_lib.PLACES
+    told = {path: value for path, value in config_lib.leaves(config) if path not in where}
     hosts.refuse_differing("the config", str(sorted(told.items())))
     hosts.refuse_differing(f"the data of {dataset.name}", dataset.digest())
 
@@ -255,8 +256,9 @@ def _training_data(gan: Gan, dataset: Dataset) -> Batch | None:
     is streamed, or each host is to read its part only."""
     if isinstance(dataset.train.images, Streamed) or not hosts.alone():
         return None
-    told = isinstance(gan.condition, conditions.Label)
-    return Batch(dataset.train.images, dataset.train.labels if told else None)
+    training = dataset.train
+    labels = training.labels if isinstance(gan.condition, conditions.Label) else None
+    return Batch(training.images, labels, training.told)
 
 
 def _fresh(programs: list[parallel.Program]) -> tuple[list[GanState], list[Best]]:

@@ -3,6 +3,7 @@
 import jax
 import numpy as np
 import pytest
+import tag_data
 from conftest import ROOT, load_config
 
 from jaxgan import conditions, parallel
@@ -32,13 +33,17 @@ def test_two_tiny_steps(name, arg):
     if config.discriminator_batch_size:
         size["discriminator_batch_size"] = 4
     validate(update(config, size))
-    dataset = digits.load(config.dataset.size)
-    images, labels = dataset.train.images, dataset.train.labels
+    dataset = tag_data.table() if name == "tags" else digits.load(config.dataset.size)
+    images, labels, features = (
+        getattr(dataset.train, part) for part in ("images", "labels", "told")
+    )
     gan = build_gan(
-        config, dataset.image_shape, conditions.make(config, dataset.label_names, dataset.classes)
+        config,
+        dataset.image_shape,
+        conditions.make(config, dataset.label_names, dataset.classes, dataset.told_size),
     )
     mesh = parallel.make_mesh(1, [gan.batch_size], jax.devices()[:1])
-    program = parallel.Program(gan, (0,), Batch(images, labels), mesh, 1)
+    program = parallel.Program(gan, (0,), Batch(images, labels, features), mesh, 1)
     state = program.initialise()
     shape = (gan.discriminator_steps, gan.discriminator_batch_size)
     for step in range(2):
@@ -51,10 +56,13 @@ def test_two_tiny_steps(name, arg):
     generator = jax.tree.map(lambda x: x[0], state.generator.variables)
     instruments = Instruments(gan, batch=20)
     if gan.condition is not None:
-        first = [int(np.argmax(labels == label)) for label in range(10)]
-        told = gan.condition.of(
-            to_network(images[first], gan.low), labels[first], jax.numpy.float32
-        )
+        if labels is None:
+            first = np.unique(features.places, return_index=True)[1][:10]
+            beside = features.at(first)
+        else:
+            first = [int(np.argmax(labels == label)) for label in range(10)]
+            beside = labels[first]
+        told = gan.condition.of(to_network(images[first], gan.low), beside, jax.numpy.float32)
         same = jax.tree.map(lambda x: np.repeat(x[:1], 10, axis=0), example_inputs(gan)[0])
         pictures = instruments.sample(generator, same._replace(condition=told))
         assert np.abs(np.diff(pictures, axis=0)).max(axis=(1, 2, 3)).min() > 0

@@ -1,4 +1,4 @@
-"""Law 9 for systems A to D2: shapes and parameter counts, through their configs."""
+"""Law 9 for systems A to D3: shapes and parameter counts, through their configs."""
 
 import flax.linen as nn
 import jax
@@ -8,7 +8,7 @@ import pytest
 from conftest import load_config
 
 from jaxgan.build import build_gan
-from jaxgan.conditions import KnownPart, Label
+from jaxgan.conditions import Features, KnownPart, Label
 from jaxgan.config import update
 from jaxgan.models.layers import Maxout, max_pool
 from jaxgan.models.summary import layers
@@ -24,6 +24,7 @@ COUNTS = {
     ("dcgan", "size=64", (64, 64, 3), None): ((18_903_043, 34_560), (17_234_689, 3_584)),
     ("cgan", "mlp", (28, 28, 1), LABEL): ((2_413_984, 0), (1_224_351, 0)),
     ("cgan", "mnist", (28, 28, 1), LABEL): ((1_611_936, 1_344), (42_753, 240)),
+    ("tags", "", (1, 1, 200), Features(4096)): ((8_744_700, 0), (10_120_901, 0)),
 }
 
 
@@ -125,6 +126,10 @@ SHAPES = {
             ("conv_3", (3, 3, 64)),
             ("logit", (1,)),
         ],
+    ),
+    ("tags", "", (1, 1, 200), Features(4096)): (
+        [("noise", (500,)), ("condition", (2000,)), ("word", (200,))],
+        [("word", (500,)), ("condition", (1200,)), ("joint", (1000,)), ("logit", (1,))],
     ),
 }
 

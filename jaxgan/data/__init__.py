@@ -11,9 +11,9 @@ from jaxgan.data.streaming import ArraySource, Streamed
 def load(config: ConfigDict) -> Dataset:
     """The dataset that `config.dataset` names, at the size it asks for.
 
-    "digits" is embedded, "glyphs" and "ring" are drawn; "idx", "csv" and "folder" are files that
-    `dataset.data_dir` names; "stacked_" before one of these puts its images together as channels;
-    any other name is one of TensorFlow Datasets'.
+    "digits" is embedded, "glyphs", "glyph_tags" and "ring" are drawn; "idx", "csv", "folder",
+    "mirflickr" and "tags" are files that `dataset.data_dir` names; "stacked_" before one of images
+    puts them together as channels; any other name is one of TensorFlow Datasets'.
 
     Raises:
       UserError: if the name is unknown, the data is not there, or a batch is larger than the data.
@@ -39,6 +39,27 @@ def _source(wanted: ConfigDict, name: str) -> Dataset:
             from jaxgan.data import glyphs
 
             return glyphs.load(size)
+        case "glyph_tags":
+            from jaxgan.data import glyph_tags
+
+            return glyph_tags.load(wanted.vector_size, wanted.words, wanted.min_count)
+        case "mirflickr":
+            from jaxgan.data import tags
+
+            return tags.load_mirflickr(
+                wanted.data_dir,
+                wanted.features,
+                wanted.vector_size,
+                wanted.words,
+                wanted.min_count,
+                validation,
+            )
+        case "tags":
+            from jaxgan.data import tags
+
+            return tags.load_table(
+                wanted.data_dir, wanted.vector_size, wanted.words, wanted.min_count, validation
+            )
         case "ring":
             from jaxgan.data import ring
 

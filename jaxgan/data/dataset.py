@@ -13,6 +13,7 @@ import numpy as np
 
 from jaxgan.config import UserError
 from jaxgan.data.streaming import Streamed
+from jaxgan.data.tagged import Rows, Tags
 
 # How many images `Dataset.digest` reads at a time.
 _BLOCK = 4096
@@ -20,8 +21,9 @@ _BLOCK = 4096
 
 @dataclasses.dataclass(frozen=True)
 class Split:
-    """Images, [N, H, W, C], uint8 or (points, not pictures) float32, their labels, int32 [N], and
-    the factors that they were drawn from, float64 [N, F] (each None where there are none).
+    """Images, [N, H, W, C], uint8 or (points, not pictures) float32, their labels, int32 [N], the
+    factors that they were drawn from, float64 [N, F], and the features that the networks are told,
+    float32 [N, F] (each None where there are none).
 
     The images are a NumPy array, or a `streaming.Streamed` where they stay on the disk; whoever
     needs an array whatever the size takes `first(n).images`.
@@ -30,6 +32,7 @@ class Split:
     images: Any
     labels: np.ndarray | None
     factors: np.ndarray | None = None
+    told: Rows | None = None
 
     def __len__(self) -> int:
         return len(self.images)
@@ -49,10 +52,11 @@ class Split:
         """The first n examples (all, where there are fewer), in memory."""
         return Split(self.images[:n], *self._beside(slice(n)))
 
-    def _beside(self, places: np.ndarray | slice) -> tuple[np.ndarray | None, np.ndarray | None]:
-        """The labels and the factors of the examples at these places."""
+    def _beside(self, places: np.ndarray | slice) -> tuple[Any, Any, Any]:
+        """The labels, the factors and what is told of the examples at these places."""
         labels = None if self.labels is None else self.labels[places]
-        return labels, None if self.factors is None else self.factors[places]
+        factors = None if self.factors is None else self.factors[places]
+        return labels, factors, None if self.told is None else self.told.take(places)
 
     def hold_out(self, count: int, name: str, shuffled: bool = False) -> tuple["Split", "Split"]:
         """What is left to train on, and `count` examples held out for validation.
@@ -117,7 +121,7 @@ class Dataset:
     modes where the examples are points drawn around known centres; the factors where the images
     are drawn from known ones (the columns of `Split.factors`), with `draw`, which draws more:
     from float64 [N, F] images [N, H, W, C]; `stacked` where the images' channels are images of
-    another dataset.
+    another dataset; `tags` where the examples are vectors of words that images are tagged with.
     """
 
     name: str
@@ -131,6 +135,7 @@ class Dataset:
     factors: tuple[Factor, ...] = ()
     draw: Callable[[np.ndarray], np.ndarray] | None = None
     stacked: "Dataset | None" = None
+    tags: Tags | None = None
 
     @property
     def whole(self) -> "Dataset":
@@ -147,6 +152,11 @@ class Dataset:
         """(H, W, C)."""
         height, width, channels = self.train.images.shape[1:]
         return height, width, channels
+
+    @property
+    def told_size(self) -> int:
+        """How many features the networks are told with an example; 0 where there are none."""
+        return 0 if self.train.told is None else int(self.train.told.table.shape[1])
 
     @property
     def classes(self) -> tuple[int, ...]:

@@ -82,8 +82,12 @@ class Feed:
         if self._ahead is None:
             return places
         images = np.stack([next(self._ahead) for _ in steps], axis=1)
-        labels = self._split.labels
-        return Batch(images, None if labels is None else labels[places])
+        labels, told = self._split.labels, self._split.told
+        return Batch(
+            images,
+            None if labels is None else labels[places],
+            None if told is None else told.at(places),
+        )
 
     def close(self) -> None:
         """Ends what reads ahead."""

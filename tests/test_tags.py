@@ -1,0 +1,249 @@
+"""D3: the words of some vectors, what is measured of them, and a run from start to end."""
+
+import dataclasses
+import json
+
+import jax
+import numpy as np
+import pytest
+import tag_data
+from absl.flags import FLAGS
+from absl.testing import flagsaver
+from conftest import load_config
+
+from jaxgan import conditions, loading, sample, sheets, tagging
+from jaxgan.build import build_gan
+from jaxgan.config import UserError, leaves, update, validate
+from jaxgan.data.tagged import Tagged
+from jaxgan.images import tag_sheet
+from jaxgan.metrics import tags as lists_of
+from jaxgan.reading import Instruments
+from jaxgan.state import Variables, example_inputs
+from jaxgan.train import train
+
+# Eight directions in the plane, 45 degrees apart; the length says nothing.
+DIRECTIONS = (
+    np.array([[np.cos(a), np.sin(a)] for a in np.arange(8) * np.pi / 4]) * np.arange(1, 9)[:, None]
+)
+
+
+def test_the_tags_of_samples_by_hand(monkeypatch):
+    monkeypatch.setattr(lists_of, "NEAREST", 3)
+    # Each names its own direction and both beside it: 7 0 1, 0 1 2, 0 1 2.
+    degrees = np.radians([10, 40, 50])
+    samples = np.stack([np.cos(degrees), np.sin(degrees)], axis=1) * [[1], [5], [0.1]]
+    # Votes: 1 three, 0 three; 1 is nearer on average. Then 2 with two and 7 with one.
+    assert lists_of.tags_of_samples(samples, DIRECTIONS, 4).tolist() == [1, 0, 2, 7]
+    assert lists_of.tags_of_samples(samples, DIRECTIONS[:2], 10).tolist() == [1, 0]
+
+
+def test_precision_and_recall_by_hand():
+    lists = np.array([[0, 1, 2, 3], [4, 5, 6, 7]])
+    own = [np.array([1, 3, 9]), np.array([4])]
+    precision, recall = lists_of.precision_recall(lists, own)
+    assert precision == pytest.approx((2 / 4 + 1 / 4) / 2)
+    assert recall == pytest.approx((2 / 3 + 1 / 1) / 2)
+
+
+def tagged(features, own):
+    own = tuple(np.array(one, np.int32) for one in own)
+    return Tagged(np.array(features, np.float32), own, np.arange(len(own)))
+
+
+def test_lists_without_a_gan_by_hand(monkeypatch):
+    monkeypatch.setattr(lists_of, "TAGS", 2)
+    train = tagged([[1, 0], [2, 0.1], [0, 1], [0, 3]], [[0, 1], [0], [2, 3], [2, 1]])
+    # 0: two, 1: two, 2: two, 3: one.
+    assert lists_of.constant_lists(train, 5, 2).tolist() == [[0, 1], [0, 1]]
+    asked = np.array([[5, 0], [0.1, 9]], np.float32)
+    # Of the two nearest: 0 twice, 1 once; 2 twice, and of 1 and 3 the one commoner in training.
+    assert lists_of.neighbour_lists(train, 5, asked, 2).tolist() == [[0, 1], [2, 1]]
+
+
+def test_a_linear_map_finds_what_is_linear():
+    dataset = tag_data.table(400)
+    tags, test = dataset.tags, dataset.tags.test
+    constant = lists_of.constant_lists(tags.train, 12, len(test))
+    linear, weight = lists_of.best_linear(tags, test.features)
+    near, k = lists_of.best_neighbours(tags, test.features)
+    assert weight in lists_of.RIDGE
+    assert k in lists_of.NEIGHBOURS
+    found = [
+        lists_of.precision_recall(one[:, :2], test.tags)[0] for one in (constant, linear, near)
+    ]
+    assert found[0] < 0.4
+    assert found[1] > 0.75
+    assert found[2] > 0.7
+
+
+SMALL = {
+    "width": 0.02,
+    "batch_size": 16,
+    "latent.noise": 4,
+    "dataset.vector_size": 6,
+    "steps": 2,
+    "eval_images": 5,
+    "results_images": 5,
+    "tensorboard": False,
+    "progress": False,
+}
+
+
+def small_gan(dataset):
+    config = update(load_config("tags"), SMALL)
+    validate(config)
+    condition = conditions.make(config, (), (), dataset.told_size)
+    return build_gan(config, dataset.image_shape, condition)
+
+
+def test_the_noise_of_an_image_does_not_depend_on_those_after_it():
+    dataset = tag_data.table()
+    gan = small_gan(dataset)
+    instruments = Instruments(gan)
+    latent, _ = example_inputs(gan)
+    params = gan.generator.init(jax.random.key(0), latent, train=False)["params"]
+    features = dataset.train.told.table[:12]
+    found = [
+        tagging.generated_tags(
+            instruments,
+            Variables(params, {}),
+            dataset.tags.vocabulary,
+            features[:n],
+            seed=3,
+        )
+        for n in (12, 4)
+    ]
+    assert found[0].shape == (12, 10)
+    np.testing.assert_array_equal(found[0][:4], found[1])
+
+
+def test_the_sheet_marks_the_true_words():
+    picture = np.full((8, 8, 1), 255, np.uint8)
+    words = [["one", "bold"], ["two"]]
+    true = tag_sheet([picture, None], words, words)
+    false = tag_sheet([picture, None], words, [["six", "thin"], ["six"]])
+    assert true.shape == false.shape
+    assert true.dtype == np.uint8
+    right = true.shape[1] // 2 + 60
+
+    def coloured(sheet):
+        return (np.ptp(sheet.astype(int), axis=2) > 20)[:, right:].any()
+
+    assert coloured(true)
+    assert not coloured(false)
+    assert not (np.ptp(true.astype(int), axis=2) > 20)[:, : right - 60].any()
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory):
+    """A trained run, and the data that its config names."""
+    dataset = tag_data.table()
+    folder = tmp_path_factory.mktemp("tags") / "run"
+    assert train(update(load_config("tags"), SMALL), str(folder), dataset=dataset) == 0
+    return folder, dataset
+
+
+def test_a_run_measures_and_draws(run):
+    folder, _ = run
+    measures = json.loads((folder / "results.json").read_text())["measures"]
+    found = {(m["name"], m["checkpoint"], m["split"]) for m in measures}
+    for suffix in ("", "_constant", "_neighbours", "_linear"):
+        for name in ("tag_precision", "tag_recall"):
+            for checkpoint in ("last", "best"):
+                assert (name + suffix, checkpoint, "test") in found
+    assert all(0 <= m["value"] <= 1 for m in measures)
+    rows = [json.loads(line) for line in (folder / "metrics.jsonl").read_text().splitlines()]
+    assert 0 <= rows[-1]["eval/tag_precision"] <= 1
+    assert {path.name for path in (folder / "samples").iterdir()} == {
+        "step_000000.png",
+        "step_000002.png",
+    }
+    assert (folder / "strip.png").exists()
+
+
+def test_samples_are_vectors_of_words(run):
+    loaded = loading.load(str(run[0]))
+    features = np.arange(12, dtype=np.float32)
+    made = loaded.sample(3, features=features)
+    assert made.shape == (3, 1, 1, 6)
+    assert made.dtype == np.float32
+    assert not np.array_equal(made, loaded.sample(3, features=features[::-1]))
+    for wrong in ({}, {"features": features[:2]}, {"features": features, "label": 1}):
+        with pytest.raises(UserError):
+            loaded.sample(1, **wrong)
+
+
+def sampled(monkeypatch, run, capsys, **flags):
+    """What the command prints; flags by name."""
+    folder, dataset = run
+    monkeypatch.setattr("jaxgan.data.load", lambda config: dataset)
+    if not FLAGS.is_parsed():
+        FLAGS(["sample"])
+    with flagsaver.flagsaver(workdir=str(folder), **flags):
+        status = sample.main(["sample"])
+    return status, capsys.readouterr()
+
+
+def test_the_command_prints_ten_tags(monkeypatch, run, capsys, tmp_path):
+    number = int(run[1].tags.test.numbers[0])
+    status, said = sampled(monkeypatch, run, capsys, image=str(number))
+    assert status == 0
+    first, own = said.out.splitlines()
+    assert len(set(first.split())) == 10
+    words = run[1].tags.vocabulary.words
+    assert own == "its own: " + " ".join(words[i] for i in run[1].tags.test.tags[0])
+    np.save(tmp_path / "one.npy", run[1].tags.test.features[0])
+    status, said = sampled(monkeypatch, run, capsys, image=str(tmp_path / "one.npy"))
+    assert (status, said.out.splitlines()) == (0, [first])
+    out = tmp_path / "sheet.png"
+    status, _ = sampled(monkeypatch, run, capsys, n=3, out=str(out))
+    assert status == 0
+    assert out.exists()
+
+
+@pytest.mark.parametrize(
+    ("flags", "said"),
+    [
+        ({"image": "999"}, "--image=999: the data has no tagged image"),
+        ({"image": "cat.jpg"}, "features come from elsewhere"),
+        ({"image": "none.npy"}, "--image=none.npy: cannot be read"),
+        ({"label": "9"}, "--label: the run tags images"),
+        ({"out": "x.npz"}, "tags are drawn on a sheet"),
+    ],
+)
+def test_mistakes_of_the_command(monkeypatch, run, capsys, flags, said):
+    status, printed = sampled(monkeypatch, run, capsys, **flags)
+    assert status == 2
+    assert said in printed.err
+    assert len(printed.err.splitlines()) <= 2
+
+
+@pytest.mark.parametrize(
+    ("name", "values", "said"),
+    [
+        ("tags", {"dataset.name": "mnist"}, "system=tags wants tags"),
+        ("tags", {"condition.kind": "label"}, "wants features"),
+        ("tags", {"best_by": "frechet_distance"}, "choose tag_precision"),
+        ("tags", {"dataset.name": "mirflickr"}, "dataset.data_dir is missing"),
+        ("tags", {"dataset.classes": "3"}, "tags are no classes"),
+        ("cgan", {"condition.kind": "features"}, "cgan is told none"),
+        ("gan", {"dataset.name": "glyph_tags"}, "gan makes no tags"),
+        ("gan", {"best_by": "tag_precision"}, "gan makes no tags"),
+    ],
+)
+def test_what_does_not_go_together(name, values, said):
+    with pytest.raises(UserError, match=said):
+        validate(update(load_config(name), values))
+
+
+def test_words_of_the_config():
+    for word, name in (("mirflickr", "mirflickr"), ("table", "tags"), ("", "glyph_tags")):
+        assert dict(leaves(load_config("tags", word)))["dataset.name"] == name
+
+
+def test_sheets_of_features_without_tags():
+    """Somebody's own pairs of features and vectors: points on a square."""
+    dataset = dataclasses.replace(tag_data.table(), tags=None)
+    (sheet,) = sheets.sheets(small_gan(dataset), dataset)
+    assert sheet.tagged is None
+    assert sheet.latent.condition.shape == (100, 12)
