@@ -195,14 +195,14 @@ SENTENCES = [["bold", "heavy", "thick"], ["thin", "light", "fine"]] * 40 + [["ra
 
 
 def test_word_vectors_are_the_same_again_and_rare_words_are_left_out():
-    found = word_vectors.skip_gram(SENTENCES, 8, 2, print)
+    found = word_vectors.skip_gram(SENTENCES, 8, 2)
     assert sorted(found.words) == ["bold", "fine", "heavy", "light", "thick", "thin"]
     assert found.vectors.shape == (6, 8)
     code = (
         "import sys; sys.path.insert(0, 'tests')\n"
         "from jaxgan.data import word_vectors as w\n"
         "import test_data_tags as t, zlib\n"
-        "made = w._train(t.SENTENCES, 8, 2)\n"
+        "made = w._train(t.SENTENCES, 8, 2, 10)\n"
         "print(zlib.crc32(made['vectors'].tobytes() + ' '.join(made['words']).encode()))"
     )
     environment = os.environ | {"PYTHONHASHSEED": "7", "PYTHONPATH": str(ROOT)}
@@ -243,31 +243,28 @@ def test_the_true_words_of_a_glyph():
     for name, value in (("digit", 3), ("font", 4), ("width", 3.9), ("slant", -14), ("size", 15)):
         factors[names.index(name)] = value
     assert glyph_tags.true_words(factors) == [
-        *("three", "trio", "triple"),
-        *("typewriter", "monospaced", "terminal"),
-        *("bold", "heavy", "thick"),
-        *("leftward", "backslanted", "reclined"),
-        *("middling", "medium", "fair"),
+        *("three", "trio", "triple", "triad", "threefold"),
+        *("typewriter", "monospaced", "terminal", "courier", "mechanical"),
+        *("bold", "heavy", "thick", "black", "fat"),
+        *("leftward", "backslanted", "reclined", "backhand", "contrary"),
+        *("middling", "medium", "moderate", "fair", "midsize"),
     ]
     every = [word for factor in glyph_tags.WORDS.values() for words in factor for word in words]
-    assert len(set(every) | set(glyph_tags.COMMON)) == len(every) + len(glyph_tags.COMMON)
+    assert len(set(every)) == len(every) == 5 * (10 + 5 + 3 + 3 + 3)
     for factor in glyphs.FACTORS:
         if factor.name in glyph_tags.WORDS:
             assert len(glyph_tags.WORDS[factor.name]) == (factor.values or 3)
 
 
-def test_a_caption_says_two_words_of_each_factor():
+def test_a_caption_says_three_words_of_each_factor():
     said = glyph_tags.captions(50)
     assert said == glyph_tags.captions(50)
     assert said != glyph_tags.captions(50, seed=2)
     assert len({tuple(one) for one in said}) == 50
     groups = [set(words) for factor in glyph_tags.WORDS.values() for words in factor]
     for caption in said:
-        assert len(caption) == 2 * 5 + 3
-        assert (
-            sorted(len(group & set(caption)) for group in groups if group & set(caption)) == [2] * 5
-        )
-        assert len(set(caption) & set(glyph_tags.COMMON)) == 3
+        assert len(caption) == 3 * 5
+        assert [len(group & set(caption)) for group in groups if group & set(caption)] == [3] * 5
 
 
 def test_tagged_glyphs(monkeypatch, tmp_path):
@@ -278,7 +275,7 @@ def test_tagged_glyphs(monkeypatch, tmp_path):
     said = []
     monkeypatch.setattr("builtins.print", lambda *line, **_: said.append(line))
     dataset = glyph_tags.load(8, sizes=sizes)
-    assert [len(getattr(dataset, s)) for s in sizes] == [600, 150, 150]
+    assert [len(getattr(dataset, s)) for s in sizes] == [1000, 250, 250]
     assert dataset.told_size == glyph_features.FEATURES
     assert dataset.tags.test.numbers.tolist() == list(range(50, 60))
     picture = dataset.tags.picture(50)

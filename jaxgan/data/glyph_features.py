@@ -32,7 +32,7 @@ from jaxgan.rng import stream
 VERSION = "1"
 SEED = 0
 FEATURES = 256
-BATCH, PASSES, RATE = 100, 5, 3e-3
+BATCH, PASSES, RATE = 100, 8, 3e-3
 # Images that are read at once.
 _BLOCK = 500
 

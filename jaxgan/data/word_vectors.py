@@ -20,13 +20,14 @@ from jaxgan.data.tagged import WordVectors
 # Goes up with every change to how they are trained: it is part of the cache's key.
 VERSION = "1"
 SEED = 1
-WINDOW, EPOCHS = 5, 5
+EPOCHS = 5
 
 
 def skip_gram(
     sentences: Sequence[Sequence[str]],
     size: int,
     min_count: int,
+    window: int = 10,
     say: Callable[[str], None] = print,
 ) -> WordVectors:
     """Vectors of the words of some sentences, from the cache or trained now.
@@ -35,6 +36,8 @@ def skip_gram(
       sentences: lists of words.
       size: of a vector.
       min_count: words seen fewer times are left out.
+      window: how many words before and after one are its company; ten are nearly all tags of an
+        image, which come in no order.
       say: told where it is trained, and where the cache cannot be used.
 
     Returns:
@@ -43,23 +46,25 @@ def skip_gram(
     Raises:
       UserError: if gensim is missing, or no word is seen often enough.
     """
-    told = hashlib.sha256(f"{VERSION} {SEED} {WINDOW} {EPOCHS} {size} {min_count}\n".encode())
+    told = hashlib.sha256(f"{VERSION} {SEED} {EPOCHS} {size} {min_count} {window}\n".encode())
     for sentence in sentences:
         told.update((" ".join(sentence) + "\n").encode())
     path = os.path.join(cache.cache_folder(), f"words-{told.hexdigest()[:16]}.npz")
     arrays = cache.kept(path, say)
     if arrays is None:
-        arrays = _train(sentences, size, min_count)
+        arrays = _train(sentences, size, min_count, window)
         cache.keep(path, arrays, say)
     return WordVectors(tuple(arrays["words"].tolist()), arrays["vectors"])
 
 
-def _train(sentences: Sequence[Sequence[str]], size: int, min_count: int) -> dict[str, np.ndarray]:
+def _train(
+    sentences: Sequence[Sequence[str]], size: int, min_count: int, window: int
+) -> dict[str, np.ndarray]:
     models = _gensim()
     model = models.Word2Vec(
         vector_size=size,
         min_count=min_count,
-        window=WINDOW,
+        window=window,
         sg=1,
         workers=1,
         seed=SEED,

@@ -21,7 +21,7 @@ from jaxgan.data.tagged import Tagged, Tags
 
 NEAREST, TAGS = 20, 10
 NEIGHBOURS = (5, 20, 50, 100)
-RIDGE = (1.0, 1e1, 1e2, 1e3, 1e4)
+RIDGE = (1e1, 1e2, 1e3, 1e4, 1e5)
 # Images whose neighbours are looked for at once.
 _BLOCK = 500
 
