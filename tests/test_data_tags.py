@@ -85,6 +85,7 @@ def test_mirflickr_in_its_own_layout(mirflickr, words):
     np.testing.assert_array_equal(dataset.tags.train.features[2], [9, 10, 11])
     # A pair: the vector of a word, and the features of the image that it is a tag of.
     vocabulary = dataset.tags.vocabulary
+    assert np.square(vocabulary.vectors).mean() == pytest.approx(1, rel=1e-5)
     for image, (number, own) in enumerate(everything["train"].items()):
         rows = np.flatnonzero(dataset.train.told.places == image)
         wanted = {tuple(vocabulary.vectors[vocabulary.words.index(word)]) for word in own}
@@ -183,7 +184,7 @@ def test_another_table_is_other_data():
         digest(features=2 * np.eye(4)),
         digest(own=[["a"], ["a"], ["a"], ["b"]]),
         digest(own=[["a"], ["b"], ["a"], ["a"]]),
-        digest(scale=2.0),
+        digest(scale=np.array([1, 2], np.float32)),
     }
     assert len(others | {digest()}) == 5
     assert digest() == digest()
