@@ -92,6 +92,7 @@ def test_mirflickr_in_its_own_layout(mirflickr, words):
         assert {tuple(row) for row in dataset.train.images[rows, 0, 0]} == wanted
         told = dataset.train.told.at(rows)
         assert (told == 3 * (number - 1) + np.arange(3)).all()
+    assert {word for word, _ in tags._annotations(str(mirflickr))} == {"baby", "plantlife"}
     picture = dataset.tags.picture(6)
     assert picture.shape == (64, 64, 3)
     assert abs(int(picture[0, 0, 0]) - 240) < 8

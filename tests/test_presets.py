@@ -94,6 +94,16 @@ STATED = {
         "best_by": "parzen_log_likelihood",
         "dataset.validation": 10_000,
     },
+    # D3: as D1, with Gaussian noise.
+    "tags:paper": {
+        "players": B_SGD | {"rate_divisor": 1.00004, "dropout": 0.5},
+        "discriminator.input_dropout": 0.0,
+        "ema_decay": 0.0,
+        "latent.noise": 100,
+        "latent.noise_prior": "normal",
+        "dataset.vector_size": 200,
+        "batch_size": 100,
+    },
     # D2: D on the fakes, then on real images drawn with replacement; then G on the same fakes.
     "cgan:mnist": {
         "players": {

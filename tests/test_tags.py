@@ -14,6 +14,8 @@ from conftest import load_config
 from jaxgan import conditions, loading, sample, sheets, tagging
 from jaxgan.build import build_gan
 from jaxgan.config import UserError, leaves, update, validate
+from jaxgan.data.batches import Batch, indices
+from jaxgan.data.feed import Feed, Places
 from jaxgan.data.tagged import Tagged
 from jaxgan.images import tag_sheet
 from jaxgan.metrics import tags as lists_of
@@ -21,10 +23,9 @@ from jaxgan.reading import Instruments
 from jaxgan.state import Variables, example_inputs
 from jaxgan.train import train
 
-# Eight directions in the plane, 45 degrees apart; the length says nothing.
-DIRECTIONS = (
-    np.array([[np.cos(a), np.sin(a)] for a in np.arange(8) * np.pi / 4]) * np.arange(1, 9)[:, None]
-)
+# Eight directions in the plane, 45 degrees apart; their lengths say nothing.
+ANGLES, LENGTHS = np.arange(8) * np.pi / 4, np.array([1, 2, 10, 4, 5, 6, 7, 1])
+DIRECTIONS = LENGTHS[:, None] * np.stack([np.cos(ANGLES), np.sin(ANGLES)], axis=1)
 
 
 def test_the_tags_of_samples_by_hand(monkeypatch):
@@ -52,12 +53,12 @@ def tagged(features, own):
 
 def test_lists_without_a_gan_by_hand(monkeypatch):
     monkeypatch.setattr(lists_of, "TAGS", 2)
-    train = tagged([[1, 0], [2, 0.1], [0, 1], [0, 3]], [[0, 1], [0], [2, 3], [2, 1]])
-    # 0: two, 1: two, 2: two, 3: one.
-    assert lists_of.constant_lists(train, 5, 2).tolist() == [[0, 1], [0, 1]]
+    train = tagged([[1, 0], [2, 0.1], [0, 1], [0, 3]], [[0, 3], [0], [1, 2], [2, 3]])
+    # 0: two, 1: one, 2: two, 3: two.
+    assert lists_of.constant_lists(train, 5, 2).tolist() == [[0, 2], [0, 2]]
     asked = np.array([[5, 0], [0.1, 9]], np.float32)
-    # Of the two nearest: 0 twice, 1 once; 2 twice, and of 1 and 3 the one commoner in training.
-    assert lists_of.neighbour_lists(train, 5, asked, 2).tolist() == [[0, 1], [2, 1]]
+    # Of the two nearest: 0 twice, 3 once; 2 twice, and of 1 and 3 the one commoner in training.
+    assert lists_of.neighbour_lists(train, 5, asked, 2).tolist() == [[0, 3], [2, 3]]
 
 
 def test_a_linear_map_finds_what_is_linear():
@@ -115,6 +116,25 @@ def test_the_noise_of_an_image_does_not_depend_on_those_after_it():
     ]
     assert found[0].shape == (12, 10)
     np.testing.assert_array_equal(found[0][:4], found[1])
+
+
+def test_examples_that_are_read_ahead_come_with_their_features():
+    """As on several hosts; where the split lies on the devices a step gathers the same."""
+    training = tag_data.table().train
+    feed = Feed(training, Places((5,), len(training), (1, 4), False), 2, 3, 0)
+    batch = feed.next(1)
+    feed.close()
+    places = indices(5, 2, len(training), (1, 4), False)
+    resident = Batch(training.images, None, training.told).at(places)
+    assert resident.told.shape == (1, 4, 12)
+    np.testing.assert_array_equal(batch.images[0, 0], resident.images)
+    np.testing.assert_array_equal(batch.told[0, 0], resident.told)
+    # A word that an image is tagged with, and what is told of that image.
+    words = training.images[places[0], 0, 0]
+    own = tag_data.vocabulary().vectors
+    scale = np.sqrt(np.square(own).mean())
+    nearest = np.abs(words[:, None] - own / scale).sum(axis=2).argmin(axis=1)
+    assert (np.take_along_axis(resident.told[0], nearest[:, None], axis=1) >= 1).all()
 
 
 def test_the_sheet_marks_the_true_words():
