@@ -17,8 +17,8 @@ Without ARG: the document's networks at a quarter of their width on the embedded
                              such as `dataset.name=lsun/bedroom,size=64`, or a folder of images
 
 Words of ARG: a dataset (`digits`, `glyphs`, `mnist`, `fashion_mnist`, `cifar10`,
-`stacked_digits`, `stacked_mnist`, `folder`), `classes=NAME[+NAME]`, `size=64`, and `paper` for the paper's
-networks and training at any size.
+`stacked_digits`, `stacked_mnist`, `folder`), `classes=NAME[+NAME]`, `size=64`, and `paper` for the
+paper's networks and training at any size.
 """
 
 from typing import Any

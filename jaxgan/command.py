@@ -63,6 +63,8 @@ def parse_flags(argv: list[str]) -> list[str]:
         rest: list[str] = flags.FLAGS(argv)
     except (UserError, flags.Error) as error:  # A config file's get_config reads ARG in there.
         sys.exit(complain(error, 2))
+    except SystemExit:  # absl's own end after a --help: with 1, as if that were a mistake.
+        sys.exit(0)
     if len(rest) > 1:
         sys.exit(complain(f"unknown argument {rest[1]!r}\nflags begin with --", 2))
     return rest

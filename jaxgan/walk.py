@@ -56,7 +56,8 @@ def main(argv: list[str]) -> int:
             raise UserError("--workdir is missing", "it names a run's folder, under runs/")
         if len(_CONCEPTS.value) not in (0, 3):
             raise UserError(
-                f"--concepts={','.join(_CONCEPTS.value)}: three are wanted, A,B,C", "A - B + C"
+                f"--concepts={','.join(_CONCEPTS.value)}: three labels are wanted",
+                "--concepts=A,B,C is drawn as A - B + C",
             )
         return write_all(workdir)
     except UserError as error:
@@ -82,8 +83,10 @@ def write_all(workdir: str) -> int:
         ]
         if not _CONCEPTS.value and not isinstance(run.gan.condition, Label):
             print(
-                "arithmetic.png is left out: --concepts=A,B,C names the labels; images are read by"
-                " the reference classifier, which may have to be trained"
+                "arithmetic.png is left out: it wants labels, and this run's data has none"
+                if not run.label_names
+                else "arithmetic.png is left out: --concepts=A,B,C names three labels; images are"
+                " read by the reference classifier, which may have to be trained"
             )
         else:
             drawn, read, names = candidates(run, draw, seed, about, workdir)

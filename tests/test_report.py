@@ -407,9 +407,12 @@ def test_long_runs_are_thinned_and_what_is_not_finite_is_left_out():
     assert curves.of_one([{"step": 1, "seed": 0, "loss/generator": float("inf")}], {}) == ("", "")
 
 
-def test_a_flat_curve_of_one_step_is_drawn():
+def test_a_flat_curve_of_one_step_is_a_dot_in_the_middle():
     shown = curves.plot("flat", [curves.Line("flat", 0, [[(3, 0.0)]])])
-    assert 'points="0.0,120.0"' in shown
+    middle = f"{curves.WIDTH / 2:.1f},120.0"
+    assert f'points="{middle} {middle}"' in shown
+    assert "strong dot" in shown
+    assert re.findall(r"<text[^>]*>([^<]*)</text>", shown)[-2:] == ["3", "step"]
 
 
 def test_networks_are_read_as_they_were_written():

@@ -113,9 +113,11 @@ def without_near_duplicates(split: Split, say: Callable[[str], None] = print) ->
     """The split with one image of each group, its first."""
     groups = near_duplicates(split.images, say)
     copies = groups.copies
+    first = "; ".join("+".join(map(str, group[:4])) for group in groups.members[:3])
     say(
         f"near-duplicates: {len(copies)} of {len(split)} training images are left out, of"
         f" {len(groups.members)} groups ({groups.bits} of {CODE} bits may differ)"
+        + (f"; the first groups, by the images' places: {first}" if first else "")
     )
     return split.take(np.delete(np.arange(len(split)), copies)) if len(copies) else split
 

@@ -6,6 +6,7 @@ crc32 in the place of Python's own hash.
 """
 
 import hashlib
+import logging
 import os
 import zlib
 from collections.abc import Callable, Sequence
@@ -108,4 +109,6 @@ def _gensim() -> Any:
         raise UserError(
             "word vectors want gensim, which is missing", "pip install 'jaxgan[tags]'"
         ) from None
+    # It tells every event of its life to whoever logs, and absl does.
+    logging.getLogger("gensim").setLevel(logging.WARNING)
     return models

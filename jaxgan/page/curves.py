@@ -127,7 +127,8 @@ def plot(title: str, lines: list[Line]) -> str:
     pale = [[_thinned(points, most) for points in line.seeds] for line in lines]
     strong = [_means(line.seeds) for line in lines]
     steps = [step for line in lines for points in line.seeds for step, _ in points]
-    left, right = min(steps), max(max(steps), min(steps) + 1)
+    alone = min(steps) == max(steps)
+    left, right = min(steps) - alone, max(steps) + alone
     low, high = _limits([y for curves in pale for points in curves for _, y in points])
 
     def x(step: float) -> float:
@@ -137,10 +138,13 @@ def plot(title: str, lines: list[Line]) -> str:
         return (high - value) / (high - low)
 
     def curve(points: Iterable[Sequence[float]], kind: str, line: Line) -> str:
-        path = " ".join(f"{x(p[0]) * WIDTH:.1f},{y(p[1]) * HEIGHT:.1f}" for p in points)
-        return tag("polyline", points=path, class_=f"{kind} c{line.colour % _COLOURS}")
+        places = [f"{x(p[0]) * WIDTH:.1f},{y(p[1]) * HEIGHT:.1f}" for p in points]
+        # A line of no length has round ends: a dot.
+        dot, path = (" dot", " ".join(places * 2)) if len(places) == 1 else ("", " ".join(places))
+        return tag("polyline", points=path, class_=f"{kind}{dot} c{line.colour % _COLOURS}")
 
-    y_ticks, x_ticks = ticks(low, high, 5), ticks(left, right, 4)
+    y_ticks = ticks(low, high, 5)
+    x_ticks = [float(min(steps))] if alone else ticks(left, right, 4)
     rules = [
         tag("line", x1=0, x2=WIDTH, y1=place, y2=place, class_="rule")
         for place in (f"{y(tick) * HEIGHT:.1f}" for tick in y_ticks)

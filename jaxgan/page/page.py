@@ -263,7 +263,11 @@ def _pictures(runs: Sequence[Run], room: int) -> str:
         caption = tag("figcaption", tag("b", text(name)), text(said))
         figures.append(tag("figure", caption, one.image(f"{name}:{said}")))
     names = ", ".join(os.path.basename(path) for path in left_out)
-    note = tag("p", text(f"Too large for this page, or damaged: {names}."), class_="note")
+    note = tag(
+        "p",
+        text(f"In the run's folder, but too large for this page (or damaged): {names}."),
+        class_="note",
+    )
     return tag("div", *figures, class_="pictures") * bool(figures) + note * bool(left_out)
 
 
