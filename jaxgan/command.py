@@ -3,6 +3,7 @@
 import os
 import signal
 import sys
+from collections.abc import Sequence
 from typing import Any
 
 from absl import flags
@@ -57,14 +58,22 @@ def _ended_by(number: int) -> str:
     )
 
 
-def parse_flags(argv: list[str]) -> list[str]:
-    """absl's parsing, with a line in place of its pages; exits with 2 at a mistake."""
+def parse_flags(argv: list[str], own: Sequence[flags.FlagHolder] = ()) -> list[str]:
+    """absl's parsing, with a line in place of its pages; exits with 2 at a mistake.
+
+    Args:
+      argv: the command line.
+      own: those of the shared flags that the command takes besides `--workdir`.
+    """
     try:
         rest: list[str] = flags.FLAGS(argv)
     except (UserError, flags.Error) as error:  # A config file's get_config reads ARG in there.
         sys.exit(complain(error, 2))
     except SystemExit:  # absl's own end after a --help: with 1, as if that were a mistake.
         sys.exit(0)
+    for holder in (CHECKPOINT, SEED, RUN_SEED, DATA_DIR, N):
+        if holder.present and holder.name not in [one.name for one in own]:
+            sys.exit(complain(f"--{holder.name}: this command has no such flag\n--help", 2))
     if len(rest) > 1:
         sys.exit(complain(f"unknown argument {rest[1]!r}\nflags begin with --", 2))
     return rest

@@ -8,11 +8,12 @@ images, confusion.txt, where the run is told labels, and report.html, made anew.
 """
 
 import errno
+import functools
 import os
 
 from absl import app, flags
 
-from jaxgan import data, evaluation, folder, loading, parallel
+from jaxgan import command, data, evaluation, folder, loading, parallel
 from jaxgan.command import (
     CHECKPOINT,
     DATA_DIR,
@@ -21,7 +22,6 @@ from jaxgan.command import (
     N,
     complain,
     end_at_signals,
-    parse_flags,
 )
 from jaxgan.config import UserError
 from jaxgan.data.dataset import Dataset
@@ -39,6 +39,8 @@ _SVM_IMAGES = flags.DEFINE_integer(
 _INCEPTION = flags.DEFINE_string(
     "inception", None, "A file of Inception-v3's weights: the distances are then on its features."
 )
+
+parse_flags = functools.partial(command.parse_flags, own=(CHECKPOINT, DATA_DIR, SEED, N))
 
 
 def main(argv: list[str]) -> int:

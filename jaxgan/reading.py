@@ -145,7 +145,8 @@ def _forget(
     # Frozen to its users, as every Linen module is; and call knows no other module than this one.
     changes: dict[str, Any] = {"momentum": 0.0}
     if module.use_running_average is None:
-        named = named | {"use_running_average": False}
+        # Also where the network gives its own, by place or by name.
+        arguments, named = arguments[:1], named | {"use_running_average": False}
     else:
         changes["use_running_average"] = False
     before = {name: getattr(module, name) for name in changes}

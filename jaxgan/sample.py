@@ -6,6 +6,7 @@ file, or an .npy of features), and without it draws a sheet of --n unseen images
 tags and generated ones. Exit status: 0, or 2 for a mistake in what was asked for.
 """
 
+import functools
 import itertools
 import math
 import os
@@ -13,7 +14,7 @@ import os
 import numpy as np
 from absl import app, flags
 
-from jaxgan import data, folder, parallel
+from jaxgan import command, data, folder, parallel
 from jaxgan.command import (
     CHECKPOINT,
     RUN_SEED,
@@ -22,7 +23,6 @@ from jaxgan.command import (
     N,
     complain,
     end_at_signals,
-    parse_flags,
 )
 from jaxgan.conditions import Features
 from jaxgan.config import UserError
@@ -44,6 +44,8 @@ _OUT = flags.DEFINE_string(
     None,
     "FILE.png, FILE.npz or a folder; default sampled.png in the workdir, or sampled_2.png, …",
 )
+
+parse_flags = functools.partial(command.parse_flags, own=(CHECKPOINT, RUN_SEED, SEED, N))
 
 
 def main(argv: list[str]) -> int:

@@ -58,6 +58,11 @@ def train(
             print(_finished(config, workdir))
         return 0
     with hosts.together():
+        if dataset is not None and config.dataset.near_duplicates != "keep":
+            raise UserError(
+                f"dataset.near_duplicates={config.dataset.near_duplicates}: the dataset is given",
+                "data.near_duplicates.without_near_duplicates(split) leaves them out",
+            )
         dataset = data.load(config) if dataset is None else dataset
         measures.refuse(config.best_by, dataset)
         condition = conditions.make(config, dataset.label_names, dataset.classes, dataset.told_size)
@@ -194,7 +199,8 @@ def _refuse_differing(config: ConfigDict, dataset: Dataset) -> None:
     where = config_lib.PLACES
     told = {path: value for path, value in config_lib.leaves(config) if path not in where}
     hosts.refuse_differing("the config", str(sorted(told.items())))
-    hosts.refuse_differing(f"the data of {dataset.name}", dataset.digest())
+    read = f"{dataset.digest()} {len(dataset.train)}"
+    hosts.refuse_differing(f"the data of {dataset.name}", read)
 
 
 def _refuse_fewer_steps(config: ConfigDict, workdir: str, step: int) -> None:

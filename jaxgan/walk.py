@@ -91,8 +91,9 @@ def write_all(workdir: str) -> int:
         else:
             drawn, read, names = candidates(run, draw, seed, about, workdir)
             said, sheet = arithmetic(run, draw, drawn, read, names, _CONCEPTS.value, seed)
-            write.append((f"arithmetic{ending}.png", functools.partial(save_png, sheet=sheet)))
-            print(f"arithmetic: {said}")
+            if said:
+                write.append((f"arithmetic{ending}.png", functools.partial(save_png, sheet=sheet)))
+            print(f"arithmetic: {said or 'left out, for it wants three labels'}")
     try:
         frames = training(workdir, run)
         if frames:
@@ -181,7 +182,8 @@ def arithmetic(
       seed: of the moves.
 
     Returns:
-      What was calculated, and the sheet, uint8 [H, W, C].
+      What was calculated, and the sheet, uint8 [H, W, C]; "" and nothing where no concept was asked
+      for and there are not three labels.
 
     Raises:
       UserError: if there is no such label, or it is not shown often enough.
@@ -190,6 +192,8 @@ def arithmetic(
         i for i in range(len(names)) if np.sum(read == i) >= walks.EACH
     ][:3]
     places = walks.pick(read, concepts) if len(concepts) == 3 else None
+    if places is None and not asked:
+        return "", np.zeros((0, 0, 1), np.uint8)
     if places is None:
         shown = [name for i, name in enumerate(names) if np.sum(read == i) >= walks.EACH]
         raise UserError(
@@ -222,4 +226,7 @@ def drawer(run: Run) -> Draw:
 
 if __name__ == "__main__":
     end_at_signals()
-    app.run(main, flags_parser=parse_flags)
+    app.run(
+        main,
+        flags_parser=functools.partial(parse_flags, own=(CHECKPOINT, DATA_DIR, RUN_SEED, SEED)),
+    )

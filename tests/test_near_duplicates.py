@@ -35,8 +35,9 @@ def planted():
     """Images, ten of them once more: brighter, or moved."""
     images = some_images()
     brighter = np.clip(images[:5] * 0.8 + 10, 0, 255).astype(np.uint8)
-    moved = np.roll(images[5:10], 1, axis=2)  # The edge is empty.
-    return np.concatenate([images, brighter, moved])
+    # The edge is empty: nothing is lost.
+    moved = [np.roll(images[5:8], 1, axis=2), np.roll(images[8:10], -1, axis=1)]
+    return np.concatenate([images, brighter, *moved])
 
 
 def test_brightness_and_contrast_do_not_count():
@@ -66,8 +67,13 @@ def test_the_second_search_is_read_from_the_cache(monkeypatch):
     second = near_duplicates.near_duplicates(np.concatenate([images, images[:3]]))
     assert [list(one) for one in first.members] == [list(one) for one in second.members]
     assert [list(one) for one in second.members] == [[0, 40], [1, 41], [2, 42]]
-    with pytest.raises(TypeError):  # Other images: looked for anew.
-        near_duplicates.near_duplicates(images)
+    for other in (
+        {"images": images},
+        {"images": images, "bits": 3},
+        {"images": images, "reach": 0},
+    ):
+        with pytest.raises(TypeError):  # Looked for anew.
+            near_duplicates.near_duplicates(**other)
 
 
 def test_beyond_a_size_only_equal_codes_count(monkeypatch):
@@ -76,6 +82,39 @@ def test_beyond_a_size_only_equal_codes_count(monkeypatch):
     found = near_duplicates.near_duplicates(np.concatenate([images, images[:2]]))
     assert found.bits == 0
     assert [list(one) for one in found.members] == [[0, 60], [1, 61]]
+
+
+def test_equal_codes_of_different_images_keep_neither_apart_nor_together():
+    """One code for all images: a stranger is the first of it, and the copies come after."""
+    images = some_images(5)[[0, 1, 2, 1, 3, 1]]
+    for bits in (0, 1):
+        group = group_of(lambda some: np.ones((len(some), 8), bool), images, bits, 0)
+        assert group[1] == group[3] == group[5]
+        assert len(set(group.tolist())) == 4
+
+
+def test_blank_images_are_of_one_group_and_of_no_other():
+    images = np.concatenate([some_images(3), np.full((4, 16, 16, 1), 9, np.uint8)])
+    images[5:] = 200
+    group = group_of(lambda some: np.ones((len(some), 8), bool), images, 0, 1)
+    assert len(set(group[3:].tolist())) == 1
+    assert len(set(group.tolist())) == 4
+    found = near_duplicates.near_duplicates(images)
+    assert [list(one) for one in found.members] == [[3, 4, 5, 6]]
+
+
+def test_blocks_of_any_size_give_the_same_groups(monkeypatch):
+    images = planted()
+    random = np.random.default_rng(0).normal(size=(256, 24))
+
+    def codes_of(some):
+        return some.reshape(len(some), -1) @ random > 0
+
+    whole = group_of(codes_of, images, 3, 1)
+    assert len(set(whole.tolist())) < len(images)
+    monkeypatch.setattr(near_duplicates, "_READ", 7)
+    monkeypatch.setattr(near_duplicates, "_CELLS", 900)
+    np.testing.assert_array_equal(group_of(codes_of, images, 3, 1), whole)
 
 
 @settings(max_examples=40, deadline=None)
@@ -115,5 +154,10 @@ def test_a_config_leaves_them_out_of_training_alone(monkeypatch):
     assert (len(found.train), len(found.validation), len(found.whole.train)) == (120, 3, 130)
     streamed = near_duplicates.near_duplicates(Streamed(ArraySource(images)))
     assert len(streamed.copies) == 10
+    every = found.digest()
     config.dataset.near_duplicates = "keep"
     assert len(data.load(config).train) == 130
+    assert data.load(config).digest() != every
+    config.dataset.near_duplicates, config.dataset.classes = "leave_out", "odd"
+    assert set(data.load(config).train.labels.tolist()) == {1}
+    assert len(data.load(config).whole.train) == 130

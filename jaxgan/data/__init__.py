@@ -92,7 +92,9 @@ def _without_near_duplicates(dataset: Dataset) -> Dataset:
     from jaxgan.data.near_duplicates import without_near_duplicates
 
     train = without_near_duplicates(dataset.train)
-    return dataclasses.replace(dataset, train=train, unfiltered=dataset.whole)
+    return dataclasses.replace(
+        dataset, train=train, unfiltered=dataset.whole, drawn_from=dataset.digest()
+    )
 
 
 def _streamed(dataset: Dataset) -> Dataset:

@@ -121,7 +121,8 @@ class Dataset:
     modes where the examples are points drawn around known centres; the factors where the images
     are drawn from known ones (the columns of `Split.factors`), with `draw`, which draws more:
     from float64 [N, F] images [N, H, W, C]; `stacked` where the images' channels are images of
-    another dataset; `tags` where the examples are vectors of words that images are tagged with.
+    another dataset; `tags` where the examples are vectors of words that images are tagged with;
+    `drawn_from` the digest of the dataset before near-duplicates were left out of it.
     """
 
     name: str
@@ -135,6 +136,7 @@ class Dataset:
     factors: tuple[Factor, ...] = ()
     draw: Callable[[np.ndarray], np.ndarray] | None = None
     stacked: "Dataset | None" = None
+    drawn_from: str = ""
     tags: Tags | None = None
 
     @property
@@ -175,7 +177,10 @@ class Dataset:
     def digest(self) -> str:
         """SHA-256 (16 hexadecimal digits) that tells two datasets apart: of the source's
         fingerprint, or else of the training images, their labels and the labels' names; the same
-        whether they are streamed or not."""
+        whether they are streamed or not. Where near-duplicates are left out it is that of all
+        images: another machine may judge a few of them otherwise."""
+        if self.drawn_from:
+            return _sha256([f"{self.drawn_from} without near-duplicates".encode()])
         if self.fingerprint:
             return _sha256([f"{self.fingerprint} {self.train.images.shape}".encode()])
         images, labels = self.train.images, self.train.labels

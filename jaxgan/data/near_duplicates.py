@@ -29,7 +29,7 @@ from jaxgan.data.dataset import Split
 from jaxgan.rng import stream
 
 # Goes up with every change to what is found: it is part of the cache's key.
-VERSION = "3"
+VERSION = "4"
 SEED = 0
 CODE = 128
 # Of the code's bits so many may differ.
@@ -41,8 +41,11 @@ ALIKE = 0.97
 UPDATES, BATCH, RATE, NOISE, DROPOUT = 600, 128, 3e-3, 1.0, 0.5
 # Pairs grow with the square; beyond so many images only equal codes are looked for, by sorting.
 MOST_COMPARED = 200_000
-# Images in memory at once: as numbers, and beside all others.
-_READ, _COMPARED = 2_000, 500
+# The length of a standardised image that has one colour, but for rounding.
+_FLAT = 1e-3
+# Images in memory at once; cells of a table of codes beside codes; and of equal codes so many are
+# looked at with each.
+_READ, _CELLS, _OF_A_CODE = 2_000, 50_000_000, 8
 
 
 class Autoencoder(nn.Module):
@@ -61,8 +64,9 @@ class Autoencoder(nn.Module):
 
 
 class Trained(NamedTuple):
-    """An autoencoder's parameters, and the mean of its training images, float32 [1, P], which it
-    never sees: what digits have in common, their ground, drives all units below the threshold."""
+    """An autoencoder's parameters, and the mean of some of its training images, float32 [1, P],
+    which it never sees: what digits have in common, their ground, drives all units below the
+    threshold."""
 
     params: Any
     mean: jax.Array
@@ -104,7 +108,11 @@ def near_duplicates(
     if found is None:
         say(f"near-duplicates: {len(images)} images are looked at")
         trained = train_autoencoder(images)
-        found = {"group": group_of(functools.partial(codes, trained), images, bits, reach)}
+        # Whole crowds of equal images (blank ones) would be pairs by the square of their number.
+        first, equal = _distinct(images)
+        distinct = Split(images, None).take(first).images
+        group = group_of(functools.partial(codes, trained), distinct, bits, reach)
+        found = {"group": group[equal]}
         cache.keep(path, found, say)
     return Groups(_members(found["group"]), bits)
 
@@ -129,13 +137,15 @@ def train_autoencoder(images: Any, updates: int = UPDATES, seed: int = SEED) -> 
     """One that saw `updates` batches, drawn with replacement, of noisy images."""
     network, optimizer = Autoencoder(), optax.adam(RATE)
     key = jax.random.key(seed)
-    mean = standardised(images[:_READ]).mean(axis=0, keepdims=True)
+    draw = np.random.default_rng(seed)
+    some = np.sort(draw.permutation(len(images))[:_READ])
+    mean = standardised(images[some]).mean(axis=0, keepdims=True)
     params: Any = network.init(stream(key, "initialise"), mean, train=False)
     opt_state = optimizer.init(params)
 
     def loss(params: Any, batch: jax.Array, key: jax.Array) -> jax.Array:
         clean = standardised(batch) - mean
-        noise = NOISE * jax.random.normal(stream(key, "noise"), clean.shape)
+        noise = NOISE * jax.random.normal(stream(key, "noise"), clean.shape, jnp.float32)
         dropout = {"dropout": stream(key, "dropout")}
         outputs: Any = network.apply(params, clean + noise, train=True, rngs=dropout)
         return jnp.mean((outputs[1] - clean) ** 2)
@@ -145,7 +155,6 @@ def train_autoencoder(images: Any, updates: int = UPDATES, seed: int = SEED) -> 
         change, opt_state = optimizer.update(jax.grad(loss)(params, batch, key), opt_state)
         return optax.apply_updates(params, change), opt_state
 
-    draw = np.random.default_rng(seed)
     for step in range(updates):
         batch = images[np.sort(draw.integers(len(images), size=BATCH))]
         params, opt_state = update(params, opt_state, batch, stream(key, "step", step))
@@ -225,19 +234,36 @@ def _near(one: np.ndarray, other: np.ndarray, bits: int) -> Iterator[tuple[np.nd
     +1 and -1 that differ in d of n."""
     signs = [2 * codes.astype(np.float32) - 1 for codes in (one, other)]
     least = one.shape[1] - 2 * bits
-    for start in range(0, len(one), _COMPARED):
-        rows, columns = np.nonzero(signs[0][start : start + _COMPARED] @ signs[1].T >= least)
+    block = max(1, _CELLS // len(other))
+    for start in range(0, len(one), block):
+        rows, columns = np.nonzero(signs[0][start : start + block] @ signs[1].T >= least)
         yield rows + start, columns
 
 
 def _equal(one: np.ndarray, other: np.ndarray) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-    """For each place in one, the first in the other whose code is the same, where there is any."""
+    """For each place in one, the first few in the other whose code is the same."""
     n = len(other)
     both = np.packbits(np.concatenate([other, one]), axis=1)
-    _, first, group = np.unique(both, axis=0, return_index=True, return_inverse=True)
-    found = first[group.ravel()[n:]]
-    rows = np.flatnonzero(found < n)
-    yield rows, found[rows]
+    group = np.unique(both, axis=0, return_inverse=True)[1].ravel()
+    order = np.argsort(group[:n], kind="stable")
+    sorted_groups = group[:n][order]
+    start = np.searchsorted(sorted_groups, group[n:])
+    for i in range(_OF_A_CODE):
+        place = np.minimum(start + i, n - 1)
+        rows = np.flatnonzero((start + i < n) & (sorted_groups[place] == group[n:]))
+        yield rows, order[place[rows]]
+
+
+def _distinct(images: Any) -> tuple[np.ndarray, np.ndarray]:
+    """The first of all equal images, int64 [M], and of each image which of these it is, [N]."""
+    digests = [
+        hashlib.sha256(np.ascontiguousarray(image).tobytes()).hexdigest()
+        for start in range(0, len(images), _READ)
+        for image in images[start : start + _READ]
+    ]
+    _, first, equal = np.unique(digests, return_index=True, return_inverse=True)
+    order = np.argsort(first)
+    return first[order], np.argsort(order)[equal]
 
 
 def _alike(
@@ -248,14 +274,15 @@ def _alike(
     if least <= -1:
         return pairs
     kept = [np.zeros(0, np.int64)]
-    for start in range(0, len(pairs), _COMPARED):
-        some = pairs[start : start + _COMPARED]
+    for start in range(0, len(pairs), _READ):
+        some = pairs[start : start + _READ]
         sides = _moved(images[one[some]], *move), images[other[some]]
         x, y = (np.asarray(standardised(side)) for side in sides)
-        lengths = np.linalg.norm(x, axis=1) * np.linalg.norm(y, axis=1)
+        lengths = np.linalg.norm([x, y], axis=2)
         # Two flat images are alike; one beside a picture is not.
-        flat = (lengths == 0) & (np.abs(x).sum(axis=1) == np.abs(y).sum(axis=1))
-        kept.append(some[flat | ((x * y).sum(axis=1) >= least * np.maximum(lengths, 1e-12))])
+        flat = (lengths < _FLAT).all(axis=0)
+        product = np.maximum(lengths.prod(axis=0), _FLAT**2)
+        kept.append(some[flat | ((x * y).sum(axis=1) >= least * product)])
     return np.concatenate(kept)
 
 
