@@ -16,7 +16,7 @@ import jax
 import numpy as np
 from absl import app, flags
 
-from jaxgan import data, folder, parallel, walks
+from jaxgan import command, data, folder, parallel, walks
 from jaxgan.command import (
     CHECKPOINT,
     DATA_DIR,
@@ -25,7 +25,6 @@ from jaxgan.command import (
     WORKDIR,
     complain,
     end_at_signals,
-    parse_flags,
 )
 from jaxgan.conditions import KnownPart, Label
 from jaxgan.config import UserError
@@ -45,6 +44,8 @@ Draw = Callable[[Latent], np.ndarray]
 ROWS, COLUMNS, FRAMES = 10, 10, 24
 # Examples among which concepts are looked for.
 CANDIDATES = 1_000
+
+parse_flags = functools.partial(command.parse_flags, own=(CHECKPOINT, DATA_DIR, RUN_SEED, SEED))
 
 
 def main(argv: list[str]) -> int:
@@ -226,7 +227,4 @@ def drawer(run: Run) -> Draw:
 
 if __name__ == "__main__":
     end_at_signals()
-    app.run(
-        main,
-        flags_parser=functools.partial(parse_flags, own=(CHECKPOINT, DATA_DIR, RUN_SEED, SEED)),
-    )
+    app.run(main, flags_parser=parse_flags)

@@ -67,11 +67,8 @@ def test_the_second_search_is_read_from_the_cache(monkeypatch):
     second = near_duplicates.near_duplicates(np.concatenate([images, images[:3]]))
     assert [list(one) for one in first.members] == [list(one) for one in second.members]
     assert [list(one) for one in second.members] == [[0, 40], [1, 41], [2, 42]]
-    for other in (
-        {"images": images},
-        {"images": images, "bits": 3},
-        {"images": images, "reach": 0},
-    ):
+    again = np.concatenate([images, images[:3]])
+    for other in ({"images": images}, {"images": again, "bits": 3}, {"images": again, "reach": 0}):
         with pytest.raises(TypeError):  # Looked for anew.
             near_duplicates.near_duplicates(**other)
 
