@@ -27,7 +27,12 @@ from jaxgan.config import KEYS
 from jaxgan.writers import write_json, write_text
 
 # As jaxgan.measures has them, which would load JAX.
-MEASURES = {"code_information": 1, "parzen_log_likelihood": 1, "frechet_distance": -1}
+MEASURES = {
+    "code_information": 1,
+    "parzen_log_likelihood": 1,
+    "frechet_distance": -1,
+    "tag_precision": 1,
+}
 
 
 def parse_key(text: str) -> tuple[str, str, list[str]]:
