@@ -351,6 +351,8 @@ def test_where_few_would_fit_they_are_made_smaller_and_at_last_left_out(tmp_path
     assert counts == [1] * len(counts)
     assert len(counts) < 2
     assert pictures.fit([], 1000).shown == []
+    # A page whose curves and tables alone are too much.
+    assert pictures.fit(sheets, -1).shown == []
     # The last one may take less than the others.
     save_png(files[19], np.zeros((200, 200, 3), np.uint8))
     counts, said = fitted(whole // 4)
@@ -364,9 +366,15 @@ def test_single_pictures_that_are_too_large_or_none_are_named(tmp_path):
     shutil.copy(tmp_path / "large.png", tmp_path / "walk.gif")
     (tmp_path / "torn.png").write_bytes(b"\x89PNG\r\n")
     save_png(str(tmp_path / "small.png"), np.zeros((4, 4, 1), np.uint8))
-    paths = [str(tmp_path / name) for name in ("large.png", "walk.gif", "torn.png", "small.png")]
+    whole = (tmp_path / "small.png").read_bytes()
+    # The first chunk's checksum, which Pillow answers with a SyntaxError.
+    (tmp_path / "flipped.png").write_bytes(whole[:30] + bytes([whole[30] ^ 1]) + whole[31:])
+    (tmp_path / "folder.png").mkdir()
+    (tmp_path / "dangling.png").symlink_to(tmp_path / "nowhere")
+    bad = ["torn.png", "flipped.png", "folder.png", "dangling.png"]
+    paths = [str(tmp_path / name) for name in ("large.png", "walk.gif", *bad, "small.png")]
     shown, left_out = pictures.fit_others(paths, 100_000, 20_000)
-    assert [os.path.basename(path) for path in left_out] == ["walk.gif", "torn.png"]
+    assert [os.path.basename(path) for path in left_out] == ["walk.gif", *bad]
     assert [one.uri[:15] for one in shown.values()] == ["data:image/jpeg", "data:image/png;"]
     # At its size in the file, whatever it was made smaller by.
     assert next(iter(shown.values()))[1:] == (100, 100)

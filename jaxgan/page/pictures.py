@@ -3,6 +3,7 @@ smaller, and it says so."""
 
 import base64
 import io
+import math
 import os
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -46,13 +47,16 @@ class Picture(NamedTuple):
         return len(self.uri) + _ELEMENT
 
 
-def picture(path: str, form: Form = FORMS[0]) -> Picture | None:
-    """The file's picture in that form; None where it is no picture."""
-    from PIL import Image, UnidentifiedImageError
+def picture(path: str, form: Form = FORMS[0], largest: float = math.inf) -> Picture | None:
+    """The file's picture in that form; None where it is no picture, cannot be read, or has more
+    than `largest` bytes."""
+    from PIL import Image
 
-    with open(path, "rb") as file:
-        data = file.read()
     try:
+        if not os.path.isfile(path) or os.path.getsize(path) > largest:
+            return None
+        with open(path, "rb") as file:
+            data = file.read()
         with Image.open(io.BytesIO(data)) as image:
             kind, (width, height) = str(image.format).lower(), image.size
             if form.jpeg:
@@ -61,7 +65,8 @@ def picture(path: str, form: Form = FORMS[0]) -> Picture | None:
                 kept, kind = io.BytesIO(), "jpeg"
                 image.convert("L" if grey else "RGB").resize(sides).save(kept, "JPEG", quality=85)
                 data = kept.getvalue()
-    except (UnidentifiedImageError, Image.DecompressionBombError, OSError):  # It was read whole.
+    # A SyntaxError is Pillow's word for a PNG with a byte that is wrong.
+    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError):
         return None
     uri = f"data:image/{kind};base64,{base64.b64encode(data).decode()}"
     return Picture(uri, width, height)
@@ -97,7 +102,7 @@ def fit(sheets: Sequence[Sheets], room: int) -> Fitted:
         if size <= room or count == 1:
             break
         count = max(1, min(count - 1, count * room // size))
-    while size > room:
+    while shown and size > room:
         _, left_out = shown.pop()
         size -= sum(one.size() for one in left_out.values())
     shown = [(one, found) for one, found in shown if found]
@@ -131,7 +136,7 @@ def fit_others(paths: Sequence[str], room: int, each: int) -> tuple[dict[str, Pi
         most = min(each, room - sum(one.size() for one in shown.values()))
         # What moves cannot be made smaller in a moment.
         forms = FORMS[:1] if path.endswith(".gif") else FORMS
-        tried = (picture(path, form) for form in forms if os.path.getsize(path) < 40 * each)
+        tried = (picture(path, form, largest=40 * each) for form in forms)
         found = next((one for one in tried if one is not None and one.size() <= most), None)
         if found is None:
             left_out.append(path)
