@@ -197,6 +197,10 @@ def test_markup():
         ({"latent.codes": "gaussian:2+categorical:3"}, "code_2", "each value of the code"),
         ({"points": True}, "", "a square from -3 to 3"),
         ({}, "tags", ""),
+        # A blank, as the config allows it; a code that is none.
+        ({"latent.codes": "gaussian:2 + categorical:3"}, "code_2", "each value of the code"),
+        ({"latent.codes": "gaussian:2"}, "code_2", ""),
+        ({"latent.codes": "gaussian:2"}, "code_x", ""),
     ],
 )
 def test_what_a_sheet_shows_is_said(run, config, sheet, said):
@@ -244,6 +248,19 @@ def test_the_same_networks_are_one_column(run):
     shown = tables.measures([runs.read(str(run))])
     assert "last and best<small> step 30" in shown
     assert shown.count("0.5000") == 2  # The figure, and what stands beside it.
+
+
+def test_names_of_columns_are_escaped_once(run):
+    one = runs.read(str(run))
+    shown = tables.measures([one._replace(name="a&b"), one._replace(name="c")])
+    assert 'data-name="a&amp;b last' in shown
+
+
+def test_seeds_without_a_finite_mean_have_no_interval(run):
+    rows = [measure(seed, value) for seed, value in ((0, float("nan")), (1, 0.5))]
+    (run / "results.json").write_text(json.dumps({"measures": rows}))
+    shown = tables.measures([runs.read(str(run))])
+    assert "nan\N{NO-BREAK SPACE}±\N{NO-BREAK SPACE}nan" in shown
 
 
 def test_a_run_in_training_has_a_page(run):

@@ -7,6 +7,8 @@ import os
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from jaxgan.config import UserError
+from jaxgan.latents import Code, parse_codes
 from jaxgan.page import curves, tables
 from jaxgan.page.diagram import diagram
 from jaxgan.page.markup import tag, text
@@ -223,8 +225,10 @@ def shows(run: Run, sheet: str) -> str:
     if sheet and not sheet.startswith("code_"):
         return ""
     if codes := _codes(str(run.config.get("latent.codes", ""))):
-        number = int(sheet.removeprefix("code_") or 0)
-        if number < len(codes) and codes[number] == "categorical":
+        number = sheet.removeprefix("code_") or "0"
+        if not number.isdecimal() or int(number) >= len(codes):
+            return ""
+        if codes[int(number)].categorical:
             return "A row for each value of the code, a column for each noise."
         return "The code from -2 to 2 along each row; the rest is the same in a row."
     if tuple(run.about.get("dataset", {}).get("image_shape", ()))[:2] == (1, 1):
@@ -236,13 +240,12 @@ def shows(run: Run, sheet: str) -> str:
     }.get(str(run.config.get("condition.kind")), "The same noise at every step.")
 
 
-def _codes(told: str) -> list[str]:
-    """The kinds of the codes, one each: "categorical:10+uniform:2" has three."""
-    found: list[str] = []
-    for part in filter(None, told.split("+")):
-        kind, _, count = part.partition(":")
-        found += [kind] * (1 if kind == "categorical" or not count.isdigit() else int(count))
-    return found
+def _codes(told: str) -> tuple[Code, ...]:
+    """The run's codes; none where another version wrote them in another way."""
+    try:
+        return parse_codes(told)
+    except UserError:
+        return ()
 
 
 # --- Single pictures, tables of labels, networks

@@ -1,5 +1,7 @@
 """What was run, and what was measured of it, as tables."""
 
+import html
+import math
 import re
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -162,7 +164,8 @@ def measures(runs: Sequence[Run]) -> str:
         ]
         for _, cells in sorted(groups.items(), key=lambda item: order.index(item[0][0]))
     ]
-    names = [re.sub("<.*?>", " ", one).strip() for one in head]
+    # Text again: an attribute is escaped by `tag`.
+    names = [html.unescape(re.sub("<.*?>", " ", one)).strip() for one in head]
     return table(head, lines, names=names, class_="measures cards")
 
 
@@ -209,10 +212,10 @@ def _figure(rows: Sequence[Row]) -> str:
     if len(values) == 1:
         return text(number(values[0]))
     mean = number(sum(values) / len(values))
+    # Of what is not finite there is no interval.
+    half = half_interval(values) if all(map(math.isfinite, values)) else math.nan
     told = f"{number(min(values))} to {number(max(values))}, {len(values)} seeds"
-    return text(f"{mean}{_BOUND}±{_BOUND}{number(half_interval(values))}") + tag(
-        "small", text(told)
-    )
+    return text(f"{mean}{_BOUND}±{_BOUND}{number(half)}") + tag("small", text(told))
 
 
 def _reference(rows: Sequence[Row]) -> str:
@@ -237,7 +240,7 @@ def confusion(told: str) -> str:
         return tag("pre", text(told))  # A name holds two blanks.
 
     def cells(line: list[str]) -> list[str]:
-        counts = [int(cell) if cell.isdigit() else 0 for cell in line[1:-1]]
+        counts = [int(cell) if cell.isdecimal() else 0 for cell in line[1:-1]]
         most = sum(counts) or 1
         shaded = [
             tag("span", text(cell), class_=f"share s{-(-9 * count // most)}")
