@@ -250,6 +250,59 @@ def test_the_same_networks_are_one_column(run):
     assert shown.count("0.5000") == 2  # The figure, and what stands beside it.
 
 
+def go_on(run, step):
+    """As the run looks when it has trained on to this step; its config.json stays."""
+    with open(run / "metrics.jsonl", "a") as file:
+        for seed in (0, 1):
+            file.write(json.dumps({"step": step, "seed": seed, "loss/generator": 1.0}) + "\n")
+            picture = run / f"samples/step_{step:06}_seed_{seed}.png"
+            save_png(str(picture), np.zeros((30, 30, 1), np.uint8))
+
+
+def test_a_run_that_went_on_shows_all_of_it(run):
+    """While it trains its measures are of an earlier step; at its end they are of the last."""
+    go_on(run, 50)
+    about = page.page([runs.read(str(run))])
+    assert "50 updates, not finished, measured at step 30<" in about
+    assert 'data-step="50"' in about
+    results = json.loads((run / "results.json").read_text()) | {"step": 60}
+    go_on(run, 60)
+    shown = page.page([runs.read(str(run), results)])
+    assert "60 updates<" in shown
+    assert "60 of the generator" in shown
+    assert 'data-step="60"' in shown
+
+
+def test_a_run_that_ended_early_shows_no_sheets_of_an_earlier_start(run):
+    """Started for 30 steps, killed, and gone on with to step 20 only."""
+    rows = (run / "metrics.jsonl").read_text().splitlines(keepends=True)
+    (run / "metrics.jsonl").write_text("".join(rows[:-2]))
+    shown = page.page([runs.read(str(run), {"step": 20, "measures": []})])
+    assert "20 updates<" in shown
+    assert "20 of the generator" in shown
+    assert 'data-step="30"' not in shown
+
+
+def test_what_cannot_be_read_is_passed_over(run):
+    with open(run / "metrics.jsonl", "ab") as file:
+        file.write(b'{"step": 3\n\xff\n7\n{"seed": 0}\n{"step": "x", "seed": 0}\n')
+        file.write(b'{"step": 30, "seed": 0, "time/images_per_s": "x"}\n')
+    (run / "confusion.txt").write_bytes(b"a  b\n\xff  9\n")
+    (run / "confusion_seed_1.txt").mkdir()
+    (run / "networks.txt").unlink()
+    (run / "networks.txt").symlink_to(run / "nowhere")
+    (run / "folder.png").mkdir()
+    (run / "samples/step_000025_seed_0.png").mkdir()
+    (run / "samples/step_000020_code_x.png").write_bytes(b"")
+    (run / os.fsdecode(b"\xff.png")).write_bytes(b"")
+    assert report(f"--workdir={run}") == 0
+    shown = (run / "report.html").read_text()
+    assert "loss" in shown
+    assert "\N{REPLACEMENT CHARACTER}" in shown
+    assert 'data-step="25"' not in shown
+    assert "folder.png" in shown
+
+
 def test_names_of_columns_are_escaped_once(run):
     one = runs.read(str(run))
     shown = tables.measures([one._replace(name="a&b"), one._replace(name="c")])

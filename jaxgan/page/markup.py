@@ -6,7 +6,7 @@ from typing import Any
 
 def text(value: Any) -> str:
     """The value as text of a page: what it holds is no markup any more."""
-    return html.escape(str(value), quote=False)
+    return html.escape(_written(value), quote=False)
 
 
 def tag(name: str, /, *content: str, **attributes: Any) -> str:
@@ -19,13 +19,18 @@ def tag(name: str, /, *content: str, **attributes: Any) -> str:
         without a value, None and False are none.
     """
     given = "".join(
-        f" {_name(key)}" if value is True else f' {_name(key)}="{html.escape(str(value))}"'
+        f" {_name(key)}" if value is True else f' {_name(key)}="{html.escape(_written(value))}"'
         for key, value in attributes.items()
         if value is not None and value is not False
     )
     if name in ("img", "input", "meta"):
         return f"<{name}{given}>"
     return f"<{name}{given}>{''.join(content)}</{name}>"
+
+
+def _written(value: Any) -> str:
+    # The name of a file may be no UTF-8, which Python holds as half of a pair.
+    return str(value).encode(errors="replace").decode()
 
 
 def _name(key: str) -> str:

@@ -140,8 +140,12 @@ def digest(source: str) -> str:
 
 def _summary(run: Run) -> str:
     data = run.about.get("dataset", {}).get("name", "")
-    unfinished = "" if run.results else ", not finished"
-    return f"{tables.system(run)} on {data}, {run.step:,} updates{unfinished}"
+    state = ""
+    if run.measured is None:
+        state = ", not finished"
+    elif run.measured < run.step:  # It goes on after an end that is told of.
+        state = f", not finished, measured at step {run.measured:,}"
+    return f"{tables.system(run)} on {data}, {run.step:,} updates{state}"
 
 
 def _curves(runs: Sequence[Run]) -> str:

@@ -9,9 +9,10 @@ from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 from jaxgan.config import UserError
-from jaxgan.writers import read_rollbacks, read_rows
 
 _SHEET = re.compile(r"step_(\d+)(?:_(?!seed_)(\w+?))?(?:_seed_(\d+))?\.png")
+# What every row of `metrics.jsonl` has.
+_OF = ("step", "seed")
 _CONFUSION = re.compile(r"confusion(?:_seed_(\d+))?\.txt")
 
 
@@ -60,13 +61,26 @@ class Run(NamedTuple):
         return max(steps)
 
     @property
+    def end(self) -> int:
+        """The step that it trains to, as far as is known."""
+        return _end(self.config, self.results, self.rows) or self.step
+
+    @property
+    def measured(self) -> int | None:
+        """The step of `results.json`; None where the run has not come to an end yet."""
+        if self.results is None:
+            return None
+        step = self.results.get("step")
+        return step if isinstance(step, int) else self.step
+
+    @property
     def seeds(self) -> int:
         return int(self.config.get("seeds", 1))
 
     def speed(self) -> tuple[float, float] | None:
         """Images/s (the median over the rows), and the seconds that the training took by them."""
-        rates = {row["step"]: row.get("time/images_per_s", 0) for row in self.rows}
-        rates = {step: rate for step, rate in sorted(rates.items()) if rate > 0}
+        told = {row["step"]: row.get("time/images_per_s") for row in self.rows}
+        rates = {x: y for x, y in sorted(told.items()) if isinstance(y, int | float) and y > 0}
         if not rates or "batch_size" not in self.config:
             return None
         steps = [0, *rates]
@@ -90,29 +104,58 @@ def read(workdir: str, results: Mapping[str, Any] | None = None) -> Run:
         raise UserError(f"{workdir} holds no run", "--workdir names a run's folder")
     if not isinstance(about.get("config"), dict):
         raise UserError(f"{workdir}/config.json is not a run's config")
-    steps = about["config"].get("steps", float("inf"))
-    metrics = os.path.join(workdir, "metrics.jsonl")
-    try:
-        there = os.path.exists(metrics)
-        rows, rollbacks = (read_rows(metrics), read_rollbacks(metrics)) if there else ([], [])
-    except ValueError as error:
-        raise UserError(f"{metrics} is damaged ({error})") from error
-    sheets = _sheets(os.path.join(workdir, "samples"), steps)
+    rows, rollbacks = read_metrics(os.path.join(workdir, "metrics.jsonl"))
+    told = _json(os.path.join(workdir, "results.json")) if results is None else dict(results)
+    end = _end(about["config"], told, rows)
+    sheets = _sheets(os.path.join(workdir, "samples"), float("inf") if end is None else end)
     if not rows and not sheets:
         raise UserError(f"{workdir} has nothing to show yet", "train it for longer")
     names = sorted(os.listdir(workdir))
-    confusion = {m[1] or "": m[0] for m in map(_CONFUSION.fullmatch, names) if m}
+    tables = {
+        m[1] or "": _text(os.path.join(workdir, m[0]))
+        for m in map(_CONFUSION.fullmatch, names)
+        if m
+    }
     return Run(
         os.path.basename(os.path.abspath(workdir)),
         about,
         rows,
         rollbacks,
-        _json(os.path.join(workdir, "results.json")) if results is None else dict(results),
+        told,
         sheets,
         [os.path.join(workdir, name) for name in names if name.endswith((".png", ".gif"))],
         _text(os.path.join(workdir, "networks.txt")),
-        {seed: _text(os.path.join(workdir, name)) for seed, name in confusion.items()},
+        {seed: table for seed, table in tables.items() if table.strip()},
     )
+
+
+def read_metrics(path: str) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
+    """The rows of a `metrics.jsonl` that hold metrics, and those that tell of a rollback. Lines
+    that are damaged, or of no step and seed, are passed over: the others are as good without."""
+    rows: list[dict[str, Any]] = []
+    rollbacks: list[dict[str, Any]] = []
+    for line in _text(path).split("\n")[:-1]:  # The last one is not whole yet.
+        try:
+            row = json.loads(line)
+        except ValueError:
+            continue
+        if not isinstance(row, dict) or not all(isinstance(row.get(x), int) for x in _OF):
+            continue
+        (rollbacks if "rolled_back" in row else rows).append(row)
+    return rows, rollbacks
+
+
+def _end(
+    config: Mapping[str, Any], results: Mapping[str, Any] | None, rows: list[dict[str, Any]]
+) -> int | None:
+    """The step that a run trains to: `config.json` knows that of its first start alone, and it may
+    have gone on for more steps or ended after fewer."""
+    last = max((row["step"] for row in rows), default=0)
+    done = (results or {}).get("step")
+    if isinstance(done, int) and done >= last:
+        return done
+    asked = config.get("steps")
+    return max(asked, last) if isinstance(asked, int) else None
 
 
 def _sheets(folder: str, most: float) -> list[Sheets]:
@@ -121,8 +164,9 @@ def _sheets(folder: str, most: float) -> list[Sheets]:
     for match in filter(None, map(_SHEET.fullmatch, names)):
         step, which = int(match[1]), (match[2] or "", int(match[3] or -1))
         # One that was started for more steps and stopped may have left later ones.
-        if step <= most:
-            found.setdefault(which, {})[step] = os.path.join(folder, match[0])
+        path = os.path.join(folder, match[0])
+        if step <= most and os.path.isfile(path):
+            found.setdefault(which, {})[step] = path
     return [
         Sheets(name, None if seed < 0 else seed, dict(sorted(files.items())))
         for (name, seed), files in sorted(found.items())
@@ -143,7 +187,11 @@ def _json(path: str) -> dict[str, Any] | None:
 
 
 def _text(path: str) -> str:
-    if not os.path.exists(path):
+    """The file's text, what is no UTF-8 of it replaced; "" where there is none to be read."""
+    if not os.path.isfile(path):
         return ""
-    with open(path) as file:
-        return file.read()
+    try:
+        with open(path, encoding="utf-8", errors="replace") as file:
+            return file.read()
+    except OSError:
+        return ""

@@ -34,7 +34,7 @@ def system(run: Run) -> str:
 def _facts(run: Run) -> dict[str, str]:
     config, about = run.config, run.about
     data, speed = about.get("dataset", {}), run.speed()
-    done, asked = run.step, config.get("steps", run.step)
+    done, asked = run.step, run.end
     updates = f"{done:,}" if done >= asked else f"{done:,} of {asked:,} so far"
     splits = [f"{data[x]:,} {x}" for x in ("train", "validation", "test") if x in data]
     several = f", each of {run.seeds} seeds" if run.seeds > 1 else ""
