@@ -27,10 +27,11 @@ from jaxgan.config import UserError
 from jaxgan.data.dataset import Dataset
 from jaxgan.feature_measures import SVM_IMAGES
 from jaxgan.image_measures import Extractor
-from jaxgan.images import save_png
+from jaxgan.images import save_png, titled
 from jaxgan.metrics import inception
 from jaxgan.metrics.measure import table
 from jaxgan.page import page
+from jaxgan.page.tables import networks_in_words
 from jaxgan.writers import write_json, write_text
 
 _SVM_IMAGES = flags.DEFINE_integer(
@@ -104,11 +105,15 @@ def evaluate(workdir: str, checkpoint: str | None, seed: int | None, n: int) -> 
         def suffix(one: int) -> str:
             return f"_seed_{one}" if config.seeds > 1 else ""
 
+        # The networks that are shown of each seed, as in `evaluation.evaluate`: the run may go on.
+        of = {run.run_seed: networks_in_words(run.checkpoint, run.step) for run in runs}
         for one, sheet in found.neighbours.items():
-            save_png(os.path.join(workdir, f"neighbours{suffix(one)}.png"), sheet)
+            path = os.path.join(workdir, f"neighbours{suffix(one)}.png")
+            save_png(path, titled(sheet, of[one]))
         for one, confusion in found.confusion.items():
-            write_text(os.path.join(workdir, f"confusion{suffix(one)}.txt"), confusion + "\n")
-        page.write([workdir], results=results)
+            path = os.path.join(workdir, f"confusion{suffix(one)}.txt")
+            write_text(path, f"{of[one]}\n{confusion}\n")
+        page.renew(workdir, results, print)
         write_json(os.path.join(workdir, folder.RESULTS), results)
     print(table(results["measures"]))
     for one, confusion in found.confusion.items():

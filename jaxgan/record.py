@@ -4,6 +4,7 @@ The first process alone measures, draws and writes; the others look with it whet
 finite, so that all of them stop at the same step, and are told the scores.
 """
 
+import errno
 import os
 import re
 import time
@@ -19,6 +20,7 @@ from jaxgan.images import curves, read_png, save_png
 from jaxgan.measures import Measures
 from jaxgan.metrics.measure import Measure
 from jaxgan.page import page
+from jaxgan.page.runs import read_metrics
 from jaxgan.reading import Instruments
 from jaxgan.state import Best, Gan, GanState, networks
 from jaxgan.writers import (
@@ -26,8 +28,6 @@ from jaxgan.writers import (
     Progress,
     Silent,
     TensorBoard,
-    read_rollbacks,
-    read_rows,
     write_json,
 )
 
@@ -227,17 +227,27 @@ class Record:
         """Draws the losses over the whole run, and its sheets over time, from what is on disk: so
         a run that was stopped and gone on with shows the same."""
         cross_entropy = self.config.loss in ("non_saturating", "minimax")
-        rows = read_rows(self.rows.path)
+        rows, _ = read_metrics(self.rows.path)
         if rows:
-            picture = curves(rows, "loss, nats" if cross_entropy else "loss")
-            save_png(os.path.join(self.workdir, "curves.png"), picture)
+            self._save(curves(rows, "loss, nats" if cross_entropy else "loss"), "curves.png")
         for seed in self.seeds:
             there = self._sheets_there(seed)
             if seed in self._ended or not there:
                 continue
-            pictures = {step: read_png(there[step]) for step in sheets.spread(list(there))}
-            picture = sheets.over_time(self.gan, self.sheets[0], pictures)
-            save_png(os.path.join(self.workdir, f"strip{self._suffix(seed)}"), picture)
+            read = {step: _sheet(there[step]) for step in sheets.spread(list(there))}
+            pictures = {step: picture for step, picture in read.items() if picture is not None}
+            if pictures:
+                picture = sheets.over_time(self.gan, self.sheets[0], pictures)
+                self._save(picture, f"strip{self._suffix(seed)}")
+
+    def _save(self, picture: np.ndarray, name: str) -> None:
+        """Saves a picture that is only looked at: only a full disk ends the run for it."""
+        try:
+            save_png(os.path.join(self.workdir, name), picture)
+        except OSError as error:
+            if error.errno in (errno.ENOSPC, errno.EDQUOT):
+                raise
+            self.progress.say(f"no {name}: {error.strerror}")
 
     def _sheets_there(self, seed: int) -> dict[int, str]:
         """The files of a seed's first sheet, by step."""
@@ -301,11 +311,11 @@ class Record:
         results = {
             "step": self.config.steps,
             "measures": [m.as_json() for m in measures],
-            "rollbacks": read_rollbacks(self.rows.path),
+            "rollbacks": read_metrics(self.rows.path)[1],
             "ended": {str(seed): what for seed, what in self._ended.items()},
         }
         # Before the results, which say that nothing is left to do.
-        page.write([self.workdir], results=results)
+        page.renew(self.workdir, results, self.progress.say)
         write_json(os.path.join(self.workdir, folder.RESULTS), results)
 
     def _by_seed(self, groups: list[Any], offset: int = 0) -> list[tuple[int, Any]]:
@@ -321,6 +331,14 @@ class Record:
         self.progress.close()
         self.rows.close()
         self.board.close()
+
+
+def _sheet(path: str) -> np.ndarray | None:
+    """The sheet in the file; None where it cannot be read."""
+    try:
+        return read_png(path)
+    except (OSError, SyntaxError, ValueError):  # A SyntaxError is Pillow's, for a wrong byte.
+        return None
 
 
 def rollback_in_words(row: dict[str, Any]) -> str:

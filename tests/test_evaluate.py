@@ -106,9 +106,9 @@ def test_the_same_networks_give_the_same_rows(folder, run, capsys):
     assert "frechet_distance" in said
     # Nine functions, two seeds, their last and best networks.
     assert "measure 36/36" in said
-    # Ten images, and beside each the eight nearest; one sheet for each seed.
+    # Ten images, and beside each the eight nearest, under a title; one sheet for each seed.
     sheets = [read_png(folder / f"neighbours_seed_{seed}.png") for seed in (0, 1)]
-    assert all(sheet.shape == (10 * 30 + 2, 30 + 2 + 4 + 8 * 30 + 2, 1) for sheet in sheets)
+    assert all(sheet.shape == (18 + 10 * 30 + 2, 30 + 2 + 4 + 8 * 30 + 2, 1) for sheet in sheets)
     assert not np.array_equal(*sheets)
     assert run(WORKDIR=str(folder), N=30, SEED=1) == 0
     for old, new in zip(before["measures"], rows(folder), strict=True):
@@ -127,7 +127,9 @@ def test_the_page_and_the_table_of_labels_are_made_anew(folder, run, monkeypatch
     (folder / "report.html").unlink()
     assert run(WORKDIR=str(folder), N=40) == 0
     assert "frechet_distance" in (folder / "report.html").read_text()
-    assert (folder / "confusion_seed_1.txt").read_text() == "asked  7\n7  3\n"
+    assert (folder / "confusion_seed_1.txt").read_text() == (
+        "best networks, step 2\nasked  7\n7  3\n"
+    )
     assert ">seed 1<" in (folder / "report.html").read_text()
 
     def full(*_, **named):

@@ -6,6 +6,7 @@ import os
 import re
 import shutil
 import subprocess
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -17,6 +18,8 @@ from jaxgan.metrics.measure import Measure
 from jaxgan.models.summary import Layer, describe
 from jaxgan.page import curves, diagram, page, pictures, runs, tables
 from jaxgan.page.markup import number, tag, text
+from jaxgan.record import Record
+from jaxgan.record import _sheet as sheet_of
 from jaxgan.report import main
 
 STEPS = (0, 10, 20, 30)
@@ -92,7 +95,8 @@ def write_run(folder, seeds=(0, 1), **config):
     (folder / "results.json").write_text(json.dumps(results))
     (folder / "networks.txt").write_text(NETWORKS + "\n")
     counts = np.array([[9, 1], [0, 10]])
-    (folder / "confusion.txt").write_text(confusion_table(counts, ("T - shirt", "bag")) + "\n")
+    labels = confusion_table(counts, ("T - shirt", "bag"))
+    (folder / "confusion.txt").write_text(f"best networks, step 20\n{labels}\n")
     for name in ("strip.png", "neighbours.png", "curves.png"):
         save_png(str(folder / name), np.zeros((4, 4, 3), np.uint8))
     return folder
@@ -134,6 +138,7 @@ def test_the_page_of_a_run_has_all_its_parts(run, capsys):
         "0.8125\N{NO-BREAK SPACE}±\N{NO-BREAK SPACE}0.7941",  # 12.706 times .0625.
         "last<small> step 30",
         "best<small> step 20",
+        "Of the best networks, step 20.",
         "T - shirt",
         "code_0_logits",
         "neighbours.png",
@@ -521,7 +526,17 @@ def test_a_layer_of_a_long_name_is_read_too():
 
 
 def test_a_table_of_labels_that_cannot_be_read_is_shown_as_it_is():
-    assert tables.confusion("a  b\n<c>  d  e\n") == "<pre>a  b\n&lt;c&gt;  d  e\n</pre>"
+    shown = tables.confusion("a  b\n<c>  d  e\n")
+    assert shown.endswith("</p><pre>a  b\n&lt;c&gt;  d  e\n</pre>")
+    assert "not recorded" in shown
+
+
+def test_a_table_of_labels_that_is_older_than_the_measures_says_so():
+    told = tables.networks_in_words("last", 20) + "\na  b\n1  2\n"
+    for step, older in ((20, False), (30, True)):
+        shown = tables.confusion(told, [measure(0, 0.5, step=step)])
+        assert ("Of the last networks, step 20, older than the measures." in shown) == older
+        assert "last networks, step" not in shown.partition("</p>")[2]
 
 
 # --- In a browser
@@ -602,3 +617,45 @@ def test_results_that_are_about_to_be_written(run):
     assert "0.0625" in (run / "report.html").read_text()
     with pytest.raises(UserError, match="holds no run"):
         page.write([str(run), str(run / "samples")])
+    # They are the first one's: the second has its own.
+    other = write_run(run.parent / "other")
+    page.write([str(run), str(other)], results={"measures": [measure(0, 0.0625)]})
+    shown = (run / "report.html").read_text()
+    assert shown.count("<span>0.0625</span>") == 1
+    assert "0.8125" in shown
+
+
+def test_what_lies_in_the_way_of_a_picture_is_said_and_no_more(run, monkeypatch):
+    """At the end of training: the results come after the pictures."""
+    said = []
+    record = SimpleNamespace(workdir=str(run), progress=SimpleNamespace(say=said.append))
+    (run / "strip_seed_0.png").mkdir()
+    Record._save(record, np.zeros((4, 4, 1), np.uint8), "strip_seed_0.png")
+    assert said == ["no strip_seed_0.png: Is a directory"]
+    whole = (run / "strip.png").read_bytes()
+    (run / "strip.png").write_bytes(whole[:30] + bytes([whole[30] ^ 1]) + whole[31:])
+    assert sheet_of(str(run / "strip.png")) is None
+    assert sheet_of(str(run / "strip_seed_0.png")) is None
+
+    def full(*_):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr("jaxgan.record.save_png", full)
+    with pytest.raises(OSError, match="No space"):
+        Record._save(record, np.zeros((4, 4, 1), np.uint8), "strip.png")
+
+
+def test_a_page_that_cannot_be_written_is_said_and_no_more(run, monkeypatch):
+    (run / "report.html").mkdir()
+    said = []
+    page.renew(str(run), {"measures": []}, said.append)
+    page.renew(str(run / "samples"), {"measures": []}, said.append)
+    assert said[0] == "no report.html: Is a directory"
+    assert "holds no run" in said[1]
+
+    def full(path, text):
+        raise OSError(errno.EDQUOT, "Disk quota exceeded")
+
+    monkeypatch.setattr(page, "write_text", full)
+    with pytest.raises(OSError, match="quota"):
+        page.renew(str(run), {"measures": []}, said.append)

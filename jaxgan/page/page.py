@@ -1,10 +1,11 @@
 """`report.html`: one file that shows one run, or several side by side."""
 
 import base64
+import errno
 import hashlib
 import importlib.resources
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from jaxgan.config import UserError
@@ -52,6 +53,27 @@ def write(
     path = out or os.path.join(workdirs[0], NAME)
     write_text(path, page(_told_apart(runs, workdirs)))
     return path
+
+
+def renew(workdir: str, results: Mapping[str, Any], say: Callable[[str], None]) -> None:
+    """Writes a run's own page where that is possible, and says why where not: a page that cannot be
+    written is no reason to lose what was measured.
+
+    Args:
+      workdir, results: as in `write`.
+      say: where that is said.
+
+    Raises:
+      OSError: if the disk is full.
+    """
+    try:
+        write([workdir], results=results)
+    except UserError as error:
+        say(f"no {NAME}: {error}")
+    except OSError as error:
+        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+            raise
+        say(f"no {NAME}: {error.strerror}")
 
 
 def page(runs: Sequence[Run], most: int = MOST) -> str:
@@ -285,9 +307,10 @@ def _begins(path: str) -> str:
 def _confusion(runs: Sequence[Run]) -> str:
     found = []
     for run in runs:
+        rows = (run.results or {}).get("measures", [])
         for seed, told in run.confusion.items():
             of = [run.name] * (len(runs) > 1) + [f"seed {seed}"] * bool(seed)
-            found.append(tag("h3", text(", ".join(of))) * bool(of) + tables.confusion(told))
+            found.append(tag("h3", text(", ".join(of))) * bool(of) + tables.confusion(told, rows))
     said = tag("p", "Which label is read (columns) where which was asked for (rows).")
     return said + "".join(found) if found else ""
 

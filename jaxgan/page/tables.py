@@ -233,8 +233,33 @@ def _read_on(row: Row) -> tuple[str, str, str]:
     return text(row["unit"]), text(row["split"]), "<br>".join(map(text, counts))
 
 
-def confusion(told: str) -> str:
-    """The table that `jaxgan.evaluate` wrote: cells the darker, the more are read so."""
+# The first line of a table of labels, and of a sheet of neighbours.
+_NETWORKS = re.compile(r"(best|last) networks, step (\d+)")
+
+
+def networks_in_words(checkpoint: str, step: int) -> str:
+    """Which networks something shows: "best networks, step 300"."""
+    return f"{checkpoint} networks, step {step}"
+
+
+def confusion(told: str, measures: Sequence[Row] = ()) -> str:
+    """The table that `jaxgan.evaluate` wrote: cells the darker, the more are read so.
+
+    Args:
+      told: a line with the networks that it is of (older versions wrote none), and the table.
+      measures: of `results.json`; where they are of later networks, this is said.
+    """
+    first, _, rest = told.partition("\n")
+    match = _NETWORKS.fullmatch(first)
+    if match is None:
+        return tag("p", "Of which step is not recorded.", class_="note") + _labels(told)
+    later = [x for x in measures if x["checkpoint"] == match[1] and x["step"] > int(match[2])]
+    said = ", older than the measures" * bool(later)
+    note = f"Of the {match[1]} networks, step {int(match[2]):,}{said}."
+    return tag("p", note, class_="note") + _labels(rest)
+
+
+def _labels(told: str) -> str:
     lines = [re.split(r"\s{2,}", line.strip()) for line in told.strip().splitlines()]
     if len({len(line) for line in lines}) != 1 or len(lines) < 2:
         return tag("pre", text(told))  # A name holds two blanks.
