@@ -116,6 +116,31 @@ def _finite(value: Any) -> bool:
 # --- How they are drawn
 
 
+class Scales(NamedTuple):
+    """What the edges of a drawing stand for, steps and values, and the steps that it tells of."""
+
+    left: float
+    right: float
+    low: float
+    high: float
+    steps: tuple[float, float]
+
+    def x(self, step: float) -> float:
+        """How far from the left edge, 0 to 1."""
+        return (step - self.left) / (self.right - self.left)
+
+    def y(self, value: float) -> float:
+        """How far below the upper edge, 0 to 1."""
+        return (self.high - value) / (self.high - self.low)
+
+    def x_ticks(self) -> list[float]:
+        first, last = self.steps
+        return [float(first)] if first == last else ticks(self.left, self.right, 4)
+
+    def y_ticks(self) -> list[float]:
+        return ticks(self.low, self.high, 5)
+
+
 def plot(title: str, lines: list[Line]) -> str:
     """A plot with its legend, which tells the values under the pointer.
 
@@ -126,36 +151,45 @@ def plot(title: str, lines: list[Line]) -> str:
     most = max(2, min(_EACH, _PALE // sum(len(line.seeds) for line in lines)))
     pale = [[_thinned(points, most) for points in line.seeds] for line in lines]
     strong = [_means(line.seeds) for line in lines]
-    steps = [step for line in lines for points in line.seeds for step, _ in points]
-    alone = min(steps) == max(steps)
-    left, right = min(steps) - alone, max(steps) + alone
-    low, high = _limits([y for curves in pale for points in curves for _, y in points])
-
-    def x(step: float) -> float:
-        return (step - left) / (right - left)
-
-    def y(value: float) -> float:
-        return (high - value) / (high - low)
-
-    def curve(points: Iterable[Sequence[float]], kind: str, line: Line) -> str:
-        places = [f"{x(p[0]) * WIDTH:.1f},{y(p[1]) * HEIGHT:.1f}" for p in points]
-        # A line of no length has round ends: a dot.
-        dot, path = (" dot", " ".join(places * 2)) if len(places) == 1 else ("", " ".join(places))
-        return tag("polyline", points=path, class_=f"{kind}{dot} c{line.colour % _COLOURS}")
-
-    y_ticks = ticks(low, high, 5)
-    x_ticks = [float(min(steps))] if alone else ticks(left, right, 4)
-    rules = [
-        tag("line", x1=0, x2=WIDTH, y1=place, y2=place, class_="rule")
-        for place in (f"{y(tick) * HEIGHT:.1f}" for tick in y_ticks)
-    ]
+    scales = _scales(lines, pale)
     curves = [
-        curve(points, "pale", line)
+        _curve(scales, points, "pale", line)
         for line, seeds in zip(lines, pale, strict=True)
         for points in seeds
     ]
-    curves += [curve(points, "strong", line) for line, points in zip(lines, strong, strict=True)]
-    drawing = tag(
+    curves += [
+        _curve(scales, points, "strong", line) for line, points in zip(lines, strong, strict=True)
+    ]
+    return tag(
+        "figure",
+        tag("figcaption", text(title.replace("_", " ")), tag("span", class_="at")),
+        tag("div", _beside(scales), _drawing(title, scales, curves), _below(scales), class_="axes"),
+        tag("ul", *map(_legend, lines, strong), class_="legend", aria_live="polite"),
+        class_="curves",
+    )
+
+
+def _scales(lines: list[Line], pale: list[list[Points]]) -> Scales:
+    steps = [step for line in lines for points in line.seeds for step, _ in points]
+    first, last = min(steps), max(steps)
+    alone = first == last
+    low, high = _limits([y for seeds in pale for points in seeds for _, y in points])
+    return Scales(first - alone, last + alone, low, high, (first, last))
+
+
+def _curve(scales: Scales, points: Iterable[Sequence[float]], kind: str, line: Line) -> str:
+    places = [f"{scales.x(p[0]) * WIDTH:.1f},{scales.y(p[1]) * HEIGHT:.1f}" for p in points]
+    # A line of no length has round ends: a dot.
+    dot, path = (" dot", " ".join(places * 2)) if len(places) == 1 else ("", " ".join(places))
+    return tag("polyline", points=path, class_=f"{kind}{dot} c{line.colour % _COLOURS}")
+
+
+def _drawing(title: str, scales: Scales, curves: list[str]) -> str:
+    """The curves on their rules, and the guide that a script moves."""
+    heights = [f"{scales.y(tick) * HEIGHT:.1f}" for tick in scales.y_ticks()]
+    rules = [tag("line", x1=0, x2=WIDTH, y1=y, y2=y, class_="rule") for y in heights]
+    left, right = scales.left, scales.right
+    return tag(
         "svg",
         *rules,
         *curves,
@@ -170,30 +204,33 @@ def plot(title: str, lines: list[Line]) -> str:
         data_right=right,
         aria_label=f"{title}, steps {left:,} to {right:,}; arrow keys move over the steps",
     )
-    beside = [
-        tag("text", text(_label(tick)), x=44, y=f"{y(tick) * HEIGHT + 4:.1f}", text_anchor="end")
-        for tick in y_ticks
-    ]
-    below = [
-        tag("text", text(_label(tick)), x=f"{x(tick):.2%}", y=14, text_anchor=_anchor(x(tick)))
-        for tick in x_ticks
-        if x(tick) > 0.12
-    ]
-    below.append(tag("text", "step", x=0, y=14))
-    hidden: dict[str, Any] = {"aria_hidden": "true"}
-    return tag(
-        "figure",
-        tag("figcaption", text(title.replace("_", " ")), tag("span", class_="at")),
+
+
+def _beside(scales: Scales) -> str:
+    """The labels of the values."""
+    labels = [
         tag(
-            "div",
-            tag("svg", *beside, class_="beside", width=48, height=HEIGHT, **hidden),
-            drawing,
-            tag("svg", *below, class_="below", height=20, **hidden),
-            class_="axes",
-        ),
-        tag("ul", *map(_legend, lines, strong), class_="legend", aria_live="polite"),
-        class_="curves",
-    )
+            "text",
+            text(_label(tick)),
+            x=44,
+            y=f"{scales.y(tick) * HEIGHT + 4:.1f}",
+            text_anchor="end",
+        )
+        for tick in scales.y_ticks()
+    ]
+    return tag("svg", *labels, class_="beside", width=48, height=HEIGHT, aria_hidden="true")
+
+
+def _below(scales: Scales) -> str:
+    """The labels of the steps."""
+    places = [(scales.x(tick), _label(tick)) for tick in scales.x_ticks()]
+    labels = [
+        tag("text", text(label), x=f"{x:.2%}", y=14, text_anchor=_anchor(x))
+        for x, label in places
+        if x > 0.12  # Before it stands what they are.
+    ]
+    labels.append(tag("text", "step", x=0, y=14))
+    return tag("svg", *labels, class_="below", height=20, aria_hidden="true")
 
 
 def _legend(line: Line, points: list[Mean]) -> str:
