@@ -7,6 +7,7 @@ import jax
 import numpy as np
 import pytest
 
+from jaxgan.cache import cache_folder
 from jaxgan.config import UserError
 from jaxgan.data import digits
 from jaxgan.data.dataset import Dataset, Split
@@ -201,7 +202,7 @@ def test_a_folder_that_cannot_be_written_costs_a_line(trainings, tmp_path, monke
 def test_a_relative_cache_folder_does_not_count(monkeypatch):
     monkeypatch.setenv("XDG_CACHE_HOME", "here")
     expected = pathlib.Path.home() / ".cache" / "jaxgan"
-    assert classifier.cache_folder() == str(expected)
+    assert cache_folder() == str(expected)
 
 
 def test_a_run_in_float64_gets_the_same_weights(weights, float64):

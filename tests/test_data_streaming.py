@@ -9,7 +9,8 @@ import time
 import numpy as np
 import pytest
 from conftest import ROOT, command_environment
-from test_data_sources import load, some_images, write_classes, write_csv, write_idx
+from data_files import load, some_images, write_csv, write_idx
+from test_data_folder import write_classes
 
 from jaxgan.config import UserError
 from jaxgan.data import streaming, tfds

@@ -132,7 +132,7 @@ def test_hosts_read_what_one_host_would():
     )
     split = Split(IMAGES, np.arange(100, dtype=np.int32))
     feed = Feed(split, parts[1], 9, 11, workers=0)
-    images, labels = feed.next(2)
+    images, labels, *_ = feed.next(2)
     feed.close()
     expected = np.stack([whole(step=step)[:, :, 8:] for step in (9, 10)], axis=1)
     np.testing.assert_array_equal(labels, expected)

@@ -257,8 +257,9 @@ def test_what_does_not_go_together(name, values, said):
 
 
 def test_words_of_the_config():
-    for word, name in (("mirflickr", "mirflickr"), ("table", "tags"), ("", "glyph_tags")):
-        assert dict(leaves(load_config("tags", word)))["dataset.name"] == name
+    for word, name in (("mirflickr", "mirflickr"), ("table", "tags"), ("paper", "glyph_tags")):
+        config = load_config("tags", f"{word},dataset.data_dir=somewhere")
+        assert dict(leaves(config))["dataset.name"] == name
 
 
 def test_sheets_of_features_without_tags():

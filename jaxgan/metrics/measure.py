@@ -1,6 +1,7 @@
 """A figure that describes itself."""
 
 import dataclasses
+import math
 import statistics
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -82,6 +83,8 @@ def half_interval(values: Sequence[float]) -> float:
     freedom times the standard error. At least two values."""
     from scipy.special import stdtrit
 
+    if not all(map(math.isfinite, values)):
+        return math.nan
     error = statistics.stdev(values) / len(values) ** 0.5
     return float(stdtrit(len(values) - 1, 0.975) * error)
 
