@@ -93,7 +93,7 @@ def tag(run: Run, workdir: str, out: str) -> int:
     tags, seed = dataset.tags, SEED.value or 0
     assert tags is not None
     if _IMAGE.value is None:
-        images = tags.unseen()[1].first(TAGGED if N.value is None else N.value)
+        images = tags.split("test")[1].first(TAGGED if N.value is None else N.value)
         draw_sheet(run, tags, images, out)
         print(f"{len(images)} images tagged by the {run.checkpoint} networks: {out}")
         return 0

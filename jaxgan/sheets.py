@@ -64,7 +64,7 @@ def sheets(gan: Gan, dataset: Dataset) -> list[Sheet]:
         told = dataset.train.told.at(np.arange(COLUMNS**2) % len(dataset.train))
         sheet = Sheet("", latent._replace(condition=told), COLUMNS)
         if dataset.tags is not None:
-            unseen = dataset.tags.unseen()[1].first(TAGGED)
+            unseen = dataset.tags.split("test")[1].first(TAGGED)
             sheet = sheet._replace(tagged=(dataset.tags, unseen))
         return [sheet]
     return [Sheet("", latent, COLUMNS)]

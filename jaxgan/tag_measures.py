@@ -32,15 +32,13 @@ class TagMeasures:
     def score(self, networks: Networks, about: dict[str, Any], limit: int) -> Measure:
         """The precision on at most `limit` validation images (training ones where there are none):
         it picks the best networks."""
-        held_out = len(self.tags.validation) > 0
-        name = "validation" if held_out else "train"
-        images = self.tags.validation if held_out else self.tags.train
+        name, images = self.tags.split("validation")
         return self._generated(networks, name, images.first(limit), about)[0]
 
     def all(self, networks: Networks, about: dict[str, Any], limit: int) -> list[Measure]:
         """Precision and recall on at most `limit` unseen images: of the generated tags, and of the
         lists that want no GAN."""
-        name, images = self.tags.unseen()
+        name, images = self.tags.split("test")
         rows = self._generated(networks, name, images.first(limit), about)
         for suffix, lists, protocol in self._without_a_gan(limit):
             rows += _rows(suffix, lists, images.first(limit), name, protocol, about)
@@ -61,7 +59,7 @@ class TagMeasures:
 
     @functools.lru_cache(maxsize=4)  # noqa: B019 - as long as the run's measures live
     def _without_a_gan(self, limit: int) -> list[tuple[str, np.ndarray, str]]:
-        images = self.tags.unseen()[1].first(limit)
+        images = self.tags.split("test")[1].first(limit)
         words = len(self.tags.vocabulary.words)
         near, k = lists_of.best_neighbours(self.tags, images.features)
         linear, weight = lists_of.best_linear(self.tags, images.features)

@@ -84,10 +84,11 @@ class Tags:
                 return split.features[places[0]], split.tags[places[0]]
         return None
 
-    def unseen(self) -> tuple[str, Tagged]:
-        """The test images, or those before them where there are none, and their split's name."""
-        for name in ("test", "validation"):
-            split: Tagged = getattr(self, name)
-            if len(split):
-                return name, split
-        return "train", self.train
+    def split(self, name: str) -> tuple[str, Tagged]:
+        """The images of that name, or, where there are none, those of the split before, with its
+        own name."""
+        order = ("train", "validation", "test")
+        here = order.index(name)
+        while here and not len(getattr(self, order[here])):
+            here -= 1
+        return order[here], getattr(self, order[here])

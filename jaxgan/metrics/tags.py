@@ -112,11 +112,9 @@ def linear_lists(tags: Tags, features: np.ndarray, weight: float) -> np.ndarray:
 
 def best_neighbours(tags: Tags, features: np.ndarray) -> tuple[np.ndarray, int]:
     """`neighbour_lists` with the k that is best on the validation images, and that k."""
-    words, judged = len(tags.vocabulary.words), tags.validation
+    words, judged = len(tags.vocabulary.words), tags.split("validation")[1]
     scores = [
         precision_recall(neighbour_lists(tags.train, words, judged.features, k), judged.tags)[0]
-        if len(judged)
-        else 0
         for k in NEIGHBOURS
     ]
     k = NEIGHBOURS[int(np.argmax(scores))]
@@ -125,11 +123,9 @@ def best_neighbours(tags: Tags, features: np.ndarray) -> tuple[np.ndarray, int]:
 
 def best_linear(tags: Tags, features: np.ndarray) -> tuple[np.ndarray, float]:
     """`linear_lists` with the weight that is best on the validation images, and that weight."""
-    judged = tags.validation
+    judged = tags.split("validation")[1]
     scores = [
         precision_recall(linear_lists(tags, judged.features, weight), judged.tags)[0]
-        if len(judged)
-        else 0
         for weight in RIDGE
     ]
     weight = RIDGE[int(np.argmax(scores))]
