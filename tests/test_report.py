@@ -388,6 +388,7 @@ def test_a_full_disk_is_a_line_and_leaves_the_page(run, monkeypatch, capsys):
 def test_sheets_are_thinned_out_until_they_fit(tmp_path):
     """The first and the last stay; it says how many."""
     run = write_run(tmp_path / "run", seeds=(0,), steps=5000)
+    (run / "results.json").unlink()  # It has not come to its end.
     picture = np.random.default_rng(0).integers(0, 256, (100, 100, 1), np.uint8)
     for step in range(100, 5001, 100):
         save_png(str(run / f"samples/step_{step:06}.png"), picture)
