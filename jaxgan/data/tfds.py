@@ -6,6 +6,7 @@ Read through `tfds.data_source`, without TensorFlow; never downloaded or prepare
 import contextlib
 import dataclasses
 import functools
+import gc
 import logging
 import os
 from collections.abc import Iterator
@@ -168,6 +169,9 @@ def _in_blocks(records: Any, places: np.ndarray) -> Iterator[dict[str, Any]]:
 def _builder(name: str, data_dir: str) -> Any:
     # TFDS logs to absl's root logger that OpenCV is missing and that other formats lie beside.
     logging.getLogger("absl").setLevel(logging.ERROR)
+    # While TFDS is imported no module can be imported in full, not even by what is cleared away in
+    # those moments, such as the locks of an ended pool of processes: a traceback for each.
+    gc.collect()
     import tensorflow_datasets as tfds
 
     folder = os.path.expanduser(data_dir or os.environ.get("TFDS_DATA_DIR") or "")
