@@ -29,7 +29,7 @@ from jaxgan.data.dataset import Split
 from jaxgan.rng import stream
 
 # Goes up with every change to what is found: it is part of the cache's key.
-VERSION = "4"
+VERSION = "5"
 SEED = 0
 CODE = 128
 # Of the code's bits so many may differ.
@@ -139,7 +139,7 @@ def train_autoencoder(images: Any, updates: int = UPDATES, seed: int = SEED) -> 
     key = jax.random.key(seed)
     draw = np.random.default_rng(seed)
     some = np.sort(draw.permutation(len(images))[:_READ])
-    mean = standardised(images[some]).mean(axis=0, keepdims=True)
+    mean = jnp.asarray(standardised(images[some]).mean(axis=0, keepdims=True))
     params: Any = network.init(stream(key, "initialise"), mean, train=False)
     opt_state = optimizer.init(params)
 
@@ -161,12 +161,13 @@ def train_autoencoder(images: Any, updates: int = UPDATES, seed: int = SEED) -> 
     return Trained(params, mean)
 
 
-def standardised(images: jax.Array | np.ndarray) -> jax.Array:
+def standardised(images: jax.Array | np.ndarray) -> Any:
     """uint8 [B, H, W, C] -> float32 [B, H*W*C], each image of mean 0 and deviation 1 (less where it
-    is nearly flat)."""
-    x = jnp.asarray(images).reshape(len(images), -1).astype(jnp.float32) / 255
-    x -= x.mean(axis=1, keepdims=True)
-    return x / (x.std(axis=1, keepdims=True) + 0.05)
+    is nearly flat); NumPy's where these are, so that sets of any size are not compiled for."""
+    library: Any = np if isinstance(images, np.ndarray) else jnp
+    x = images.reshape(len(images), -1).astype(library.float32) / library.float32(255)
+    x = x - x.mean(axis=1, keepdims=True)
+    return x / (x.std(axis=1, keepdims=True) + library.float32(0.05))
 
 
 @jax.jit
@@ -277,7 +278,7 @@ def _alike(
     for start in range(0, len(pairs), _READ):
         some = pairs[start : start + _READ]
         sides = _moved(images[one[some]], *move), images[other[some]]
-        x, y = (np.asarray(standardised(side)) for side in sides)
+        x, y = (standardised(side) for side in sides)
         lengths = np.linalg.norm([x, y], axis=2)
         # Two flat images are alike; one beside a picture is not.
         flat = (lengths < _FLAT).all(axis=0)
