@@ -5,6 +5,7 @@ Osindero 2014, section 4.1).
 Images of any shape: they are flattened, and formed again.
 """
 
+import functools
 import math
 from collections.abc import Callable
 from typing import Any
@@ -87,11 +88,15 @@ class MaxoutDiscriminator(Network):
             x = jnp.concatenate([x, flat(self.embed(condition))], axis=-1)
         for i, units in enumerate(self.units, 1):
             rate = self.input_dropout if i == 1 else self.dropout
-            x = nn.Dropout(rate, deterministic=not train, name=f"maxout_{i}_dropout")(x)
+            x = self.drop(x, rate, f"maxout_{i}", train)
             x = self.maxout(units, self.pieces, f"maxout_{i}")(x)
         features = x
-        x = nn.Dropout(self.dropout, deterministic=not train, name="logit_dropout")(x)
+        x = self.drop(x, self.dropout, "logit", train)
         return self.dense(1, "logit")(x)[:, 0].astype(self.param_dtype), features
+
+    def drop(self, x: jax.Array, rate: float, name: str, train: bool) -> jax.Array:
+        """Dropout in front of or after the layer of that name."""
+        return nn.Dropout(rate, deterministic=not train, name=f"{name}_dropout")(x)
 
     def maxout(self, units: int, pieces: int, name: str) -> Maxout:
         """A maxout layer at this network's width."""
@@ -100,23 +105,30 @@ class MaxoutDiscriminator(Network):
         )
 
 
-class ConditionalGenerator(Network):
-    """D1's: noise -> 200, condition -> 1000, both -> 1200, all ReLU; then a sigmoid image,
-    [B, H, W, C] in (0, 1). Dropout after each hidden layer."""
+class DropoutGenerator(Network):
+    """What the conditional generators of Mirza and Osindero have in common: hidden ReLU layers,
+    dropout after each; `sample_dropout` leaves it on in sampling."""
 
-    image_shape: tuple[int, int, int] = (28, 28, 1)
     dropout: float = 0.5
     sample_dropout: bool = False
     kernel_init: Callable[..., Any] = uniform(0.05)
 
+    def hidden(self, x: jax.Array, features: int, name: str, train: bool) -> jax.Array:
+        """A layer of so many units at this network's width: [B, F]."""
+        still = not train and not self.sample_dropout
+        x = nn.relu(self.dense(self.scaled(features), name)(x))
+        return nn.Dropout(self.dropout, deterministic=still, name=f"{name}_dropout")(x)
+
+
+class ConditionalGenerator(DropoutGenerator):
+    """D1's: noise -> 200, condition -> 1000, both -> 1200, all ReLU; then a sigmoid image,
+    [B, H, W, C] in (0, 1). Dropout after each hidden layer."""
+
+    image_shape: tuple[int, int, int] = (28, 28, 1)
+
     @nn.compact
     def __call__(self, latent: Latent, train: bool) -> jax.Array:
-        still = not train and not self.sample_dropout
-
-        def layer(x: jax.Array, features: int, name: str) -> jax.Array:
-            x = nn.relu(self.dense(self.scaled(features), name)(x))
-            return nn.Dropout(self.dropout, deterministic=still, name=f"{name}_dropout")(x)
-
+        layer = functools.partial(self.hidden, train=train)
         condition = flat(self.embed(latent.condition))
         both = [layer(latent.noise, 200, "noise"), layer(condition, 1000, "condition")]
         x = layer(jnp.concatenate(both, axis=-1), 1200, "joint")
@@ -132,9 +144,7 @@ class ConditionalDiscriminator(MaxoutDiscriminator):
 
     @nn.compact
     def __call__(self, x: jax.Array, condition: Any, train: bool) -> tuple[jax.Array, jax.Array]:
-        def drop(x: jax.Array, rate: float, name: str) -> jax.Array:
-            return nn.Dropout(rate, deterministic=not train, name=f"{name}_dropout")(x)
-
+        drop = functools.partial(self.drop, train=train)
         image = drop(flat(x), self.input_dropout, "input")
         image = drop(self.maxout(240, 5, "image")(image), self.dropout, "image")
         told = self.maxout(50, 5, "condition")(flat(self.embed(condition)))

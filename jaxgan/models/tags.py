@@ -1,7 +1,7 @@
 """Tags for images (D3: Mirza and Osindero 2014, section 4.2): both networks are told an image's
 features, and what is generated is the vector of a word that fits it."""
 
-from collections.abc import Callable
+import functools
 from typing import Any
 
 import flax.linen as nn
@@ -9,11 +9,11 @@ import jax
 import jax.numpy as jnp
 
 from jaxgan.latents import Latent
-from jaxgan.models.layers import Network, flat
-from jaxgan.models.mlp import MaxoutDiscriminator, uniform
+from jaxgan.models.layers import flat
+from jaxgan.models.mlp import DropoutGenerator, MaxoutDiscriminator
 
 
-class Generator(Network):
+class Generator(DropoutGenerator):
     """Noise -> 500 ReLU, features -> 2000 ReLU, both -> a word's vector, linear: [B, 1, 1, D].
     Dropout after each of the two hidden layers.
 
@@ -22,18 +22,10 @@ class Generator(Network):
     """
 
     image_shape: tuple[int, int, int] = (1, 1, 200)
-    dropout: float = 0.5
-    sample_dropout: bool = False
-    kernel_init: Callable[..., Any] = uniform(0.05)
 
     @nn.compact
     def __call__(self, latent: Latent, train: bool) -> jax.Array:
-        still = not train and not self.sample_dropout
-
-        def layer(x: jax.Array, features: int, name: str) -> jax.Array:
-            x = nn.relu(self.dense(self.scaled(features), name)(x))
-            return nn.Dropout(self.dropout, deterministic=still, name=f"{name}_dropout")(x)
-
+        layer = functools.partial(self.hidden, train=train)
         both = [layer(latent.noise, 500, "noise"), layer(latent.condition, 2000, "condition")]
         x = self.dense(self.image_shape[-1], "word")(jnp.concatenate(both, axis=-1))
         return x.reshape(-1, *self.image_shape).astype(self.param_dtype)
@@ -47,9 +39,7 @@ class Discriminator(MaxoutDiscriminator):
 
     @nn.compact
     def __call__(self, x: jax.Array, condition: Any, train: bool) -> tuple[jax.Array, jax.Array]:
-        def drop(x: jax.Array, rate: float, name: str) -> jax.Array:
-            return nn.Dropout(rate, deterministic=not train, name=f"{name}_dropout")(x)
-
+        drop = functools.partial(self.drop, train=train)
         word = drop(flat(x), self.input_dropout, "input")
         word = nn.relu(self.dense(self.scaled(500), "word")(word))
         told = nn.relu(self.dense(self.scaled(1200), "condition")(condition))
