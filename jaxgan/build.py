@@ -214,24 +214,21 @@ def _dcgan(config: ConfigDict, shape: Shape, codes: tuple[Code, ...], types: Typ
     )
 
 
+def _dropouts(config: ConfigDict) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Of the generator and of the discriminator, in the fully connected conditional networks."""
+    d = config.discriminator
+    return (
+        {"dropout": config.generator.dropout, "sample_dropout": config.sample_dropout},
+        {"dropout": d.dropout, "input_dropout": d.input_dropout},
+    )
+
+
 def _cgan(config: ConfigDict, shape: Shape, codes: tuple[Code, ...], types: Types) -> Modules:
     del codes
     if config.networks == "paper":
-        return Modules(
-            mlp.ConditionalGenerator(
-                image_shape=shape,
-                dropout=config.generator.dropout,
-                sample_dropout=config.sample_dropout,
-                **types,
-            ),
-            mlp.ConditionalDiscriminator(
-                dropout=config.discriminator.dropout,
-                input_dropout=config.discriminator.input_dropout,
-                **types,
-            ),
-            None,
-            0.0,
-        )
+        of_g, of_d = _dropouts(config)
+        generator = mlp.ConditionalGenerator(image_shape=shape, **of_g, **types)
+        return Modules(generator, mlp.ConditionalDiscriminator(**of_d, **types), None, 0.0)
     _require_size(config, shape)
     kind: Callable[..., nn.Module] = cgan.Generator
     if config.condition.kind == "known_part":
@@ -246,21 +243,9 @@ def _tags(config: ConfigDict, shape: Shape, codes: tuple[Code, ...], types: Type
             f"{config.dataset.name}: its examples are images, and system=tags makes word vectors",
             "take glyph_tags, mirflickr or tags",
         )
-    return Modules(
-        tags.Generator(
-            image_shape=shape,
-            dropout=config.generator.dropout,
-            sample_dropout=config.sample_dropout,
-            **types,
-        ),
-        tags.Discriminator(
-            dropout=config.discriminator.dropout,
-            input_dropout=config.discriminator.input_dropout,
-            **types,
-        ),
-        None,
-        -1.0,
-    )
+    of_g, of_d = _dropouts(config)
+    generator = tags.Generator(image_shape=shape, **of_g, **types)
+    return Modules(generator, tags.Discriminator(**of_d, **types), None, -1.0)
 
 
 def _require_size(config: ConfigDict, shape: Shape) -> None:
