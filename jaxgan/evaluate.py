@@ -13,7 +13,7 @@ import os
 
 from absl import app, flags
 
-from jaxgan import command, data, evaluation, folder, loading, parallel
+from jaxgan import command, data, evaluation, folder, loading, parallel, sheet_files
 from jaxgan.command import (
     CHECKPOINT,
     DATA_DIR,
@@ -102,17 +102,16 @@ def evaluate(workdir: str, checkpoint: str | None, seed: int | None, n: int) -> 
             results["measures"], [measure.as_json() for measure in found.measures]
         )
 
-        def suffix(one: int) -> str:
-            return f"_seed_{one}" if config.seeds > 1 else ""
+        def named(what: str, one: int) -> str:
+            seed = one if config.seeds > 1 else None
+            return os.path.join(workdir, f"{what}{sheet_files.suffix(seed)}")
 
         # The networks that are shown of each seed, as in `evaluation.evaluate`: the run may go on.
         of = {run.run_seed: networks_in_words(run.checkpoint, run.step) for run in runs}
         for one, sheet in found.neighbours.items():
-            path = os.path.join(workdir, f"neighbours{suffix(one)}.png")
-            save_png(path, titled(sheet, of[one]))
+            save_png(f"{named('neighbours', one)}.png", titled(sheet, of[one]))
         for one, confusion in found.confusion.items():
-            path = os.path.join(workdir, f"confusion{suffix(one)}.txt")
-            write_text(path, f"{of[one]}\n{confusion}\n")
+            write_text(f"{named('confusion', one)}.txt", f"{of[one]}\n{confusion}\n")
         page.renew(workdir, results, print)
         write_json(os.path.join(workdir, folder.RESULTS), results)
     print(table(results["measures"]))

@@ -6,7 +6,6 @@ finite, so that all of them stop at the same step, and are told the scores.
 
 import errno
 import os
-import re
 import time
 from typing import Any
 
@@ -14,7 +13,7 @@ import jax
 import numpy as np
 from ml_collections import ConfigDict
 
-from jaxgan import folder, hosts, sheets
+from jaxgan import folder, hosts, sheet_files, sheets
 from jaxgan.data.dataset import Dataset
 from jaxgan.images import curves, read_png, save_png
 from jaxgan.measures import Measures
@@ -212,16 +211,15 @@ class Record:
                 continue
             for sheet in self.sheets:
                 picture = sheets.draw(self.instruments, networks(state).generator, sheet)
-                name = f"step_{step:06}{self._suffix(seed, sheet.name)}"
-                save_png(os.path.join(self.workdir, "samples", name), picture)
+                name = sheet_files.file_name(step, self._named(seed), sheet.name)
+                save_png(os.path.join(self.workdir, sheet_files.FOLDER, name), picture)
                 self.board.image(
                     "/".join(filter(None, ["samples", sheet.name])), step, seed, picture
                 )
 
-    def _suffix(self, seed: int, sheet: str = "") -> str:
-        """How the name of a seed's picture ends."""
-        of_seed = f"seed_{seed}" if len(self.seeds) > 1 else ""
-        return "".join(f"_{part}" for part in (sheet, of_seed) if part) + ".png"
+    def _named(self, seed: int) -> int | None:
+        """The seed as files name it: only where there are several."""
+        return seed if len(self.seeds) > 1 else None
 
     def _look_back(self) -> None:
         """Draws the losses over the whole run, and its sheets over time, from what is on disk: so
@@ -231,14 +229,15 @@ class Record:
         if rows:
             self._save(curves(rows, "loss, nats" if cross_entropy else "loss"), "curves.png")
         for seed in self.seeds:
-            there = self._sheets_there(seed)
+            # Of a start for more steps that was stopped later ones may be left.
+            there = sheet_files.of_seed(self.workdir, self._named(seed), self.config.steps)
             if seed in self._ended or not there:
                 continue
             read = {step: _sheet(there[step]) for step in sheets.spread(list(there))}
             pictures = {step: picture for step, picture in read.items() if picture is not None}
             if pictures:
                 picture = sheets.over_time(self.gan, self.sheets[0], pictures)
-                self._save(picture, f"strip{self._suffix(seed)}")
+                self._save(picture, f"strip{sheet_files.suffix(self._named(seed))}.png")
 
     def _save(self, picture: np.ndarray, name: str) -> None:
         """Saves a picture that is only looked at: only a full disk ends the run for it."""
@@ -248,15 +247,6 @@ class Record:
             if error.errno in (errno.ENOSPC, errno.EDQUOT):
                 raise
             self.progress.say(f"no {name}: {error.strerror}")
-
-    def _sheets_there(self, seed: int) -> dict[int, str]:
-        """The files of a seed's first sheet, by step."""
-        samples = os.path.join(self.workdir, "samples")
-        name = re.compile(r"step_(\d+)" + re.escape(self._suffix(seed)))
-        names = os.listdir(samples) if os.path.isdir(samples) else []
-        found = {int(m[1]): os.path.join(samples, m[0]) for m in map(name.fullmatch, names) if m}
-        # One that was started for more steps and stopped may have left later ones.
-        return {step: path for step, path in found.items() if step <= self.config.steps}
 
     # --- Measures
 

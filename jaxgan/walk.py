@@ -9,14 +9,13 @@ status: 0, or 2 for a mistake in what was asked for.
 
 import functools
 import os
-import re
 from collections.abc import Callable
 
 import jax
 import numpy as np
 from absl import app, flags
 
-from jaxgan import command, data, folder, parallel, walks
+from jaxgan import command, data, folder, parallel, sheet_files, walks
 from jaxgan.command import (
     CHECKPOINT,
     DATA_DIR,
@@ -70,7 +69,7 @@ def write_all(workdir: str) -> int:
     about = read_about(workdir)
     parallel.start(about["config"]["dtype"])
     run = load(workdir, CHECKPOINT.value or "best", RUN_SEED.value)
-    seed, ending = SEED.value or 0, _ending(run)
+    seed, ending = SEED.value or 0, sheet_files.suffix(_named(run))
     # All is drawn before the first file is written: a mistake costs none of the older ones.
     write = []
     if run.draws_points or isinstance(run.gan.condition, KnownPart):
@@ -114,18 +113,15 @@ def write_all(workdir: str) -> int:
     return 0
 
 
-def _ending(run: Run) -> str:
-    """Of a file's name: a run of several seeds has one of each."""
-    return f"_seed_{run.run_seed}" if run.config.seeds > 1 else ""
+def _named(run: Run) -> int | None:
+    """The seed as files name it: a run of several seeds has one of each."""
+    return run.run_seed if run.config.seeds > 1 else None
 
 
 def training(workdir: str, run: Run) -> list[np.ndarray]:
     """The run's own sheets in the order of their steps, each under its step."""
-    samples = os.path.join(workdir, "samples")
-    name = re.compile(rf"step_(\d+){_ending(run)}\.png")
-    found = [name.fullmatch(one) for one in os.listdir(samples)] if os.path.isdir(samples) else []
-    steps = sorted((int(one[1]), one[0]) for one in found if one)
-    return [titled(read_png(os.path.join(samples, path)), f"step {s:,}") for s, path in steps]
+    files = sheet_files.of_seed(workdir, _named(run))
+    return [titled(read_png(path), f"step {step:,}") for step, path in files.items()]
 
 
 def walk(run: Run, draw: Draw, seed: int, way: str = "") -> tuple[np.ndarray, list[np.ndarray]]:

@@ -21,6 +21,7 @@ from jaxgan.page.markup import number, tag, text
 from jaxgan.record import Record
 from jaxgan.record import _sheet as sheet_of
 from jaxgan.report import main
+from jaxgan.sheet_files import Sheets
 
 STEPS = (0, 10, 20, 30)
 BROWSER = next(
@@ -408,7 +409,7 @@ def test_where_few_would_fit_they_are_made_smaller_and_at_last_left_out(tmp_path
     for step in range(20):
         files[step] = str(tmp_path / f"{step}.png")
         save_png(files[step], rng.integers(0, 256, (200, 200, 3), np.uint8))
-    sheets = [runs.Sheets("", seed, files) for seed in (0, 1)]
+    sheets = [Sheets("", seed, files) for seed in (0, 1)]
 
     def fitted(room):
         found = pictures.fit(sheets, room)

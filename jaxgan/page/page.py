@@ -14,7 +14,8 @@ from jaxgan.page import curves, tables
 from jaxgan.page.diagram import diagram
 from jaxgan.page.markup import tag, text
 from jaxgan.page.pictures import Picture, fit, fit_others
-from jaxgan.page.runs import Run, Sheets, read
+from jaxgan.page.runs import Run, read
+from jaxgan.sheet_files import Sheets
 from jaxgan.writers import write_text
 
 NAME = "report.html"

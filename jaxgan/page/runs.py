@@ -8,21 +8,13 @@ import statistics
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
+from jaxgan import sheet_files
 from jaxgan.config import UserError
+from jaxgan.sheet_files import Sheets
 
-_SHEET = re.compile(r"step_(\d+)(?:_(?!seed_)(\w+?))?(?:_seed_(\d+))?\.png")
 # What every row of `metrics.jsonl` has.
 _OF = ("step", "seed")
 _CONFUSION = re.compile(r"confusion(?:_seed_(\d+))?\.txt")
-
-
-class Sheets(NamedTuple):
-    """One sheet over the run: its name ("" or "code_1"), its seed (None where there is one only),
-    and its files by step, ascending."""
-
-    name: str
-    seed: int | None
-    files: dict[int, str]
 
 
 class Run(NamedTuple):
@@ -107,7 +99,7 @@ def read(workdir: str, results: Mapping[str, Any] | None = None) -> Run:
     rows, rollbacks = read_metrics(os.path.join(workdir, "metrics.jsonl"))
     told = _json(os.path.join(workdir, "results.json")) if results is None else dict(results)
     end = _end(about["config"], told, rows)
-    sheets = _sheets(os.path.join(workdir, "samples"), float("inf") if end is None else end)
+    sheets = sheet_files.there(workdir, float("inf") if end is None else end)
     if not rows and not sheets:
         raise UserError(f"{workdir} has nothing to show yet", "train it for longer")
     names = sorted(os.listdir(workdir))
@@ -156,21 +148,6 @@ def _end(
         return done
     asked = config.get("steps")
     return max(asked, last) if isinstance(asked, int) else None
-
-
-def _sheets(folder: str, most: float) -> list[Sheets]:
-    found: dict[tuple[str, int], dict[int, str]] = {}
-    names = sorted(os.listdir(folder)) if os.path.isdir(folder) else []
-    for match in filter(None, map(_SHEET.fullmatch, names)):
-        step, which = int(match[1]), (match[2] or "", int(match[3] or -1))
-        # One that was started for more steps and stopped may have left later ones.
-        path = os.path.join(folder, match[0])
-        if step <= most and os.path.isfile(path):
-            found.setdefault(which, {})[step] = path
-    return [
-        Sheets(name, None if seed < 0 else seed, dict(sorted(files.items())))
-        for (name, seed), files in sorted(found.items())
-    ]
 
 
 def _json(path: str) -> dict[str, Any] | None:

@@ -1,0 +1,51 @@
+"""The files of a run's sheets: `samples/step_000500.png`, with the sheet's name and the seed before
+the ending where there are several."""
+
+import os
+import re
+from typing import NamedTuple
+
+FOLDER = "samples"
+_FILE = re.compile(r"step_(\d+)(?:_(?!seed_)(\w+?))?(?:_seed_(\d+))?\.png")
+
+
+class Sheets(NamedTuple):
+    """One sheet over the run: its name ("" or "code_1"), its seed (None where there is one only),
+    and its files by step, ascending."""
+
+    name: str
+    seed: int | None
+    files: dict[int, str]
+
+
+def suffix(seed: int | None, name: str = "") -> str:
+    """How a picture's name ends: "_code_1_seed_3"; of a run of one seed the seed is None."""
+    of_seed = "" if seed is None else f"seed_{seed}"
+    return "".join(f"_{part}" for part in (name, of_seed) if part)
+
+
+def file_name(step: int, seed: int | None, name: str = "") -> str:
+    """A sheet's file in `samples/`."""
+    return f"step_{step:06}{suffix(seed, name)}.png"
+
+
+def there(workdir: str, most: float = float("inf")) -> list[Sheets]:
+    """The sheets of a run's folder, those of step `most` at the latest: a run that was started for
+    more steps and stopped may have left later ones."""
+    folder = os.path.join(workdir, FOLDER)
+    found: dict[tuple[str, int], dict[int, str]] = {}
+    names = sorted(os.listdir(folder)) if os.path.isdir(folder) else []
+    for match in filter(None, map(_FILE.fullmatch, names)):
+        step, which = int(match[1]), (match[2] or "", int(match[3] or -1))
+        path = os.path.join(folder, match[0])
+        if step <= most and os.path.isfile(path):
+            found.setdefault(which, {})[step] = path
+    return [
+        Sheets(name, None if seed < 0 else seed, dict(sorted(files.items())))
+        for (name, seed), files in sorted(found.items())
+    ]
+
+
+def of_seed(workdir: str, seed: int | None, most: float = float("inf")) -> dict[int, str]:
+    """The files of a seed's first sheet, by step, ascending."""
+    return next((x.files for x in there(workdir, most) if x[:2] == ("", seed)), {})
