@@ -6,7 +6,8 @@ A study is experiments/NAME/study.toml. What is left of a finished run lies in e
 results/ and stays there: it is not run again while its command is the same. The runs themselves are
 in runs/NAME/. Afterwards, and with --table alone, the table and the figure of what is there are
 written beside the study. Exit status: 0; 1 a run failed; 2 a mistake in what was asked for; 128 + n
-stopped by signal n, and called again it goes on.
+stopped by signal n, and called again it goes on. The table also takes the place of what stands
+between <!-- NAME begins --> and <!-- NAME ends --> in experiments/README.md.
 """
 
 import argparse
@@ -232,6 +233,11 @@ def ours(read: list[float]) -> str:
     return f"{shown(mean)} ± {half_interval(read):.{decimals(mean)}f}"
 
 
+def each(read: list[float]) -> str:
+    """Every seed's own value, where there are several."""
+    return f" ({', '.join(map(shown, read))})" if len(read) > 1 else ""
+
+
 def shown(value: float) -> str:
     """Shares with three decimals, larger numbers with fewer."""
     return f"{value:.{decimals(value)}f}"
@@ -261,7 +267,7 @@ def table(study: dict, results: dict[str, list[dict]]) -> str:
                 f"{row['what']} ({row['checkpoint']} networks)",
                 paper,
                 ours(read),
-                f"{len(read)}, {budget}" if read else "",
+                f"{len(read)}{each(read)}, {budget}" if read else "",
                 row.get("differs", ""),
                 f"`{row['run']}`",
             )
@@ -309,6 +315,18 @@ def figure(study: dict, results: dict[str, list[dict]], path: pathlib.Path) -> N
     plt.close(drawn)
 
 
+def put_between(path: pathlib.Path, name: str, text: str) -> None:
+    """Replaces what stands between a study's two marks in a page, where the page has them; the
+    text's heading stays out."""
+    begins, ends = f"<!-- {name} begins -->\n", f"<!-- {name} ends -->"
+    page = path.read_text() if path.is_file() else ""
+    before, found, rest = page.partition(begins)
+    _, closed, after = rest.partition(ends)
+    if found and closed:
+        _, _, body = text.partition("\n\n")
+        write_text(str(path), f"{before}{begins}{body}{ends}{after}")
+
+
 def write(study: dict, wanted: list[Job], folder: pathlib.Path) -> None:
     """Writes the table and the figure of the runs that are there, and prints the table."""
     results: dict[str, list[dict]] = {}
@@ -318,6 +336,7 @@ def write(study: dict, wanted: list[Job], folder: pathlib.Path) -> None:
             results.setdefault(job.name, []).append(found)
     text = table(study, results)
     write_text(str(folder / "table.md"), text)
+    put_between(folder.resolve().parent / "README.md", folder.resolve().name, text)
     figure(study, results, folder / "figure.png")
     print(text)
 

@@ -121,7 +121,7 @@ def test_a_study_grows_run_by_run(stub, study, tmp_path):
     assert (study / "figure.png").stat().st_size > 1000
     # Of 3 and 5: Student's t of one degree, 12.706, times the standard error, 1.
     text = (study / "table.md").read_text()
-    assert "4.000 ± 12.706 | 2, 5 of 64 |" in text
+    assert "4.000 ± 12.706 | 2 (3.000, 5.000), 5 of 64 |" in text
     assert "--config=configs/gan.py --config.steps=5`, seeds 0, 1" in text
     stub.called.clear()
     assert reproduce.main(["mine"]) == 0
@@ -131,6 +131,22 @@ def test_a_study_grows_run_by_run(stub, study, tmp_path):
     (study / "study.toml").write_text(STUDY.replace("steps = 5", "steps = 9"))
     assert reproduce.main(["mine"]) == 0
     assert {name for _, name in stub.called} == {"one-seed-0", "one-seed-1"}
+
+
+def test_the_table_stands_in_the_page_of_all_studies(stub, study):
+    page = study.parent / "README.md"
+    page.write_text("# All\n<!-- mine begins -->\nold\n<!-- mine ends -->\nrest\n")
+    assert reproduce.main(["mine"]) == 0
+    _, _, body = (study / "table.md").read_text().partition("\n\n")
+    assert "4.000" in body
+    wanted = f"# All\n<!-- mine begins -->\n{body}<!-- mine ends -->\nrest\n"
+    assert page.read_text() == wanted
+    assert reproduce.main(["mine", "--table"]) == 0
+    assert page.read_text() == wanted
+    for unmarked in ("# All\n", "# All\n<!-- mine begins -->\nnot closed\n"):
+        page.write_text(unmarked)
+        assert reproduce.main(["mine", "--table"]) == 0
+        assert page.read_text() == unmarked
 
 
 def test_a_run_that_fails_is_left_out_and_tried_again(stub, study):
