@@ -146,14 +146,14 @@ def _go_on(
                 # Asking the others is a wait, so several processes do it at the log's steps only.
                 if hosts.alone() or step % config.log_every == 0 or last:
                     stopping = hosts.highest(stop.asked)
+                if step % config.log_every == 0 or step % config.eval_every == 0 or last:
+                    record.log(step)
                 if step % config.sample_every == 0 or last:
                     record.sample(step, _local(programs, states))
                 if step % config.eval_every == 0 or last:
                     scores = record.evaluate(step, _local(programs, states))
                     for i in range(len(programs)):
                         bests[i] = _keep_best(bests[i], states[i], scores[i])
-                if step % config.log_every == 0 or step % config.eval_every == 0 or last:
-                    record.log(step)
                 if step % config.checkpoint_every == 0 or last or stopping:
                     record.settle()
                     whole = _whole(_local(programs, states), _local(programs, bests))

@@ -1,0 +1,63 @@
+"""What a run leaves behind while it trains; the rest is in test_main.py and test_rollback.py."""
+
+import json
+
+import jax
+import numpy as np
+from conftest import load_config
+
+from jaxgan import data, record
+from jaxgan.build import build_gan
+from jaxgan.config import update
+from jaxgan.state import initialise
+
+
+class _Device:
+    """Takes a second for a step, is told of them at once, and works while nobody waits."""
+
+    def __init__(self):
+        self.host = self.done = 0.0
+
+    def step(self):
+        self.host += 0.001
+        self.done = max(self.done, self.host) + 1
+        return self.done
+
+    def wait(self, until):
+        self.host = max(self.host, until)
+
+
+def test_images_a_second_are_the_devices_and_not_the_hosts(tmp_path, monkeypatch):
+    """A sheet waits for the devices, and then finds the next rows' steps handed over at once."""
+    device = _Device()
+    monkeypatch.setattr(record.time, "monotonic", lambda: device.host)
+
+    def fetch(noted):
+        for metrics in noted:
+            device.wait(metrics[0]["done"])
+        one = {"loss/generator": np.ones((1, 1)), "alive": np.ones((1, 1), bool)}
+        return [[dict(one)] for _ in noted]
+
+    monkeypatch.setattr(record.jax, "device_get", fetch)
+    config = update(
+        load_config("gan", "ring"),
+        {"width": 0.1, "batch_size": 16, "steps": 40, "tensorboard": False, "progress": False},
+    )
+    dataset = data.load(config)
+    gan = build_gan(config, dataset.image_shape)
+    state = initialise(gan, jax.random.key(0))
+    state = jax.tree.map(lambda leaf: leaf[None], state)
+    kept = record.Record(config, str(tmp_path), dataset, gan, (0,), 0, [state])
+    for step in range(1, 41):
+        kept.note(step, 1, [{"done": device.step()}])
+        if step % 5 == 0:
+            kept.log(step)
+        if step % 10 == 0:
+            device.wait(device.done + 0.5)  # A sheet is drawn.
+    kept.settle()
+    kept.close()
+    rows = [json.loads(line) for line in (tmp_path / "metrics.jsonl").read_text().splitlines()]
+    assert [row["step"] for row in rows] == list(range(5, 41, 5))
+    # 16 images in a second, and half a second more in five for the rows with a sheet.
+    wanted = [16, 16 * 5 / 5.5] * 4
+    np.testing.assert_allclose([row["time/images_per_s"] for row in rows], wanted, rtol=0.01)
