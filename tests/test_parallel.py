@@ -6,7 +6,8 @@ import functools
 import jax
 import numpy as np
 import pytest
-from conftest import load_config, tiny_config
+from conftest import load_config
+from small_networks import small_infogan
 
 from jaxgan import parallel
 from jaxgan.build import build_gan
@@ -35,13 +36,14 @@ def float64():
 
 def infogan():
     """Convolutions, BatchNorm and Adam; nothing dropped."""
-    config = tiny_config(
+    gan = small_infogan(
         "continuous",
+        convolutional=True,
         dtype="float64",
         discriminator__epsilon=EPSILON,
         generator__epsilon=EPSILON,
     )
-    return build_gan(config, IMAGES.shape[1:]), Batch(IMAGES)
+    return gan, Batch(IMAGES)
 
 
 def cgan():

@@ -7,6 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 from conftest import load_config, tiny_config
+from small_networks import small_infogan
 
 import jaxgan.step as step_lib
 from jaxgan.build import build_gan
@@ -30,12 +31,24 @@ KEY = jax.random.key(0)
 
 @functools.cache
 def make(arg="", **values):
-    gan = build_gan(tiny_config(arg, **values), (8, 8, 1))
-    return gan, jax.jit(functools.partial(initialise, gan))(KEY)
+    return small_infogan(arg, **values), first_state(arg, values.get("ema_decay", 0.0))
+
+
+@functools.cache
+def first_state(arg, ema_decay):
+    """No other key makes another state."""
+    return jax.jit(functools.partial(initialise, small_infogan(arg, ema_decay=ema_decay)))(KEY)
 
 
 def compiled(function, gan):
-    return jax.jit(functools.partial(function, gan))
+    """jit of function(gan, …), once for each gan; it is kept, so its id stays its own."""
+    key = function, id(gan)
+    if key not in _COMPILED:
+        _COMPILED[key] = gan, jax.jit(functools.partial(function, gan))
+    return _COMPILED[key][1]
+
+
+_COMPILED: dict = {}
 
 
 def real_images(n=16, k=1):
@@ -66,8 +79,11 @@ def weights(player):
 
 def fake_examples(gan, state):
     draw = draw_of(gan)
-    images = compiled(lambda gan, *given: generate(gan, *given).images, gan)(state.generator, draw)
-    return Examples(images, None, draw.latent.codes)
+    return Examples(compiled(images_of, gan)(state.generator, draw), None, draw.latent.codes)
+
+
+def images_of(gan, generator, draw):
+    return generate(gan, generator, draw).images
 
 
 def move_generator(gan, state, draw, key):
