@@ -15,23 +15,27 @@ FORMS = pytest.mark.parametrize("other_forms", [False, True], ids=["plain", "oth
 PADDINGS = pytest.mark.parametrize("padding", ["SAME", "VALID", ((0, 2), (1, 1))], ids=str)
 
 
+def normal(seed, *shape):
+    return np.random.default_rng(seed).normal(size=shape)
+
+
 def assert_equal_to_flax(ours, theirs, x, tolerance=1e-11):
-    """Shapes of the parameters; value and all gradients."""
-    variables = ours.init(jax.random.key(1), x)
-    shapes = functools.partial(jax.tree.map, jnp.shape)
-    assert shapes(variables) == shapes(theirs.init(jax.random.key(1), x))
-    expected = theirs.apply(variables, x)
-    np.testing.assert_allclose(ours.apply(variables, x), expected, rtol=tolerance, atol=tolerance)
-    weights = jax.random.normal(jax.random.key(2), expected.shape, jnp.float64)
+    """Shapes of the parameters; value and all gradients. One compilation for all."""
+    shapes = [jax.eval_shape(one.init, jax.random.key(0), x) for one in (ours, theirs)]
+    assert jax.tree.map(jnp.shape, shapes[0]) == jax.tree.map(jnp.shape, shapes[1])
+    variables = jax.tree.map(lambda leaf: normal(1, *leaf.shape), shapes[0])
+    weights = normal(2, *jax.eval_shape(theirs.apply, variables, x).shape)
 
-    def gradients(module):
-        return jax.grad(lambda v, x: jnp.sum(module.apply(v, x) * weights), argnums=(0, 1))(
-            variables, x
-        )
+    def of(module, variables, x):
+        def loss(variables, x):
+            y = module.apply(variables, x)
+            return jnp.sum(y * weights), y
 
-    for a, b in zip(
-        jax.tree.leaves(gradients(ours)), jax.tree.leaves(gradients(theirs)), strict=True
-    ):
+        return jax.value_and_grad(loss, argnums=(0, 1), has_aux=True)(variables, x)
+
+    both = jax.jit(lambda *given: (of(ours, *given), of(theirs, *given)))(variables, x)
+    for a, b in zip(*map(jax.tree.leaves, both), strict=True):
+        assert a.dtype == jnp.float64
         np.testing.assert_allclose(a, b, rtol=tolerance, atol=tolerance)
 
 
@@ -43,7 +47,7 @@ def assert_equal_to_flax(ours, theirs, x, tolerance=1e-11):
 @PADDINGS
 def test_transposed_equal_to_flax(float64, monkeypatch, size, kernel, stride, padding, other_forms):
     monkeypatch.setattr(convolutions, "_pays", lambda kernel: other_forms)
-    x = jax.random.normal(jax.random.key(0), (2, *size, 3), jnp.float64)
+    x = normal(0, 2, *size, 3)
     square, strides = (kernel, kernel), (stride, stride)
     ours = ConvTranspose(4, square, strides, padding, param_dtype=jnp.float64)
     theirs = nn.ConvTranspose(4, square, strides, padding, param_dtype=jnp.float64)
@@ -56,7 +60,7 @@ def test_transposed_equal_to_flax(float64, monkeypatch, size, kernel, stride, pa
 @PADDINGS
 def test_convolution_equal_to_flax(float64, monkeypatch, kernel, stride, padding, other_forms):
     monkeypatch.setattr(convolutions, "_pays", lambda kernel: other_forms)
-    x = jax.random.normal(jax.random.key(0), (24, 7, 6, 3), jnp.float64)
+    x = normal(0, 24, 7, 6, 3)
     square, strides = (kernel, kernel), (stride, stride)
     ours = Conv(4, square, strides, padding, param_dtype=jnp.float64)
     theirs = nn.Conv(4, square, strides, padding, param_dtype=jnp.float64)
@@ -94,7 +98,7 @@ def test_a_vector_beside_every_pixel(float64):
     assert jax.tree.map(jnp.shape, variables) == jax.tree.map(jnp.shape, joined)
 
     def of(function):
-        return jax.value_and_grad(lambda v, t: jnp.sum(jnp.sin(function(v, t))), (0, 1))(
+        return jax.jit(jax.value_and_grad(lambda v, t: jnp.sum(jnp.sin(function(v, t))), (0, 1)))(
             variables, told
         )
 
@@ -105,7 +109,7 @@ def test_a_vector_beside_every_pixel(float64):
 
 
 def test_dense_equal_to_flax(float64):
-    x = jax.random.normal(jax.random.key(0), (7, 3), jnp.float64)
+    x = normal(0, 7, 3)
     assert_equal_to_flax(
         layers.Dense(4, param_dtype=jnp.float64), nn.Dense(4, param_dtype=jnp.float64), x
     )
@@ -116,8 +120,7 @@ def test_dense_equal_to_flax(float64):
 @pytest.mark.parametrize("scale", [True, False])
 def test_batch_norm_equal_to_flax(float64, axis_name, shape, scale):
     """In training, statistics and gradients too; over an axis of devices too; and sampling."""
-    x = 3 + 2 * jax.random.normal(jax.random.key(0), (2, *shape), jnp.float64)
-    weights = jax.random.normal(jax.random.key(1), x.shape, jnp.float64)
+    x, weights = jnp.asarray(3 + 2 * normal(0, 2, *shape)), jnp.asarray(normal(1, 2, *shape))
     settings = {"momentum": 0.9, "epsilon": 1e-3, "use_scale": scale, "axis_name": axis_name}
 
     def of(kind, train):
@@ -135,12 +138,8 @@ def test_batch_norm_equal_to_flax(float64, axis_name, shape, scale):
         return over_devices(variables["params"], x, weights)
 
     for train in (True, False):
-        pairs = zip(
-            jax.tree.leaves(of(layers.BatchNorm, train)),
-            jax.tree.leaves(of(nn.BatchNorm, train)),
-            strict=True,
-        )
-        for a, b in pairs:
+        both = jax.jit(lambda train=train: (of(layers.BatchNorm, train), of(nn.BatchNorm, train)))()
+        for a, b in zip(*map(jax.tree.leaves, both), strict=True):
             # Flax keeps its moving statistics in float32.
             np.testing.assert_allclose(a, b, rtol=1e-6, atol=1e-9)
 
@@ -156,13 +155,14 @@ def test_the_gradient_can_be_differentiated_again(float64):
     theirs = jax.grad(
         functools.partial(penalty, lambda x, k: jax.lax.conv_transpose(x, k, (2, 2), "SAME"))
     )
-    np.testing.assert_allclose(ours(kernel), theirs(kernel), rtol=1e-10)
+    np.testing.assert_allclose(jax.jit(ours)(kernel), jax.jit(theirs)(kernel), rtol=1e-10)
 
 
 def test_the_same_under_vmap_over_kernels():
     x = jax.random.normal(jax.random.key(0), (3, 2, 4, 4, 2))
     kernels = jax.random.normal(jax.random.key(1), (3, 4, 4, 2, 5))
 
+    @jax.jit
     def gradient(x, kernel):
         return jax.grad(lambda k: jnp.sum(conv_transpose(x, k, (2, 2), "SAME") ** 2))(kernel)
 

@@ -1,5 +1,7 @@
 """Law 9 for systems A to D3: shapes and parameter counts, through their configs."""
 
+import functools
+
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
@@ -144,6 +146,11 @@ def test_shapes(case, expected):
         assert here == layer_shapes
 
 
+def initialised(module, *inputs):
+    """In one compilation."""
+    return jax.jit(functools.partial(module.init, train=False))(KEY, *inputs)
+
+
 def test_d2_has_one_bias_and_no_gamma():
     gan = build_gan(load_config("cgan"), (28, 28, 1), LABEL)
     for module, inputs in zip((gan.generator, gan.discriminator), inputs_of(gan), strict=True):
@@ -177,7 +184,7 @@ def test_the_known_part_is_handed_on():
     gan = build_gan(config, (28, 28, 1), condition)
     image = jax.random.uniform(KEY, (3, 28, 28, 1), minval=-1)
     latent = gan.latent.sample(KEY, 3)._replace(condition=condition.of(image, None, jnp.float32))
-    filled, _ = gan.generator.init_with_output(KEY, latent, train=False)
+    filled, _ = jax.jit(functools.partial(gan.generator.init_with_output, train=False))(KEY, latent)
     mask = np.asarray(condition.mask(28, 28))
     assert mask.sum() == 28 * 28 - 7 * 7
     np.testing.assert_array_equal(np.asarray(filled)[:, mask], np.asarray(image)[:, mask])
@@ -209,7 +216,7 @@ def test_initial_weights_of_b():
     for module, inputs, limit in zip(
         (gan.generator, gan.discriminator), inputs_of(gan), (0.05, 0.005), strict=True
     ):
-        params = module.init(KEY, *inputs, train=False)["params"]
+        params = initialised(module, *inputs)["params"]
         for layer in params.values():
             assert limit * 0.97 < float(np.abs(layer["kernel"]).max()) <= limit
 
@@ -222,12 +229,13 @@ def test_the_discriminator_looks_at_its_label(name, arg):
     gan = build_gan(config, (28, 28, 1), LABEL)
     image = jax.random.uniform(KEY, (4, 28, 28, 1))
 
+    @jax.jit
     def logits(label):
         told = jax.nn.one_hot(jnp.full(4, label), 10)
         return gan.discriminator.apply(variables, image, told, train=False)[0]
 
     latent, shaped = example_inputs(gan)
-    variables = gan.discriminator.init(KEY, shaped, latent.condition, train=False)
+    variables = initialised(gan.discriminator, shaped, latent.condition)
     assert np.abs(np.asarray(logits(3) - logits(7))).min() > 0
 
 
@@ -238,7 +246,7 @@ def test_the_gradient_behind_a_pooling_is_finite():
     latent, _ = example_inputs(gan)
     image = jax.random.normal(KEY, (64, 28, 28, 1))
     told = jnp.repeat(latent.condition, 32, axis=0)
-    variables = gan.discriminator.init(KEY, image, told, train=False)
+    variables = initialised(gan.discriminator, image, told)
 
     @jax.jit
     def gradient(params):
