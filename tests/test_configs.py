@@ -20,7 +20,7 @@ NAMES = sorted(path.stem for path in (ROOT / "configs").glob("*.py"))
 VARIANTS = {
     "infogan": ["", "document,continuous"],
     "gan": ["", "paper,loss=minimax,discriminator_steps=2"],
-    "dcgan": ["", "size=64"],
+    "dcgan": ["size=64"],
     "cgan": ["", "mlp", "inpaint", "condition.embedding=4"],
 }
 CASES = [(name, arg) for name in NAMES for arg in VARIANTS.get(name, [""])]

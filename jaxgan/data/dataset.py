@@ -71,16 +71,22 @@ class Split:
         Raises:
           UserError: if nothing would be left.
         """
+        refuse_holding_out(count, len(self), name)
         rest = len(self) - count
-        if rest < 1:
-            raise UserError(
-                f"dataset.validation={count}: {name} has {len(self)} training images",
-                "hold out fewer, and leave a batch to train on; -1 is the source's own number",
-            )
         if not shuffled:
             return self.take(slice(0, rest)), self.take(slice(rest, None))
         order = np.random.default_rng(0).permutation(len(self))
         return self.take(order[:rest]), self.take(order[rest:])
+
+
+def refuse_holding_out(count: int, there: int, name: str) -> None:
+    """Raises UserError if nothing would be left of `there` examples to train on; a source that
+    takes long to read asks before."""
+    if count >= there:
+        raise UserError(
+            f"dataset.validation={count}: {name} has {there} training images",
+            "hold out fewer, and leave a batch to train on; -1 is the source's own number",
+        )
 
 
 class Modes(NamedTuple):

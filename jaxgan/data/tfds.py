@@ -16,7 +16,7 @@ import numpy as np
 
 from jaxgan.config import UserError
 from jaxgan.data import streaming
-from jaxgan.data.dataset import Dataset, Split, resize
+from jaxgan.data.dataset import Dataset, Split, refuse_holding_out, resize
 from jaxgan.data.streaming import Streamed
 
 # How many images at the end of the training split are held out, where the source has no validation
@@ -60,6 +60,10 @@ def load(
     if "train" not in splits:
         raise UserError(f"dataset.name={name}: no training split (it has {', '.join(splits)})")
     own = "validation" in splits and validation < 0
+    there = splits["train"].num_examples
+    held_out_count = HELD_OUT.get(name, there // 10) if validation < 0 else validation
+    if not own:
+        refuse_holding_out(held_out_count, there, name)
     used = [split for split in ("train", "validation", "test") if split in splits]
     used = [split for split in used if split != "validation" or own]
     sources = {split: TfdsSource(builder, split, keys[0], size) for split in used}
@@ -77,8 +81,7 @@ def load(
     if own:
         held_out = found["validation"]
     else:
-        count = HELD_OUT.get(name, len(train) // 10) if validation < 0 else validation
-        train, held_out = train.hold_out(count, name)
+        train, held_out = train.hold_out(held_out_count, name)
     return Dataset(name, train, held_out, test, label_names, fingerprint)
 
 
