@@ -151,17 +151,30 @@ for out in ("nines.png", "nines.npz", "nines"):
     np.testing.assert_array_equal(single, images[8, ..., 0])
 
 
-@pytest.mark.parametrize(
-    ("arguments", "said"),
-    [
-        ([], "--workdir is missing"),
-        (["--workdir=nowhere"], "holds no run"),
-        (["--workdir=nowhere", "--n=many"], "--n=many"),
-    ],
-)
-def test_mistakes(arguments, said):
-    done = sample(*arguments)
-    assert done.returncode == 2
-    assert said in done.stderr
-    assert "Traceback" not in done.stderr
-    assert len(done.stderr.strip().splitlines()) <= 3
+def test_mistakes():
+    """One in a process of its own, the others in one."""
+    done = sample("--workdir=nowhere", "--n=many")
+    assert_a_mistake(done.returncode, done.stderr, "--n=many")
+    code = """
+import sys
+from jaxgan import sample
+statuses = []
+for arguments in ([], ["--workdir=nowhere"]):
+    sample.parse_flags(["sample", *arguments])
+    statuses.append(sample.main(["sample"]))
+    print("next", file=sys.stderr)
+sys.exit(statuses != [2, 2])
+"""
+    done = run_python("-c", code)
+    assert done.returncode == 0
+    for said, stderr in zip(
+        ("--workdir is missing", "holds no run"), done.stderr.split("next\n"), strict=False
+    ):
+        assert_a_mistake(2, stderr, said)
+
+
+def assert_a_mistake(status, stderr, said):
+    assert status == 2
+    assert said in stderr
+    assert "Traceback" not in stderr
+    assert len(stderr.strip().splitlines()) <= 3

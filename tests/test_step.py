@@ -197,9 +197,16 @@ def test_every_loss_pulls_the_generators_logits_up(loss):
     assert slope(jnp.asarray([0.3]))[0] < 0
 
 
-@pytest.mark.parametrize("batches", ["together", "real_fake", "fake_real"])
-@pytest.mark.parametrize("order", ["discriminator_first", "generator_first"])
-def test_every_order_trains_all_players(batches, order):
+@pytest.mark.parametrize(
+    ("order", "batches"),
+    [
+        ("discriminator_first", "together"),
+        ("discriminator_first", "fake_real"),
+        ("generator_first", "together"),
+        ("generator_first", "real_fake"),
+    ],
+)
+def test_every_order_trains_all_players(order, batches):
     gan, state = make(discriminator_batches=batches, order=order, fresh_noise=True)
     step = compiled(train_step, gan)
     after, metrics = step(state, Batch(real_images()), KEY)
@@ -214,10 +221,10 @@ def count_updates(opt_state):
     return int(opt_state[0].count)
 
 
-@pytest.mark.parametrize(("batches", "expected"), [("together", 3), ("real_fake", 6)])
+@pytest.mark.parametrize(("batches", "expected"), [("together", 2), ("real_fake", 4)])
 def test_k_discriminator_steps(batches, expected):
-    gan, state = make(discriminator_steps=3, discriminator_batches=batches)
-    after, _ = compiled(train_step, gan)(state, Batch(real_images(k=3)), KEY)
+    gan, state = make(discriminator_steps=2, discriminator_batches=batches)
+    after, _ = compiled(train_step, gan)(state, Batch(real_images(k=2)), KEY)
     assert count_updates(after.discriminator.opt_state) == expected
     assert count_updates(after.generator.opt_state) == 1
 
