@@ -78,7 +78,8 @@ MLP = {
     "steps": 20_000,
     "eval_every": 1_000,
 }
-# The paper trains on the first 50,000 images of the 60,000.
+# The paper trains on 50,000 of the 60,000 images. These are the first in TFDS's order, which is not
+# that of the original files: not the same 50,000.
 FIRST_50_000 = {"dataset.validation": 10_000}
 WORDS: dict[str, dict[str, Any]] = {
     "digits": {"dataset.name": "digits"},

@@ -29,9 +29,9 @@ from jaxgan.metrics.measure import compare, half_interval
 from jaxgan.writers import write_json, write_text
 
 ROOT = pathlib.Path(__file__).resolve().parents[1]
-RUN_KEYS = {"name", "config", "seeds", "keys"}
+RUN_KEYS = {"name", "config", "seeds", "keys", "evaluate"}
 ROW_KEYS = {"what", "run", "measure", "code", "split", "checkpoint", "paper", "source", "differs"}
-HEAD = ("", "paper", "ours", "seeds, updates", "how the protocols differ", "run")
+HEAD = ("", "paper", "ours", "seeds, updates", "read on", "how the protocols differ", "run")
 
 
 class Mistake(Exception):
@@ -48,6 +48,7 @@ class Job:
       flags: of `jaxgan.main`, without its workdir.
       workdir: of the run.
       kept: the file in which its results stay.
+      evaluate: flags of `jaxgan.evaluate`, without its workdir.
     """
 
     name: str
@@ -55,6 +56,7 @@ class Job:
     flags: tuple[str, ...]
     workdir: pathlib.Path
     kept: pathlib.Path
+    evaluate: tuple[str, ...] = ()
 
 
 def read_study(folder: pathlib.Path) -> dict:
@@ -98,7 +100,8 @@ def jobs(study: dict, folder: pathlib.Path, runs: pathlib.Path) -> list[Job]:
                 flags += [f"--config.{key}={value}" for key, value in run.get("keys", {}).items()]
                 name = f"{run['name']}-seed-{seed}"
                 kept = folder / "results" / f"{name}.json"
-                found.append(Job(run["name"], seed, tuple(flags), runs / name, kept))
+                asked = tuple(f"--{key}={value}" for key, value in run.get("evaluate", {}).items())
+                found.append(Job(run["name"], seed, tuple(flags), runs / name, kept, asked))
     return found
 
 
@@ -107,7 +110,8 @@ def kept(job: Job) -> dict | None:
     if not job.kept.exists():
         return None
     found = json.loads(job.kept.read_text())
-    return found if found["flags"] == list(job.flags) else None
+    same = found["flags"] == list(job.flags) and found.get("evaluate", []) == list(job.evaluate)
+    return found if same else None
 
 
 # --- Running
@@ -160,7 +164,7 @@ def do(job: Job, children: Children) -> int:
     log = log_of(job)
     workdir = f"--workdir={job.workdir}"
     status = children.call("jaxgan.main", [*job.flags, workdir], log)
-    status = status or children.call("jaxgan.evaluate", [workdir], log)
+    status = status or children.call("jaxgan.evaluate", [workdir, *job.evaluate], log)
     if status:
         return status
     about = json.loads((job.workdir / "config.json").read_text())
@@ -168,6 +172,7 @@ def do(job: Job, children: Children) -> int:
     job.kept.parent.mkdir(parents=True, exist_ok=True)
     told = {
         "flags": list(job.flags),
+        **({"evaluate": list(job.evaluate)} if job.evaluate else {}),
         "batch_size": about["config"]["batch_size"],
         "commit": about["commit"],
         **results,
@@ -200,27 +205,57 @@ def run_all(wanted: list[Job], children: Children, at_once: int, do: Callable[[J
 # --- The table and the figure
 
 
-def values(row: dict, found: list[dict]) -> list[float]:
-    """The row's measure in each run that has it.
+def picked(row: dict, found: list[dict]) -> list[dict]:
+    """The row's measure in each run that has it; of several codes the largest.
 
     Raises:
       Mistake: if a run has it twice, or the runs' figures are not of one kind.
     """
-    wanted = {key: row[key] for key in ("checkpoint", "code", "split") if key in row}
+    wanted = {key: row[key] for key in ("checkpoint", "split") if key in row}
     wanted["name"] = row["measure"]
+    codes = row.get("code")
+    codes = codes if isinstance(codes, list) or codes is None else [codes]
     rows = []
     for results in found:
-        here = [m for m in results["measures"] if wanted.items() <= m.items()]
-        if len(here) > 1:
+        here = [
+            m
+            for m in results["measures"]
+            if wanted.items() <= m.items() and (codes is None or m["code"] in codes)
+        ]
+        if len(here) > max(1, len(codes or [])):
             raise Mistake(f"{row['what']}: {len(here)} measures fit; name code and split")
-        rows += here
+        if here:
+            # Of which code it is, is not what tells two runs apart.
+            rows.append({**max(here, key=lambda m: m["value"]), "code": str(codes)})
     for measure in rows[1:]:
         try:
             compare(rows[0], measure)
         except UserError as error:
             said = str(error).splitlines()[0]
             raise Mistake(f"{row['what']}: {said}") from None
-    return [measure["value"] for measure in rows]
+    return rows
+
+
+def values(row: dict, found: list[dict]) -> list[float]:
+    """The figures of `picked`."""
+    return [measure["value"] for measure in picked(row, found)]
+
+
+def read_on(rows: list[dict]) -> str:
+    """On how many examples of which split, by which extractor, and what stands beside it."""
+    if not rows:
+        return ""
+    one = rows[0]
+    told = [one["split"]]
+    for count, what in ((one["n_real"], "real"), (one["n_generated"], "generated")):
+        told += [f"{count:,} {what}"] if count else []
+    if one["extractor"]:
+        digest = one["extractor_hash"]
+        told.append(one["extractor"] + (f" `{digest[:8]}`" if digest else ""))
+    beside = sorted({m["reference"] for m in rows if m["reference"] is not None})
+    if beside:
+        told.append("beside it " + " to ".join(dict.fromkeys(map(shown, (beside[0], beside[-1])))))
+    return ", ".join(told)
 
 
 def ours(read: list[float]) -> str:
@@ -228,7 +263,7 @@ def ours(read: list[float]) -> str:
     if not read:
         return "not measured"
     mean = statistics.mean(read)
-    if len(read) == 1:
+    if len(read) < 3:  # Of two the interval is wider than what is measured.
         return shown(mean)
     return f"{shown(mean)} ± {half_interval(read):.{decimals(mean)}f}"
 
@@ -258,7 +293,8 @@ def table(study: dict, results: dict[str, list[dict]]) -> str:
     lines = [HEAD, ("---",) * len(HEAD)]
     for row in study["rows"]:
         found = results.get(row["run"], [])
-        read = values(row, found)
+        measures = picked(row, found)
+        read = [measure["value"] for measure in measures]
         sizes = sorted({(one["step"], one["batch_size"]) for one in found})
         budget = "; ".join(f"{step:,} of {batch}" for step, batch in sizes)
         paper = " ".join(filter(None, [str(row.get("paper", "")), bracketed(row.get("source"))]))
@@ -268,6 +304,7 @@ def table(study: dict, results: dict[str, list[dict]]) -> str:
                 paper,
                 ours(read),
                 f"{len(read)}{each(read)}, {budget}" if read else "",
+                read_on(measures),
                 row.get("differs", ""),
                 f"`{row['run']}`",
             )
@@ -276,6 +313,10 @@ def table(study: dict, results: dict[str, list[dict]]) -> str:
         f"- `{run['name']}`: `python -m jaxgan.main --config={run['config']}"
         + "".join(f" --config.{key}={value}" for key, value in run.get("keys", {}).items())
         + f"`, seeds {', '.join(map(str, run['seeds']))}"
+        + "".join(
+            f", then `python -m jaxgan.evaluate --{k}={v}`"
+            for k, v in run.get("evaluate", {}).items()
+        )
         for run in study["runs"]
     ]
     body = ["| " + " | ".join(line) + " |" for line in lines]

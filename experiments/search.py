@@ -21,7 +21,7 @@ import random
 import signal
 import sys
 
-from reproduce import ROOT, Children, Job, Mistake, do, kept, log_of, ours, run_all, shown
+from reproduce import Children, Job, Mistake, do, kept, log_of, ours, run_all, shown
 
 from jaxgan.config import KEYS
 from jaxgan.writers import write_json, write_text
@@ -169,7 +169,7 @@ def main(argv: list[str] | None = None) -> int:
 def search(asked: argparse.Namespace, space: list, fixed: list[str], children: Children) -> int:
     """The trials, the fresh seeds, the table; the exit status."""
     drawn = [draw(space, asked.seed, i) for i in range(asked.trials)]
-    runs = ROOT / "runs" / asked.out.resolve().name
+    runs = asked.out.resolve() / "runs"
 
     def job(name: str, values: dict[str, str], seed: int) -> Job:
         flags = [f"--config={asked.config}", f"--config.best_by={asked.measure}", *fixed]

@@ -306,6 +306,12 @@ def _check_dataset(dataset: ConfigDict) -> None:
     name = dataset.name.removeprefix("stacked_")
     if dataset.validation >= 0 and name in ("digits", "glyphs", "glyph_tags", "ring"):
         raise UserError(f"dataset.validation: the split of {name} is fixed", "leave it at -1")
+    if dataset.near_duplicates != "keep" and dataset.name.startswith("stacked_"):
+        raise UserError(
+            f"dataset.near_duplicates={dataset.near_duplicates}: {dataset.name} draws its digits"
+            " by chance",
+            "leave it at keep",
+        )
     if dataset.size % 4:
         raise UserError(f"dataset.size={dataset.size}: not a multiple of 4")
     if not dataset.data_dir and name in FROM_FILES:

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from jaxgan.conditions import KnownPart, Label
+from jaxgan.conditions import Label
 from jaxgan.image_measures import Extractor, ImageMeasures, spread
 from jaxgan.images import neighbours
 from jaxgan.metrics.class_score import class_score
@@ -112,7 +112,7 @@ class DistanceMeasures:
                 n_real=self.count,
                 n_generated=len(features),
                 reference=None if floor is None else float(getattr(floor, field)),
-                protocol=f"features of as many generated as {self.split} images{self._kept};"
+                protocol=f"features of as many generated as {self.split} images{self.images.kept};"
                 f" {protocol.format(found)}{beside}",
                 **_of(self.images.extractor),
                 **about,
@@ -130,11 +130,6 @@ class DistanceMeasures:
         return self._floors[measure], (
             f"; beside it {self._seen} training images against as many {self.split} ones"
         )
-
-    @property
-    def _kept(self) -> str:
-        filled = isinstance(self.images.instruments.gan.condition, KnownPart)
-        return ", whose known part the generator was given" if filled else ""
 
     # --- Classes
 
@@ -216,7 +211,7 @@ class DistanceMeasures:
             "n_real": self.count,
             "n_generated": len(features),
             "protocol": "distances of features, not of pixels, to the nearest of"
-            f" {len(self._train)} training images; generated{self._kept} against {self.split}"
+            f" {len(self._train)} training images; generated{self.images.kept} against {self.split}"
             f" images; {found.cells} cells with at least {LEAST_IN_CELL} of each,"
             f" {found.covered:.0%} of the {self.split} images{floor}; below 0 (share: above 0.5)"
             " generated images are the closer ones",

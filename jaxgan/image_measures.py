@@ -82,13 +82,14 @@ class ImageMeasures:
     @functools.cached_property
     def own(self) -> Extractor:
         """What the dataset itself gives: the classifier's last hidden layer; of stacked digits that
-        of each channel, by the classifier of the single ones; thumbnails where there is none."""
+        of each channel, by the classifier of the single ones; thumbnails where there is none, with
+        the dataset's digest, for only figures of the same images compare."""
         if self.dataset.stacked is not None and self._classify:
             single = reference_classifier(self.dataset.stacked, self._say)
             name = f"{single.name} on each channel"
             return Extractor(name, single.digest, lambda images: _by_channel(single, images))
         if self.classifier is None:
-            return Extractor("8x8 thumbnails", "", thumbnails)
+            return Extractor("8x8 thumbnails", self.dataset.digest(), thumbnails)
         return Extractor(self.classifier.name, self.classifier.digest, self.classifier.features)
 
     @property
@@ -113,6 +114,12 @@ class ImageMeasures:
         return self._real[key][:count]
 
     # --- What is drawn
+
+    @property
+    def kept(self) -> str:
+        """What a protocol has to say of generated images that are not the generator's alone."""
+        filled = isinstance(self.instruments.gan.condition, KnownPart)
+        return ", whose known part the generator was given" if filled else ""
 
     def draw(
         self, networks: Networks, about: dict[str, Any], count: int, split: Split
@@ -149,6 +156,9 @@ class ImageMeasures:
         count = len(features)
         seen = min(count, len(self.dataset.train))
         real = self.features(name, count)
+        # Where nothing is held out, training images would be held against themselves.
+        floor = None if name == "train" else self._floor(name, count, seen)
+        beside = "" if floor is None else f"; beside it {seen} training images against the same"
         return Measure(
             "frechet_distance",
             frechet_distance(real, features),
@@ -156,11 +166,10 @@ class ImageMeasures:
             name,
             n_real=count,
             n_generated=count,
-            reference=self._floor(name, count, seen),
+            reference=floor,
             extractor=self.extractor.name,
             extractor_hash=self.extractor.digest,
-            protocol=f"features of as many generated as {name} images; beside it {seen} training"
-            " images against the same",
+            protocol=f"features of as many generated as {name} images{self.kept}{beside}",
             **about,
         )
 
@@ -188,7 +197,8 @@ class ImageMeasures:
             n_real=len(points),
             n_generated=len(images),
             protocol=f"standard error {error:.2f}; sigma {sigma:.3f}, the best of logspace(-1, 0,"
-            f" 10) on {min(FOR_SIGMA, len(validation))} {chosen_on} images; pixels in [0, 1]",
+            f" 10) on {min(FOR_SIGMA, len(validation))} {chosen_on} images; pixels in [0, 1]"
+            + (f"; of generated images{self.kept}" if self.kept else ""),
             **about,
         )
 

@@ -32,6 +32,7 @@ from jaxgan.image_measures import ImageMeasures
 from jaxgan.images import GROUND, enlarged, grid, read_png, save_gif, save_png, titled
 from jaxgan.latents import Latent
 from jaxgan.loading import Run, load, read_about
+from jaxgan.page import page
 from jaxgan.reading import Instruments
 from jaxgan.rng import stream
 
@@ -110,6 +111,7 @@ def write_all(workdir: str) -> int:
     except OSError as error:
         raise UserError(f"{workdir}: {error.strerror or error}") from error
     print(f"by the {run.checkpoint} networks (step {run.step}): {workdir}")
+    page.renew(workdir, None, print)
     return 0
 
 

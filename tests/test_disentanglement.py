@@ -65,6 +65,10 @@ def mixed(codes, degrees):
 
 def test_numbers_are_binned_evenly_and_categories_are_left():
     assert discretised(np.array([0.0, 0.49, 0.5, 0.99, 1.0]), 2).tolist() == [0, 0, 1, 1, 1]
+    # One stray reading among many does not press the others into one bin.
+    stray = discretised(np.append(np.linspace(0, 1, 10_000), 1e6), 4)
+    assert np.bincount(stray[:-1]).min() > 2_400
+    assert stray[-1] == 3
     assert discretised(np.array([7, -1, 7, 3])).tolist() == [2, 0, 2, 1]
     assert discretised(np.full(3, 0.5)).tolist() == [0, 0, 0]
     assert columns(np.array([2, 0]), 3).tolist() == [[0, 0, 1], [1, 0, 0]]

@@ -48,13 +48,14 @@ class Stub:
     """In place of the commands: what was called, and what a run leaves behind."""
 
     def __init__(self, monkeypatch):
-        self.called, self.status, self.rows = [], {}, {}
+        self.called, self.flags, self.status, self.rows = [], [], {}, {}
         monkeypatch.setattr(reproduce.Children, "call", lambda of, *told: self.call(of, *told))
 
     def call(self, children, module, flags, log):
         told = dict(flag.removeprefix("--").split("=", 1) for flag in flags)
         workdir = pathlib.Path(told["workdir"])
         self.called.append((module, workdir.name))
+        self.flags.append(flags)
         log.parent.mkdir(parents=True, exist_ok=True)
         log.write_text("seed 0: not finite at step 3")
         status = self.status.get(workdir.name, 0)
@@ -89,14 +90,17 @@ def measure(name, checkpoint, value, code=None):
         "value": value,
         "code": code,
         "split": "test",
+        "extractor": "it",
         "extractor_hash": "a",
+        "n_real": 2_000,
+        "n_generated": 0,
+        "reference": None if value < 4 else 1.5,
     }
 
 
 @pytest.fixture
 def stub(monkeypatch, tmp_path):
-    for module in (reproduce, search):
-        monkeypatch.setattr(module, "ROOT", tmp_path)
+    monkeypatch.setattr(reproduce, "ROOT", tmp_path)
     return Stub(monkeypatch)
 
 
@@ -112,16 +116,16 @@ def test_a_study_grows_run_by_run(stub, study, tmp_path):
     assert reproduce.main(["mine", "--only=two"]) == 0
     assert stub.called == [("jaxgan.main", "two-seed-0"), ("jaxgan.evaluate", "two-seed-0")]
     text = (study / "table.md").read_text()
-    assert "| accuracy (best networks) |  | 0.500 | 1, 5 of 64 |" in text
-    assert "| distance (last networks) | 4 (them) | not measured |  | all of it |" in text
+    assert "| accuracy (best networks) |  | 0.500 | 1, 5 of 64 | test, 2,000 real, it `a` |" in text
+    assert "| distance (last networks) | 4 (them) | not measured |  |  | all of it |" in text
     stub.called.clear()
     # The first seed of each config comes first; what is there is not run again.
     assert reproduce.main(["mine", "--jobs=1"]) == 0
     assert [name for _, name in stub.called[::2]] == ["one-seed-0", "one-seed-1"]
     assert (study / "figure.png").stat().st_size > 1000
-    # Of 3 and 5: Student's t of one degree, 12.706, times the standard error, 1.
     text = (study / "table.md").read_text()
-    assert "4.000 ± 12.706 | 2 (3.000, 5.000), 5 of 64 |" in text
+    read_on = "test, 2,000 real, it `a`, beside it 1.500"
+    assert f"4.000 | 2 (3.000, 5.000), 5 of 64 | {read_on} |" in text
     assert "--config=configs/gan.py --config.steps=5`, seeds 0, 1" in text
     stub.called.clear()
     assert reproduce.main(["mine"]) == 0
@@ -197,9 +201,40 @@ def test_two_extractors_make_no_mean():
         reproduce.values(row, found)
 
 
+def test_of_several_codes_the_largest_counts_and_three_seeds_have_an_interval():
+    found = [
+        {"measures": [measure("a", "last", x, code) for code, x in enumerate(values)]}
+        for values in ((9.0, 1.0, 2.0), (9.0, 4.0, 3.0), (9.0, 0.0, 3.0))
+    ]
+    row = {"what": "it", "measure": "a", "checkpoint": "last", "code": [1, 2]}
+    assert reproduce.values(row, found) == [2.0, 4.0, 3.0]
+    assert reproduce.values({**row, "code": 2}, found) == [2.0, 3.0, 3.0]
+    with pytest.raises(reproduce.Mistake, match="3 measures fit"):
+        reproduce.values({"what": "it", "measure": "a", "checkpoint": "last"}, found)
+    # Of 2, 4 and 3: Student's t of two degrees, 4.303, times the deviation 1 by the root of 3.
+    assert reproduce.ours([2.0, 4.0, 3.0]) == "3.000 ± 2.484"
+    assert reproduce.ours([2.0, 4.0]) == "3.000"
+
+
+def test_a_run_is_evaluated_as_the_study_says(stub, study):
+    text = STUDY.replace("seeds = [0]", "seeds = [0]\nevaluate = { svm_images = 9 }")
+    assert text != STUDY
+    (study / "study.toml").write_text(text)
+    assert reproduce.main(["mine", "--only=two"]) == 0
+    assert stub.flags[-1][-1] == "--svm_images=9"
+    stub.called.clear()
+    assert reproduce.main(["mine", "--only=two"]) == 0
+    assert stub.called == []
+    (study / "study.toml").write_text(text.replace("= 9", "= 10"))
+    assert reproduce.main(["mine", "--only=two"]) == 0
+    assert len(stub.called) == 2
+
+
 def test_the_study_of_the_papers_can_be_read():
     study = reproduce.read_study(ROOT / "experiments" / "papers")
-    assert all(len(run["seeds"]) >= 3 and "steps" in run["keys"] for run in study["runs"])
+    for run in study["runs"]:
+        assert "steps" in run["keys"]
+        assert len(run["seeds"]) >= 3 or "cifar10" in run["config"]
 
 
 SEARCH = [
@@ -224,7 +259,7 @@ def test_a_search_keeps_the_best_and_tries_fresh_seeds(stub, tmp_path):
     assert first.startswith(f"| {best} |")
     # Of 5 and 7, the Fréchet distances of seeds 1 and 2.
     assert (
-        "| frechet_distance | test | last | 6.000 ± 12.706 | 2 |" in (out / "table.md").read_text()
+        "| frechet_distance | test | last | 6.000 | 2 |" in (out / "table.md").read_text()
     )
     # A longer search goes on: the same trials, and more of them.
     stub.called.clear()

@@ -10,6 +10,7 @@ from jaxgan.conditions import Label
 from jaxgan.config import UserError, update
 from jaxgan.data import digits, ring
 from jaxgan.data.dataset import Dataset, Modes, Split
+from jaxgan.image_measures import ImageMeasures
 from jaxgan.images import scatter
 from jaxgan.measures import Measures
 from jaxgan.metrics.frechet import thumbnails
@@ -94,3 +95,27 @@ class Thumbnails:
 
     name, digest = "a classifier", ""
     features = staticmethod(thumbnails)
+
+
+def test_where_nothing_is_held_out_no_floor_stands_beside():
+    """Training images against themselves would be 0, and a perfect floor."""
+    pictures = np.random.default_rng(0).integers(0, 256, (60, 8, 8, 1), np.uint8)
+    train, nothing = Split(pictures[:40], None), Split(pictures[:0], None)
+    gan = build_gan(update(load_config("gan"), {"width": 0.05}), (8, 8, 1))
+
+    def row(test, train=train):
+        dataset = Dataset("own", train, nothing, test)
+        measures = ImageMeasures(Instruments(gan), dataset, classify=False)
+        return measures.frechet("test", pictures[20:40], ABOUT)
+
+    held_out = row(Split(pictures[40:], None))
+    assert held_out.split == "test"
+    assert held_out.reference > 0
+    assert "beside it 20 training images" in held_out.protocol
+    alone = row(nothing)
+    assert (alone.split, alone.reference) == ("train", None)
+    assert "beside" not in alone.protocol
+    # Thumbnails of other images are another extractor's.
+    other = row(nothing, Split(pictures[10:50], None))
+    assert other.extractor == alone.extractor == "8x8 thumbnails"
+    assert other.extractor_hash != alone.extractor_hash

@@ -87,6 +87,23 @@ def test_the_bound_of_an_ideal_reader_is_the_entropy():
     assert information.information_bound(math.log(10), np.full(5, math.log(10))) == pytest.approx(0)
 
 
+def test_the_bound_of_a_gaussian_channel_is_its_information():
+    """c = x + n of unit variance each: I = log(2) / 2 nats, and the ideal Q is N(c / 2, 1 / 2); a Q
+    that is too sure, or reads another image, says less."""
+    generator = np.random.default_rng(0)
+    code = generator.normal(size=200_000)
+    seen = code + generator.normal(size=code.shape)
+    entropy = 0.5 * np.log(2 * np.pi * np.e)
+
+    def bound(seen, variance):
+        losses = 0.5 * (np.log(2 * np.pi * variance) + (code - seen / 2) ** 2 / variance)
+        return information.information_bound(entropy, losses)
+
+    assert bound(seen, 0.5) == pytest.approx(np.log(2) / 2, abs=0.005)
+    assert bound(seen, 0.25) < bound(seen, 0.5) - 0.1
+    assert bound(generator.permutation(seen), 0.5) < 0
+
+
 def test_determination_is_scikit_learns_r2():
     from sklearn.metrics import r2_score
 

@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from jaxgan import data
+from jaxgan.config import UserError
 from jaxgan.data import near_duplicates
 from jaxgan.data.dataset import Split
 from jaxgan.data.near_duplicates import Groups, group_of, standardised, without_near_duplicates
@@ -158,3 +159,8 @@ def test_a_config_leaves_them_out_of_training_alone(monkeypatch):
     config.dataset.near_duplicates, config.dataset.classes = "leave_out", "odd"
     assert set(data.load(config).train.labels.tolist()) == {1}
     assert len(data.load(config).whole.train) == 130
+
+
+def test_digits_that_are_stacked_by_chance_are_not_searched():
+    with pytest.raises(UserError, match="stacked_digits draws its digits by chance"):
+        tiny_config(dataset__near_duplicates="leave_out", dataset__name="stacked_digits")

@@ -238,6 +238,8 @@ def test_the_command_writes_into_the_runs_folder(tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(walk, "load", lambda *told: run)
     monkeypatch.setattr(walk.parallel, "start", lambda dtype: None)
     monkeypatch.setattr(walk, "FRAMES", 3)
+    renewed = []
+    monkeypatch.setattr(walk.page, "renew", lambda workdir, *_: renewed.append(workdir))
     samples = tmp_path / "samples"
     samples.mkdir()
     for step, shade in ((400, 9), (1200, 200)):
@@ -247,6 +249,7 @@ def test_the_command_writes_into_the_runs_folder(tmp_path, monkeypatch, capsys):
     flags(monkeypatch, WORKDIR=str(tmp_path))
     assert walk.main([]) == 0
     assert "arithmetic.png is left out" in capsys.readouterr().out
+    assert renewed == [str(tmp_path)]
     assert {one.name for one in tmp_path.iterdir()} == {
         "samples",
         "training_seed_1.gif",

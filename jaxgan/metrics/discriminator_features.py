@@ -5,7 +5,9 @@ discriminator, each map max-pooled to 4x4, flattened and joined, under a linear 
 unseen images: 82.8 % of CIFAR-10 with a discriminator trained on ImageNet-1k; with 1,000 labels of
 SVHN an error of 22.48 % (section 5.2). An L2-SVM minimises, for each class against the rest,
 
-    |w|^2 / 2 + C sum_i max(0, 1 - y_i (w . x_i + b))^2
+    (|w|^2 + b^2) / 2 + C sum_i max(0, 1 - y_i (w . x_i + b))^2
+
+(scikit-learn's LinearSVC; the usual form leaves b out of the penalty).
 
 Protocol: a layer's activations are what the next layer is given: after BatchNorm, the activation
 and a pooling of the network's own, dropout off. BatchNorm has statistics re-estimated on the

@@ -33,13 +33,6 @@ import numpy as np
 from jaxgan.metrics.features import matrices
 
 
-class FittedErrors(NamedTuple):
-    """1-NN errors on the real test split, fitted on `generated` and on `real` images."""
-
-    generated: float
-    real: float
-
-
 class TwoSampleAccuracy(NamedTuple):
     """The share of all, of real and of generated examples whose nearest is of their own set."""
 
@@ -70,21 +63,6 @@ def nearest_neighbour_error(
     fitted, read = matrices(images, test_images, dtype=np.float32)
     classifier = KNeighborsClassifier(1, algorithm="brute").fit(fitted, labels)
     return float(np.mean(classifier.predict(read) != test_labels))
-
-
-def nearest_neighbour_errors(
-    generated: tuple[np.ndarray, np.ndarray],
-    train: tuple[np.ndarray, np.ndarray],
-    test: tuple[np.ndarray, np.ndarray],
-) -> FittedErrors:
-    """The error on the test split, fitted on generated images and on real ones.
-
-    Args:
-      generated, train, test: images and labels each, as in `nearest_neighbour_error`.
-    """
-    return FittedErrors(
-        nearest_neighbour_error(*generated, *test), nearest_neighbour_error(*train, *test)
-    )
 
 
 def two_sample_accuracy(real: np.ndarray, generated: np.ndarray) -> TwoSampleAccuracy:

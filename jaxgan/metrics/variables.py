@@ -13,14 +13,18 @@ def is_categorical(variable: np.ndarray) -> bool:
 
 def discretised(variable: np.ndarray, bins: int = BINS) -> np.ndarray:
     """int64 [N] from 0: a category's place among those that occur, or a number's bin among `bins`
-    of equal width between the least and the greatest (0 where all are equal)."""
+    of equal width between the smallest and the largest thousandth (0 where all are equal); what is
+    beyond is in the outer bins, for one stray reading in 10,000 would press all others into one."""
     if is_categorical(variable):
         return np.unique(variable, return_inverse=True)[1].astype(np.int64)
-    low, high = variable.min(), variable.max()
+    low = np.quantile(variable, 0.001, method="lower")
+    high = np.quantile(variable, 0.999, method="higher")
+    if low == high:
+        low, high = variable.min(), variable.max()
     if low == high:
         return np.zeros(len(variable), np.int64)
     places = (variable.astype(np.float64) - low) / (float(high) - float(low)) * bins
-    return np.minimum(places.astype(np.int64), bins - 1)
+    return np.clip(np.floor(places), 0, bins - 1).astype(np.int64)
 
 
 def columns(variable: np.ndarray, values: int) -> np.ndarray:

@@ -56,7 +56,7 @@ def write(
     return path
 
 
-def renew(workdir: str, results: Mapping[str, Any], say: Callable[[str], None]) -> None:
+def renew(workdir: str, results: Mapping[str, Any] | None, say: Callable[[str], None]) -> None:
     """Writes a run's own page where that is possible, and says why where not: a page that cannot be
     written is no reason to lose what was measured.
 

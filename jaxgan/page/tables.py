@@ -11,7 +11,13 @@ from jaxgan.metrics.measure import COMPARED_BY, half_interval
 from jaxgan.page.markup import number, table, tag, text
 from jaxgan.page.runs import Run
 
-_SYSTEMS = {"gan": "GAN", "dcgan": "DCGAN", "cgan": "Conditional GAN", "infogan": "InfoGAN"}
+_SYSTEMS = {
+    "gan": "GAN",
+    "dcgan": "DCGAN",
+    "cgan": "Conditional GAN",
+    "infogan": "InfoGAN",
+    "tags": "Conditional GAN of tags",
+}
 
 # --- What was run
 
