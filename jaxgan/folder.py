@@ -23,6 +23,7 @@ from jaxgan.writers import write_json, write_text
 
 RECORDED_PACKAGES = ("jax", "jaxlib", "flax", "optax", "orbax-checkpoint", "numpy", "jaxgan")
 CONFIG, NETWORKS, RESULTS, LOCK = "config.json", "networks.txt", "results.json", ".lock"
+NEAR_DUPLICATES = "near_duplicates.json"
 ANOTHER = "give another --workdir"
 
 
@@ -85,6 +86,8 @@ def enter(config: ConfigDict, workdir: str, dataset: Dataset, gan: Gan) -> TextI
             write_json(os.path.join(workdir, CONFIG), about)
         else:
             refuse_other_data(workdir, saved, dataset)
+        if dataset.alike and not os.path.exists(os.path.join(workdir, NEAR_DUPLICATES)):
+            write_json(os.path.join(workdir, NEAR_DUPLICATES), {"groups": dataset.alike})
         if not os.path.exists(os.path.join(workdir, NETWORKS)):
             write_text(os.path.join(workdir, NETWORKS), networks)
     except (UserError, OSError):

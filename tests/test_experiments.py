@@ -258,9 +258,7 @@ def test_a_search_keeps_the_best_and_tries_fresh_seeds(stub, tmp_path):
     [first, *_] = [line for line in (out / "table.md").read_text().splitlines() if "| 0.0" in line]
     assert first.startswith(f"| {best} |")
     # Of 5 and 7, the Fréchet distances of seeds 1 and 2.
-    assert (
-        "| frechet_distance | test | last | 6.000 | 2 |" in (out / "table.md").read_text()
-    )
+    assert "| frechet_distance | test | last | 6.000 | 2 |" in (out / "table.md").read_text()
     # A longer search goes on: the same trials, and more of them.
     stub.called.clear()
     assert search.main([*SEARCH, f"--out={out}", "--trials=4", "--fresh=0"]) == 0

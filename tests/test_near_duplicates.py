@@ -1,4 +1,5 @@
 import functools
+import json
 
 import numpy as np
 import pytest
@@ -7,7 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from jaxgan import data
+from jaxgan import data, folder
+from jaxgan.build import build_gan
 from jaxgan.config import UserError
 from jaxgan.data import near_duplicates
 from jaxgan.data.dataset import Split
@@ -137,7 +139,7 @@ def test_the_first_of_a_group_stays():
     assert Groups([], 0).copies.tolist() == []
 
 
-def test_a_config_leaves_them_out_of_training_alone(monkeypatch):
+def test_a_config_leaves_them_out_of_training_alone(monkeypatch, tmp_path):
     """Resident and streamed alike; the reference classifier knows all images as ever."""
     images = planted()
 
@@ -150,6 +152,12 @@ def test_a_config_leaves_them_out_of_training_alone(monkeypatch):
     config = tiny_config(dataset__near_duplicates="leave_out")
     found = data.load(config)
     assert (len(found.train), len(found.validation), len(found.whole.train)) == (120, 3, 130)
+    gan = build_gan(tiny_config(), images.shape[1:])
+    folder.enter(config, str(tmp_path / "run"), found, gan).close()
+    told = json.loads((tmp_path / "run" / "near_duplicates.json").read_text())["groups"]
+    assert sum(len(group) - 1 for group in told) == 10
+    kept = sorted(set(range(130)) - {place for group in told for place in group[1:]})
+    np.testing.assert_array_equal(found.train.images[:], images[kept])
     streamed = near_duplicates.near_duplicates(Streamed(ArraySource(images)))
     assert len(streamed.copies) == 10
     every = found.digest()

@@ -89,11 +89,15 @@ def _source(wanted: ConfigDict, name: str) -> Dataset:
 
 def _without_near_duplicates(dataset: Dataset) -> Dataset:
     """The training split without them; what measures a run is made of all images as ever."""
-    from jaxgan.data.near_duplicates import without_near_duplicates
+    from jaxgan.data.near_duplicates import left_out, near_duplicates
 
-    train = without_near_duplicates(dataset.train)
+    groups = near_duplicates(dataset.train.images)
     return dataclasses.replace(
-        dataset, train=train, unfiltered=dataset.whole, drawn_from=dataset.digest()
+        dataset,
+        train=left_out(dataset.train, groups),
+        unfiltered=dataset.whole,
+        drawn_from=dataset.digest(),
+        alike=tuple(tuple(group.tolist()) for group in groups.members),
     )
 
 

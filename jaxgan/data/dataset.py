@@ -128,7 +128,8 @@ class Dataset:
     are drawn from known ones (the columns of `Split.factors`), with `draw`, which draws more:
     from float64 [N, F] images [N, H, W, C]; `stacked` where the images' channels are images of
     another dataset; `tags` where the examples are vectors of words that images are tagged with;
-    `drawn_from` the digest of the dataset before near-duplicates were left out of it.
+    `drawn_from` the digest of the dataset before near-duplicates were left out of it, and `alike`
+    their groups, by the places that they had in its training split.
     """
 
     name: str
@@ -143,6 +144,7 @@ class Dataset:
     draw: Callable[[np.ndarray], np.ndarray] | None = None
     stacked: "Dataset | None" = None
     drawn_from: str = ""
+    alike: tuple[tuple[int, ...], ...] = ()
     tags: Tags | None = None
 
     @property

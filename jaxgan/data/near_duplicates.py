@@ -119,7 +119,11 @@ def near_duplicates(
 
 def without_near_duplicates(split: Split, say: Callable[[str], None] = print) -> Split:
     """The split with one image of each group, its first."""
-    groups = near_duplicates(split.images, say)
+    return left_out(split, near_duplicates(split.images, say), say)
+
+
+def left_out(split: Split, groups: Groups, say: Callable[[str], None] = print) -> Split:
+    """The same by groups that were found before."""
     copies = groups.copies
     first = "; ".join("+".join(map(str, group[:4])) for group in groups.members[:3])
     say(
