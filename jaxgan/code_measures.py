@@ -13,6 +13,7 @@ from jaxgan.metrics.code_accuracy import (
     match_many_to_one,
     match_one_to_one,
 )
+from jaxgan.metrics.determination import determination
 from jaxgan.metrics.measure import Measure
 from jaxgan.models.infogan import (
     CategoricalParameters,
@@ -130,7 +131,7 @@ def generated_measures(
                 Measure("information_bound", bound, "nats", reference=code.entropy, **shared)
             )
         if isinstance(read, (GaussianParameters, PointParameters)):
-            r2 = information.determination(np.asarray(read.mean)[:, 0], np.asarray(value)[:, 0])
+            r2 = determination(np.asarray(read.mean)[:, 0], np.asarray(value)[:, 0])
             measures.append(Measure("code_r2", r2, "1", reference=1.0, **shared))
     return measures
 

@@ -204,3 +204,17 @@ def test_parzen_refuses_what_does_not_fit():
         parzen_log_likelihood(samples, points, 0.0)
     with pytest.raises(ValueError, match="validation"):
         choose_sigma(samples, points[:0])
+
+
+def test_parzen_windows_stay_within_their_blocks():
+    """10,000 x 10,000 x 784 is to fit in 2 GB: never a table of all pairs."""
+    import tracemalloc
+
+    generator = np.random.default_rng(0)
+    samples, points = (generator.random((n, 784), np.float32) for n in (6_000, 6_000))
+    tracemalloc.start()
+    parzen_log_likelihood(samples, points, 0.2)
+    _, most = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    in_float64 = 8 * 784 * (len(samples) + len(points))
+    assert most < 2 * in_float64 + 8 * 4 * 500 * len(samples) < 8 * len(samples) * len(points)

@@ -22,6 +22,7 @@ from jaxgan.metrics.code_accuracy import (
     match_many_to_one,
     match_one_to_one,
 )
+from jaxgan.metrics.determination import determination
 from jaxgan.metrics.measure import Measure, table
 from jaxgan.models.infogan import CategoricalParameters
 from jaxgan.reading import Instruments
@@ -110,9 +111,7 @@ def test_determination_is_scikit_learns_r2():
     generator = np.random.default_rng(0)
     value = generator.uniform(-1, 1, 100)
     prediction = value + generator.normal(0, 0.2, 100)
-    assert information.determination(prediction, value) == pytest.approx(
-        r2_score(value, prediction)
-    )
+    assert determination(prediction, value) == pytest.approx(r2_score(value, prediction))
 
 
 def test_the_score_adds_up_the_codes():

@@ -66,8 +66,8 @@ def main() -> int:
     images = np.concatenate([originals, planted])
     trained = train_autoencoder(images)
     print(f"{n} images of {arguments.dataset}, {EACH} of each kind planted; found (recall):\n")
-    print(f"| bits | moved by | pixels alike | {' | '.join(KINDS)} | precision | others |")
-    print("|---|---|---|" + "---|" * (len(KINDS) + 2))
+    print(f"| bits | moved by | pixels alike | {' | '.join(KINDS)} | precision | others | wrong |")
+    print("|---|---|---|" + "---|" * (len(KINDS) + 3))
     chosen = (BITS, REACH, ALIKE)
     ways = ((0, 0, -1), (0, 1, -1), (4, 0, -1), (4, 1, -1), (2, 1, ALIKE), (4, 1, 0.95))
     for bits, reach, alike in (*ways, chosen, (6, 1, ALIKE)):
@@ -75,10 +75,13 @@ def main() -> int:
         found = (group[n:] == group[sources.ravel()]).reshape(len(KINDS), EACH)
         # Pairs of originals that share a group: nobody planted these.
         others = n - len(np.unique(group[:n]))
-        precision = found.sum() / max(1, found.sum() + others)
+        # Copies that were taken for those of another original.
+        wrong = int((np.isin(group[n:], group[:n]) & ~found.ravel()).sum())
+        precision = found.sum() / max(1, found.sum() + others + wrong)
         recall = " | ".join(f"{share:.3f}" for share in found.mean(axis=1))
         like = "" if alike < 0 else f"{alike:.2f}"
-        print(f"| {bits} | {reach} | {like} | {recall} | {precision:.3f} | {others} |", flush=True)
+        row = f"{recall} | {precision:.3f} | {others} | {wrong}"
+        print(f"| {bits} | {reach} | {like} | {row} |", flush=True)
         if (bits, reach, alike) == chosen:
             draw(originals, group[:n], HERE / f"{arguments.dataset}.png")
     return 0

@@ -1,7 +1,14 @@
 """A categorical code read as a classifier (Chen et al. 2016, section 7.2: 5 % error on MNIST).
 
-The codes come in no order, so each has to be matched to a class first. The paper does not state
-its matching rule; here the matching is fitted on the training split and applied to the test split.
+The codes come in no order, so each has to be matched to a class first. With m the matching and
+k_i = argmax Q(c | x_i) the code that is read off real image i, of label y_i,
+
+    accuracy = (1 / N) sum_i [m(k_i) = y_i]
+
+Protocol: the paper does not state its matching rule. Here m is the one-to-one matching with the
+most agreement on training images (the Hungarian method; beside it the commonest class of each code,
+many to one), applied to the test split; BatchNorm's statistics are re-estimated on training images.
+Units: a share in [0, 1].
 """
 
 import numpy as np

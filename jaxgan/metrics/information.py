@@ -1,4 +1,10 @@
-"""Information between codes and images, in nats."""
+"""Information between codes and images, in nats.
+
+Source: Chen et al. 2016, eq. 5 (`information_bound`, on generated images), and what Q's reading of
+real images says about them (`information_read`, by which the best networks are chosen). Protocol:
+`results_images` generated images from the stream of evaluation, as many of them as the row says;
+BatchNorm's statistics re-estimated on training images. Beside the bound stands the code's entropy.
+"""
 
 import numpy as np
 
@@ -14,12 +20,6 @@ def information_bound(entropy: float, losses: np.ndarray) -> float:
       losses: -log Q(c | x) of each example, nats, [N].
     """
     return entropy - float(np.mean(losses))
-
-
-def determination(prediction: np.ndarray, value: np.ndarray) -> float:
-    """R^2 of a continuous code: 1 - sum (c - mean of Q)^2 / sum (c - mean of c)^2, two [N]."""
-    residual = np.sum(np.square(value - prediction))
-    return float(1 - residual / np.sum(np.square(value - value.mean())))
 
 
 def information_read(probabilities: np.ndarray) -> float:
