@@ -27,6 +27,7 @@ MOST, _EACH = 5_000_000, 900_000
 _SHOW = {
     "strip": "Over training: a row for each of up to ten steps.",
     "walk": "Walks from one noise to another.",
+    "training": "The first sheet at each step at which one was drawn.",
     "arithmetic": "Arithmetic on means of noises.",
     "neighbours": "Generated images, and beside each its nearest training images.",
     "discriminator": "What the discriminator sees.",
