@@ -90,7 +90,7 @@ class Record:
         self.measures = Measures(self.instruments, dataset, config.best_by, self.progress.say)
         self._pending: list[tuple[int, int, list[Any]]] = []
         self._ready: list[tuple[int, int, list[Any]]] = []
-        self._due: list[int] = []
+        self._due: list[tuple[int, float]] = []
         self._evaluations: dict[int, dict[int, dict[str, float]]] = {}
         # The seeds whose numbers ceased to be finite, and how: they leave rows and sheets no more.
         self._ended: dict[int, str] = {}
@@ -108,9 +108,15 @@ class Record:
 
     def log(self, step: int) -> None:
         """A row is due at `step`; the one before it is written now. To be called before anything
-        is drawn or measured at `step`, which waits for the devices: the time counts in its row."""
+        is drawn or measured at `step`: that waits for the devices, and the interval after it would
+        be over as soon as the host had handed on its steps (a thousand times too fast)."""
         self._write(self._ready, self._due)
-        self._due, self._ready, self._pending = [step], self._pending, []
+        # After the wait for the interval before: in the long run the host is no faster than that.
+        now = time.monotonic()
+        rate = float(self.gan.batch_size * (step - self._clock_step))
+        rate /= max(now - self._clock, 1e-9)
+        self._clock, self._clock_step = now, step
+        self._due, self._ready, self._pending = [(step, rate)], self._pending, []
 
     def settle(self) -> None:
         """Writes all rows that are due, to the disk, and checks every step so far."""
@@ -120,7 +126,7 @@ class Record:
         self.rows.sync()
         self.board.flush()
 
-    def _write(self, noted: list[tuple[int, int, list[Any]]], due: list[int]) -> None:
+    def _write(self, noted: list[tuple[int, int, list[Any]]], due: list[tuple[int, float]]) -> None:
         fetched = jax.device_get([metrics for _, _, metrics in noted])
         found: dict[int, list[dict[str, float]]] = {}
         failed: dict[int, tuple[int, str]] = {}
@@ -137,8 +143,8 @@ class Record:
             again = {seed: self._attempts[seed] + (seed in failed) for seed in self.seeds}
             first = min(step for step, _ in failed.values())
             raise RollBack(first, again, {seed: what for seed, (_, what) in failed.items()})
-        for step in due:
-            rate, evaluation = self._images_per_second(step), self._evaluations.pop(step, {})
+        for step, rate in due:
+            evaluation = self._evaluations.pop(step, {})
             for i, seed in enumerate(self.seeds):
                 if seed in self._ended:
                     continue
@@ -147,14 +153,6 @@ class Record:
                 self.rows.write(row)
                 self.board.row(row)
             self._show(step, found[step], rate)
-
-    def _images_per_second(self, step: int) -> float:
-        """Since it was last asked. Asked when the numbers of `step` are there: so it is the time
-        that the devices took, not the one in which the host gave them their work."""
-        now = time.monotonic()
-        rate = self.gan.batch_size * (step - self._clock_step) / max(now - self._clock, 1e-9)
-        self._clock, self._clock_step = now, step
-        return float(rate)
 
     def _check_finite(
         self, step: int, here: list[dict[str, float]], failed: dict[int, tuple[int, str]]
