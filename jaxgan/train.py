@@ -13,7 +13,7 @@ import numpy as np
 from ml_collections import ConfigDict
 
 import jaxgan.config as config_lib
-from jaxgan import conditions, data, folder, hosts, measures, parallel
+from jaxgan import conditions, config_checks, data, folder, hosts, measures, parallel
 from jaxgan.build import Modules, build_gan
 from jaxgan.checkpoint import Checkpoints
 from jaxgan.config import UserError
@@ -51,7 +51,7 @@ def train(
     parallel.start(config.get("dtype", ""))
     first = hosts.is_first()  # It alone looks into the folder and writes.
     with hosts.together():
-        config_lib.validate(config)
+        config_checks.validate(config)
         finished = first and _is_finished(config, workdir, dataset)
     if hosts.highest(finished):
         if first:

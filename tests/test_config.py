@@ -6,7 +6,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from jaxgan import config as config_lib
-from jaxgan.config import KEYS, UserError, apply_argument, base, get, leaves, validate
+from jaxgan.config import KEYS, UserError, apply_argument, base, get, leaves
+from jaxgan.config_checks import validate
 
 WORDS = {
     "first": {"steps": 1, "width": 0.5},

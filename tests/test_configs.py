@@ -8,7 +8,8 @@ from conftest import ROOT, load_config
 
 from jaxgan import conditions, parallel
 from jaxgan.build import build_gan
-from jaxgan.config import update, validate
+from jaxgan.config import update
+from jaxgan.config_checks import validate
 from jaxgan.data import digits, ring
 from jaxgan.data.batches import Batch, indices
 from jaxgan.data.dataset import to_network

@@ -3,7 +3,8 @@ import pytest
 from conftest import load_config, tiny_config
 
 from jaxgan import data
-from jaxgan.config import UserError, update, validate
+from jaxgan.config import UserError, update
+from jaxgan.config_checks import validate
 from jaxgan.data import ring
 from jaxgan.data.dataset import to_network
 

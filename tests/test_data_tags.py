@@ -11,7 +11,8 @@ from conftest import ROOT, load_config
 from PIL import Image
 
 from jaxgan import data
-from jaxgan.config import UserError, update, validate
+from jaxgan.config import UserError, update
+from jaxgan.config_checks import validate
 from jaxgan.data import glyph_features, glyph_tags, glyphs, tags, word_vectors
 from jaxgan.data.tagged import WordVectors
 

@@ -11,7 +11,8 @@ from conftest import load_config, tiny_config
 from jaxgan import data
 from jaxgan.build import build_gan
 from jaxgan.conditions import Label
-from jaxgan.config import UserError, update, validate
+from jaxgan.config import UserError, update
+from jaxgan.config_checks import validate
 from jaxgan.data import digits, glyphs, ring, stacked
 from jaxgan.data.dataset import Dataset, Split
 from jaxgan.data.streaming import Streamed

@@ -13,7 +13,8 @@ from conftest import load_config
 
 from jaxgan import conditions, loading, sample, sheets, tagging
 from jaxgan.build import build_gan
-from jaxgan.config import UserError, update, validate
+from jaxgan.config import UserError, update
+from jaxgan.config_checks import validate
 from jaxgan.data.batches import Batch, indices
 from jaxgan.data.feed import Feed, Places
 from jaxgan.data.tagged import Tagged

@@ -17,7 +17,8 @@ from ml_collections import ConfigDict
 
 from jaxgan import conditions, parallel
 from jaxgan.build import build_gan
-from jaxgan.config import from_file, update, validate
+from jaxgan.config import update
+from jaxgan.config_checks import from_file, validate
 from jaxgan.data import digits
 from jaxgan.data.batches import Batch
 from jaxgan.data.feed import Places

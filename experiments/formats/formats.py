@@ -22,7 +22,8 @@ import numpy as np
 
 from jaxgan import conditions, data, parallel
 from jaxgan.build import build_gan
-from jaxgan.config import from_file, update, validate
+from jaxgan.config import update
+from jaxgan.config_checks import from_file, validate
 from jaxgan.data import tfds
 from jaxgan.data.batches import Batch
 from jaxgan.data.dataset import Split

@@ -7,7 +7,7 @@ from ml_collections import ConfigDict
 
 from jaxgan import conditions
 from jaxgan.build import build_gan
-from jaxgan.config import from_file
+from jaxgan.config_checks import from_file
 from jaxgan.state import Gan
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
