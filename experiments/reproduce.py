@@ -222,7 +222,7 @@ def picked(row: dict, found: list[dict]) -> list[dict]:
             for m in results["measures"]
             if wanted.items() <= m.items() and (codes is None or m["code"] in codes)
         ]
-        if len(here) > max(1, len(codes or [])):
+        if len({m["code"] for m in here}) < len(here) or (codes is None and len(here) > 1):
             raise Mistake(f"{row['what']}: {len(here)} measures fit; name code and split")
         if here:
             # Of which code it is, is not what tells two runs apart.
@@ -313,15 +313,18 @@ def table(study: dict, results: dict[str, list[dict]]) -> str:
         f"- `{run['name']}`: `python -m jaxgan.main --config={run['config']}"
         + "".join(f" --config.{key}={value}" for key, value in run.get("keys", {}).items())
         + f"`, seeds {', '.join(map(str, run['seeds']))}"
-        + "".join(
-            f", then `python -m jaxgan.evaluate --{k}={v}`"
-            for k, v in run.get("evaluate", {}).items()
-        )
+        + evaluated(run)
         for run in study["runs"]
     ]
     body = ["| " + " | ".join(line) + " |" for line in lines]
-    head = f"# {study['title']}\n\nMean ± 95 % interval over seeds (Student's t)."
+    head = f"# {study['title']}\n\nMean over the seeds, of three and more ± its 95 % interval (Student's t)."
     return "\n".join([head, "", *body, "", "The runs:", "", *commands]) + "\n"
+
+
+def evaluated(run: dict) -> str:
+    """How a run is evaluated, where the study says more than the run's folder."""
+    flags = " ".join(f"--{key}={value}" for key, value in run.get("evaluate", {}).items())
+    return f"; then `python -m jaxgan.evaluate --workdir=DIR {flags}`" if flags else ""
 
 
 def bracketed(text: str | None) -> str:
@@ -342,7 +345,7 @@ def figure(study: dict, results: dict[str, list[dict]], path: pathlib.Path) -> N
         return
     drawn, axes = plt.subplots(len(read), 1, figsize=(7, 0.9 * len(read) + 0.3), squeeze=False)
     for (row, found), axis in zip(read, axes[:, 0], strict=True):
-        error = half_interval(found) if len(found) > 1 else 0
+        error = half_interval(found) if len(found) > 2 else 0
         axis.plot(found, [0] * len(found), "o", color="tab:blue", alpha=0.4)
         axis.errorbar(statistics.mean(found), 0, xerr=error, fmt="|", color="tab:blue", capsize=4)
         if isinstance(row.get("paper"), (int, float)):

@@ -86,7 +86,7 @@ def enter(config: ConfigDict, workdir: str, dataset: Dataset, gan: Gan) -> TextI
             write_json(os.path.join(workdir, CONFIG), about)
         else:
             refuse_other_data(workdir, saved, dataset)
-        if dataset.alike and not os.path.exists(os.path.join(workdir, NEAR_DUPLICATES)):
+        if dataset.drawn_from:  # Always anew: another machine may judge a few of them otherwise.
             write_json(os.path.join(workdir, NEAR_DUPLICATES), {"groups": dataset.alike})
         if not os.path.exists(os.path.join(workdir, NETWORKS)):
             write_text(os.path.join(workdir, NETWORKS), networks)

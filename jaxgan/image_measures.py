@@ -89,8 +89,16 @@ class ImageMeasures:
             name = f"{single.name} on each channel"
             return Extractor(name, single.digest, lambda images: _by_channel(single, images))
         if self.classifier is None:
-            return Extractor("8x8 thumbnails", self.dataset.digest(), thumbnails)
+            return Extractor("8x8 thumbnails", self._thumbnails_of, thumbnails)
         return Extractor(self.classifier.name, self.classifier.digest, self.classifier.features)
+
+    @property
+    def _thumbnails_of(self) -> str:
+        """Of which images, in place of a network's hash: what was left out of training alone does
+        not count, the chosen classes do."""
+        whole, dataset = self.dataset.whole, self.dataset
+        chosen = dataset.classes if dataset.classes != whole.classes else ()
+        return "+".join([whole.digest(), *map(str, chosen)])
 
     @property
     def extractor(self) -> Extractor:

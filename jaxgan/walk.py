@@ -108,10 +108,10 @@ def write_all(workdir: str) -> int:
             print("training.gif is left out: there are no sheets in samples/")
         for name, save in write:
             save(os.path.join(workdir, name))
+        page.renew(workdir, None, print)
     except OSError as error:
         raise UserError(f"{workdir}: {error.strerror or error}") from error
     print(f"by the {run.checkpoint} networks (step {run.step}): {workdir}")
-    page.renew(workdir, None, print)
     return 0
 
 

@@ -340,9 +340,12 @@ def test_killed_and_started_again_it_ends_with_the_same_bits(undisturbed, tmp_pa
     process = start(folder)
     wait_for(lambda: (folder / "samples" / "step_000000.png").exists(), process)
     process.send_signal(signal.SIGSTOP)
-    with pytest.raises(UserError, match="another process is at work"):
-        train_here(folder)
-    process.kill()
+    try:
+        refused = run_main(CONFIG, *TINY, f"--workdir={folder}")
+    finally:
+        process.kill()
+    assert refused.returncode == 2
+    assert "another process is at work" in refused.stderr
     process.communicate()
     process = start(folder)
     wait_for(lambda: finished_checkpoints(folder), process)
