@@ -317,7 +317,8 @@ def table(study: dict, results: dict[str, list[dict]]) -> str:
         for run in study["runs"]
     ]
     body = ["| " + " | ".join(line) + " |" for line in lines]
-    head = f"# {study['title']}\n\nMean over the seeds, of three and more ± its 95 % interval (Student's t)."
+    said = "Mean over the seeds, of three and more ± its 95 % interval (Student's t)."
+    head = f"# {study['title']}\n\n{said}"
     return "\n".join([head, "", *body, "", "The runs:", "", *commands]) + "\n"
 
 
