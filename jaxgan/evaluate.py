@@ -103,7 +103,7 @@ def evaluate(workdir: str, checkpoint: str | None, seed: int | None, n: int) -> 
         )
 
         def named(what: str, one: int) -> str:
-            seed = one if config.seeds > 1 else None
+            seed = sheet_files.seed_in_names(one, config.seeds)
             return os.path.join(workdir, f"{what}{sheet_files.suffix(seed)}")
 
         # The networks that are shown of each seed, as in `evaluation.evaluate`: the run may go on.

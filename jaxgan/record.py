@@ -218,8 +218,7 @@ class Record:
                 )
 
     def _named(self, seed: int) -> int | None:
-        """The seed as files name it: only where there are several."""
-        return seed if len(self.seeds) > 1 else None
+        return sheet_files.seed_in_names(seed, len(self.seeds))
 
     def _look_back(self) -> None:
         """Draws the losses over the whole run, and its sheets over time, from what is on disk: so

@@ -18,6 +18,11 @@ class Sheets(NamedTuple):
     files: dict[int, str]
 
 
+def seed_in_names(seed: int, seeds: int) -> int | None:
+    """The seed as names of files have it: only where the run has several."""
+    return seed if seeds > 1 else None
+
+
 def suffix(seed: int | None, name: str = "") -> str:
     """How a picture's name ends: "_code_1_seed_3"; of a run of one seed the seed is None."""
     of_seed = "" if seed is None else f"seed_{seed}"

@@ -116,8 +116,7 @@ def write_all(workdir: str) -> int:
 
 
 def _named(run: Run) -> int | None:
-    """The seed as files name it: a run of several seeds has one of each."""
-    return run.run_seed if run.config.seeds > 1 else None
+    return sheet_files.seed_in_names(run.run_seed, run.config.seeds)
 
 
 def training(workdir: str, run: Run) -> list[np.ndarray]:
