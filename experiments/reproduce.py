@@ -24,9 +24,9 @@ import sys
 import tomllib
 from collections.abc import Callable
 
-from jaxgan.config import UserError
-from jaxgan.metrics.measure import compare, half_interval
-from jaxgan.writers import write_json, write_text
+from jaxgan.common.errors import UserError
+from jaxgan.common.files import write_json, write_text
+from jaxgan.evaluation.results import compare, half_interval
 
 ROOT = pathlib.Path(__file__).resolve().parents[1]
 RUN_KEYS = {"name", "config", "seeds", "keys", "evaluate"}

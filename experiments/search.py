@@ -23,10 +23,10 @@ import sys
 
 from reproduce import Children, Job, Mistake, do, kept, log_of, ours, run_all, shown
 
-from jaxgan.config import KEYS
-from jaxgan.writers import write_json, write_text
+from jaxgan.common.files import write_json, write_text
+from jaxgan.config.keys import KEYS
 
-# As jaxgan.measures has them, which would load JAX.
+# As jaxgan.evaluation.in_training has them, which would load JAX.
 MEASURES = {
     "code_information": 1,
     "parzen_log_likelihood": 1,

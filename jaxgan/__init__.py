@@ -3,8 +3,8 @@
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from jaxgan.build import Modules
-    from jaxgan.loading import Run
+    from jaxgan.inference.trained_run import Run
+    from jaxgan.models.registry import Modules
 
 
 def load(
@@ -15,12 +15,12 @@ def load(
 ) -> "Run":
     """A trained run: `jaxgan.load("runs/cgan-mnist").sample(64, label=9)`.
 
-    Args and errors: `jaxgan.loading.load`.
+    Args and errors: `jaxgan.inference.trained_run.load`.
     """
     # Here, so that `import jaxgan` alone stays light.
-    from jaxgan import loading
+    from jaxgan.inference import trained_run
 
-    return loading.load(workdir, checkpoint, seed, modules)
+    return trained_run.load(workdir, checkpoint, seed, modules)
 
 
 __all__: list[Any] = ["load"]

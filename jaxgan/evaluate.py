@@ -13,26 +13,23 @@ import os
 
 from absl import app, flags
 
-from jaxgan import command, data, evaluation, folder, loading, parallel, sheet_files
-from jaxgan.command import (
-    CHECKPOINT,
-    DATA_DIR,
-    SEED,
-    WORKDIR,
-    N,
-    complain,
-    end_at_signals,
-)
-from jaxgan.config import UserError
+from jaxgan import cli, data
+from jaxgan.cli import CHECKPOINT, DATA_DIR, SEED, WORKDIR, N, complain, end_at_signals
+from jaxgan.common.errors import UserError
+from jaxgan.common.files import write_json, write_text
 from jaxgan.data.dataset import Dataset
-from jaxgan.feature_measures import SVM_IMAGES
-from jaxgan.image_measures import Extractor
-from jaxgan.images import save_png, titled
-from jaxgan.metrics import inception
-from jaxgan.metrics.measure import table
+from jaxgan.evaluation import results as results_lib
+from jaxgan.evaluation import runner
+from jaxgan.evaluation.image_metrics import Extractor
+from jaxgan.evaluation.linear_probe import SVM_IMAGES
+from jaxgan.evaluation.results import table
+from jaxgan.inference import trained_run
+from jaxgan.metrics.extractors import inception
 from jaxgan.page import page
 from jaxgan.page.tables import networks_in_words
-from jaxgan.writers import write_json, write_text
+from jaxgan.reporting import sheet_paths
+from jaxgan.reporting.images import neighbours, save_png, titled
+from jaxgan.training import jax_setup, run_folder
 
 _SVM_IMAGES = flags.DEFINE_integer(
     "svm_images", SVM_IMAGES, "Training images of svm_accuracy.", lower_bound=100
@@ -41,7 +38,7 @@ _INCEPTION = flags.DEFINE_string(
     "inception", None, "A file of Inception-v3's weights: the distances are then on its features."
 )
 
-parse_flags = functools.partial(command.parse_flags, own=(CHECKPOINT, DATA_DIR, SEED, N))
+parse_flags = functools.partial(cli.parse_flags, own=(CHECKPOINT, DATA_DIR, SEED, N))
 
 
 def main(argv: list[str]) -> int:
@@ -52,8 +49,8 @@ def main(argv: list[str]) -> int:
         if not workdir:
             raise UserError("--workdir is missing", "it names a run's folder, under runs/")
         n = 10_000 if N.value is None else N.value
-        if not 2 <= n <= loading.MOST:
-            raise UserError(f"n={n}: must be from 2 to {loading.MOST:,}")
+        if not 2 <= n <= trained_run.MOST:
+            raise UserError(f"n={n}: must be from 2 to {trained_run.MOST:,}")
         evaluate(workdir, CHECKPOINT.value, SEED.value, n)
     except UserError as error:
         return complain(error, 2)
@@ -77,11 +74,11 @@ def evaluate(workdir: str, checkpoint: str | None, seed: int | None, n: int) -> 
       UserError: if the run has not finished, its data is not what it was trained on, or what
         --inception names are no weights.
     """
-    about = loading.read_about(workdir)
-    parallel.start(about["config"]["dtype"])
-    with folder.keep_out(workdir):
-        step, runs = loading.load_every(workdir, seed)
-        results = folder.results(workdir)
+    about = trained_run.read_about(workdir)
+    jax_setup.start(about["config"]["dtype"])
+    with run_folder.keep_out(workdir):
+        step, runs = trained_run.load_every(workdir, seed)
+        results = run_folder.results(workdir)
         if results is None or results["step"] != step:
             raise UserError(
                 f"{workdir} has not finished: its last checkpoint is of step {step}",
@@ -94,26 +91,27 @@ def evaluate(workdir: str, checkpoint: str | None, seed: int | None, n: int) -> 
         if DATA_DIR.value is not None:
             config.dataset.data_dir = DATA_DIR.value
         dataset = data.load(config)
-        folder.refuse_other_data(workdir, about, dataset)
-        found = evaluation.evaluate(
+        run_folder.refuse_other_data(workdir, about, dataset)
+        found = runner.evaluate(
             runs, dataset, n, _SVM_IMAGES.value, _extractor(dataset), config.progress
         )
-        results["measures"] = evaluation.merged(
+        results["measures"] = results_lib.merged(
             results["measures"], [measure.as_json() for measure in found.measures]
         )
 
         def named(what: str, one: int) -> str:
-            seed = sheet_files.seed_in_names(one, config.seeds)
-            return os.path.join(workdir, f"{what}{sheet_files.suffix(seed)}")
+            seed = sheet_paths.seed_in_names(one, config.seeds)
+            return os.path.join(workdir, f"{what}{sheet_paths.suffix(seed)}")
 
         # The networks that are shown of each seed, as in `evaluation.evaluate`: the run may go on.
         of = {run.run_seed: networks_in_words(run.checkpoint, run.step) for run in runs}
-        for one, sheet in found.neighbours.items():
-            save_png(f"{named('neighbours', one)}.png", titled(sheet, of[one]))
+        for one, (generated, nearest) in found.neighbours.items():
+            sheet = titled(neighbours(generated, nearest), of[one])
+            save_png(f"{named('neighbours', one)}.png", sheet)
         for one, confusion in found.confusion.items():
             write_text(f"{named('confusion', one)}.txt", f"{of[one]}\n{confusion}\n")
         page.renew(workdir, results, print)
-        write_json(os.path.join(workdir, folder.RESULTS), results)
+        write_json(os.path.join(workdir, run_folder.RESULTS), results)
     print(table(results["measures"]))
     for one, confusion in found.confusion.items():
         print(f"\nseed {one}:\n{confusion}")

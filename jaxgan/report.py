@@ -11,8 +11,8 @@ import os
 import sys
 from typing import NoReturn
 
-from jaxgan.command import complain, end_at_signals
-from jaxgan.config import UserError
+from jaxgan.cli import complain, end_at_signals
+from jaxgan.common.errors import UserError
 from jaxgan.page import page
 
 

@@ -14,24 +14,17 @@ import os
 import numpy as np
 from absl import app, flags
 
-from jaxgan import command, data, folder, parallel
-from jaxgan.command import (
-    CHECKPOINT,
-    RUN_SEED,
-    SEED,
-    WORKDIR,
-    N,
-    complain,
-    end_at_signals,
-)
-from jaxgan.conditions import Features
-from jaxgan.config import UserError
-from jaxgan.data.tagged import Tagged, Tags
-from jaxgan.images import grid, save_png, scatter
-from jaxgan.loading import Run, load, read_about
-from jaxgan.reading import Instruments
-from jaxgan.sheets import TAGGED, draw_tags
-from jaxgan.tagging import generated_tags
+from jaxgan import cli, data
+from jaxgan.cli import CHECKPOINT, RUN_SEED, SEED, WORKDIR, N, complain, end_at_signals
+from jaxgan.common.errors import UserError
+from jaxgan.data.tagging.types import Tagged, Tags
+from jaxgan.inference.networks import Instruments
+from jaxgan.inference.tagging import generated_tags
+from jaxgan.inference.trained_run import Run, load, read_about
+from jaxgan.models.conditions import Features
+from jaxgan.reporting.images import grid, save_png, scatter
+from jaxgan.reporting.sample_sheets import TAGGED, draw_tags
+from jaxgan.training import jax_setup, run_folder
 
 _LABEL = flags.DEFINE_string("label", None, "The class, by name or number; default each in turn.")
 _CODE = flags.DEFINE_list("code", [], "Values of the first categorical codes, such as 3.")
@@ -45,7 +38,7 @@ _OUT = flags.DEFINE_string(
     "FILE.png, FILE.npz or a folder; default sampled.png in the workdir, or sampled_2.png, …",
 )
 
-parse_flags = functools.partial(command.parse_flags, own=(CHECKPOINT, RUN_SEED, SEED, N))
+parse_flags = functools.partial(cli.parse_flags, own=(CHECKPOINT, RUN_SEED, SEED, N))
 
 
 def main(argv: list[str]) -> int:
@@ -64,7 +57,7 @@ def sample(workdir: str) -> int:
     out = _OUT.value or free_name(workdir)
     if os.path.exists(out):
         raise UserError(f"{out} is there already", "give another --out, or remove it")
-    parallel.start(read_about(workdir)["config"]["dtype"])
+    jax_setup.start(read_about(workdir)["config"]["dtype"])
     run = load(workdir, CHECKPOINT.value or "best", RUN_SEED.value)
     if isinstance(run.gan.condition, Features):
         return tag(run, workdir, out)
@@ -89,7 +82,7 @@ def tag(run: Run, workdir: str, out: str) -> int:
         if value:
             raise UserError(f"--{name}: the run tags images, and is told their features only")
     dataset = data.load(run.config)
-    folder.refuse_other_data(workdir, read_about(workdir), dataset)
+    run_folder.refuse_other_data(workdir, read_about(workdir), dataset)
     tags, seed = dataset.tags, SEED.value or 0
     assert tags is not None
     if _IMAGE.value is None:
@@ -171,11 +164,11 @@ def numbers(name: str, texts: list[str], kind: type) -> list:
 
 def read_image(path: str, run: Run) -> np.ndarray:
     """The image of a file, brought to the run's shape: uint8 [H, W, C]."""
-    from jaxgan.data import folder
+    from jaxgan.data.sources import image_folder
 
     if not os.path.isfile(path):
         raise UserError(f"--image={path}: no such file")
-    return folder.decode(path, run.gan.image_shape[0], run.gan.image_shape[2])
+    return image_folder.decode(path, run.gan.image_shape[0], run.gan.image_shape[2])
 
 
 def write(out: str, made: np.ndarray, run: Run, image: np.ndarray | None) -> None:

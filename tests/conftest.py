@@ -71,8 +71,8 @@ def run_python(*arguments: str, cwd: pathlib.Path = ROOT, **extra: str):
 
 def tiny_config(arg: str = "", **values):
     """`configs/infogan.py`, small enough for a test; values' names have __ for the dots."""
-    from jaxgan.config import update
-    from jaxgan.config_checks import validate
+    from jaxgan.config.presets import update
+    from jaxgan.config.validation import validate
 
     config = load_config("infogan", arg)
     small = {
@@ -91,7 +91,7 @@ def tiny_config(arg: str = "", **values):
 
 def load_config(name: str, arg: str = ""):
     """get_config(arg) of a file in configs/."""
-    from jaxgan.config_checks import from_file
+    from jaxgan.config.validation import from_file
 
     return from_file(ROOT / "configs" / f"{name}.py", arg)
 

@@ -4,10 +4,11 @@ not hang on their depth, and they compile in a fraction of the time."""
 import flax.linen as nn
 from conftest import tiny_config
 
-from jaxgan.build import Modules, build_gan
-from jaxgan.latents import joined, parse_codes
 from jaxgan.models.infogan import Q
+from jaxgan.models.latents import joined, parse_codes
 from jaxgan.models.layers import Network, leaky_relu
+from jaxgan.models.registry import Modules
+from jaxgan.training.gan import build_gan
 
 
 class Generator(Network):

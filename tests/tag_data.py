@@ -2,8 +2,8 @@
 
 import numpy as np
 
-from jaxgan.data import tags
-from jaxgan.data.tagged import WordVectors
+from jaxgan.data.tagging import tag_tables
+from jaxgan.data.tagging.types import WordVectors
 
 
 def vocabulary(words="abcdefghijkl", size=6):
@@ -22,4 +22,6 @@ def table(images=60, words="abcdefghijkl"):
         row[places] += 1
     tagged = [[words[i] for i in places] for places in own]
     places = np.split(np.arange(images), [images - 20, images - 10])
-    return tags.assemble("tags", features, tagged, np.arange(images), vocabulary(words), places)
+    return tag_tables.assemble(
+        "tags", features, tagged, np.arange(images), vocabulary(words), places
+    )

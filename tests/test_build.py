@@ -3,9 +3,11 @@
 import flax.linen as nn
 import pytest
 
-from jaxgan.build import Modules, build_gan
-from jaxgan.config import UserError, base, update
+from jaxgan.common.errors import UserError
+from jaxgan.config.presets import base, update
 from jaxgan.models.infogan import CategoricalParameters
+from jaxgan.models.registry import Modules
+from jaxgan.training.gan import build_gan
 
 CONFIG = update(base(), {"latent.codes": "categorical:3"})
 

@@ -10,8 +10,8 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from jaxgan.checkpoint import Checkpoints, _flatten, digest
-from jaxgan.config import UserError
+from jaxgan.common.errors import UserError
+from jaxgan.training.checkpoint import Checkpoints, _flatten, digest
 
 TREE = {"a": jnp.arange(6.0).reshape(2, 3), "b": {"c": jnp.ones((), jnp.int32)}}
 LIKE = jax.eval_shape(lambda: TREE)

@@ -7,12 +7,12 @@ import jax
 import numpy as np
 import pytest
 
-from jaxgan.cache import cache_folder
-from jaxgan.config import UserError
-from jaxgan.data import digits
+from jaxgan.common.cache import cache_folder
+from jaxgan.common.errors import UserError
 from jaxgan.data.dataset import Dataset, Split
-from jaxgan.metrics import classifier
-from jaxgan.metrics.classifier import Recipe, recipe_for, reference_classifier
+from jaxgan.data.sources import digits
+from jaxgan.metrics.extractors import classifier
+from jaxgan.metrics.extractors.classifier import Recipe, recipe_for, reference_classifier
 
 # Digits at the size of the scans, seen once: enough to read nine in ten.
 LEARNS = Recipe(batch=32, updates=40)

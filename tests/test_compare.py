@@ -2,8 +2,8 @@
 
 import pytest
 
-from jaxgan.config import UserError
-from jaxgan.metrics.measure import COMPARED_BY, Measure, compare
+from jaxgan.common.errors import UserError
+from jaxgan.evaluation.results import COMPARED_BY, Measure, compare
 
 
 def row(value=2.0, **changed):

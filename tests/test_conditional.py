@@ -3,7 +3,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from jaxgan.metrics.conditional import (
+from jaxgan.metrics.images.conditional_accuracy import (
     conditional_accuracy,
     confusion,
     confusion_table,

@@ -6,8 +6,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from jaxgan import config as config_lib
-from jaxgan.config import KEYS, UserError, apply_argument, base, get, leaves
-from jaxgan.config_checks import validate
+from jaxgan.common.errors import UserError
+from jaxgan.config.keys import KEYS
+from jaxgan.config.presets import apply_argument, base, get, leaves
+from jaxgan.config.validation import validate
 
 WORDS = {
     "first": {"steps": 1, "width": 0.5},

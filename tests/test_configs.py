@@ -6,16 +6,16 @@ import pytest
 import tag_data
 from conftest import ROOT, load_config
 
-from jaxgan import conditions, parallel
-from jaxgan.build import build_gan
-from jaxgan.config import update
-from jaxgan.config_checks import validate
-from jaxgan.data import digits, ring
+from jaxgan.config.presets import update
+from jaxgan.config.validation import validate
 from jaxgan.data.batches import Batch, indices
-from jaxgan.data.dataset import to_network
-from jaxgan.data.feed import Places
-from jaxgan.reading import Instruments
-from jaxgan.state import example_inputs
+from jaxgan.data.loader import Places
+from jaxgan.data.pixels import to_network
+from jaxgan.data.sources import digits, ring
+from jaxgan.inference.networks import Instruments
+from jaxgan.models import conditions
+from jaxgan.training import program as program_lib
+from jaxgan.training.gan import build_gan, example_inputs
 
 NAMES = sorted(path.stem for path in (ROOT / "configs").glob("*.py"))
 VARIANTS = {
@@ -43,8 +43,8 @@ def test_two_tiny_steps(name, arg):
         dataset.image_shape,
         conditions.make(config, dataset.label_names, dataset.classes, dataset.told_size),
     )
-    mesh = parallel.make_mesh(1, [gan.batch_size], jax.devices()[:1])
-    program = parallel.Program(gan, (0,), Batch(images, labels, features), mesh, 1)
+    mesh = program_lib.make_mesh(1, [gan.batch_size], jax.devices()[:1])
+    program = program_lib.Program(gan, (0,), Batch(images, labels, features), mesh, 1)
     state = program.initialise()
     shape = (gan.discriminator_steps, gan.discriminator_batch_size)
     for step in range(2):
@@ -81,10 +81,10 @@ def test_a_gan_finds_the_modes_of_a_ring():
     validate(config)
     dataset = ring.load()
     gan = build_gan(config, dataset.image_shape)
-    mesh = parallel.make_mesh(1, [gan.batch_size], jax.devices()[:1])
+    mesh = program_lib.make_mesh(1, [gan.batch_size], jax.devices()[:1])
     # Dense networks lose nothing in a loop, even on a CPU.
     calls_of = 100
-    program = parallel.Program(gan, (0,), Batch(dataset.train.images), mesh, calls_of)
+    program = program_lib.Program(gan, (0,), Batch(dataset.train.images), mesh, calls_of)
     state = program.initialise()
     places = Places((0,), len(dataset.train), (1, gan.batch_size), False)
     for step in range(0, config.steps, calls_of):

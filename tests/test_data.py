@@ -8,10 +8,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from jaxgan import data
-from jaxgan.config import UserError
-from jaxgan.data import digits, tfds
+from jaxgan.common.errors import UserError
 from jaxgan.data.batches import indices
-from jaxgan.data.dataset import Dataset, Split, resize, to_network, to_uint8
+from jaxgan.data.dataset import Dataset, Split
+from jaxgan.data.pixels import resize, to_network, to_uint8
+from jaxgan.data.sources import digits, tfds
 from jaxgan.data.streaming import ArraySource, Streamed
 
 SHARED = ROOT.parent / "shared" / "tfds"

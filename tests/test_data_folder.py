@@ -8,8 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from jaxgan.config import UserError
-from jaxgan.data import folder
+from jaxgan.common.errors import UserError
+from jaxgan.data.sources import image_folder
 
 
 def save(path, array, **options):
@@ -63,7 +63,7 @@ def test_every_mode_of_image_becomes_rgb_or_grey(tmp_path, mode):
     image.save(tmp_path / f"image.{ending}")
     value = 255 if mode == "1" else 200
     for channels in (1, 3):
-        read = folder.decode(str(tmp_path / f"image.{ending}"), 8, channels)
+        read = image_folder.decode(str(tmp_path / f"image.{ending}"), 8, channels)
         assert read.dtype == np.uint8
         np.testing.assert_allclose(read, np.full((8, 8, channels), value), atol=1)
 
@@ -72,13 +72,13 @@ def test_what_is_transparent_becomes_white(tmp_path):
     image = np.zeros((8, 8, 4), np.uint8)
     image[:, 4:, 3] = 255
     save(tmp_path / "a.png", image)
-    read = folder.decode(str(tmp_path / "a.png"), 8, 3)
+    read = image_folder.decode(str(tmp_path / "a.png"), 8, 3)
     assert (read[:, :4] == 255).all()
     assert (read[:, 4:] == 0).all()
     palette = Image.new("P", (8, 8), 0)
     palette.info["transparency"] = bytes([0])
     palette.save(tmp_path / "b.png", transparency=bytes([0]))
-    assert (folder.decode(str(tmp_path / "b.png"), 8, 3) == 255).all()
+    assert (image_folder.decode(str(tmp_path / "b.png"), 8, 3) == 255).all()
 
 
 def test_the_central_square_is_taken_upright_and_antialiased(tmp_path):
@@ -92,11 +92,11 @@ def test_the_central_square_is_taken_upright_and_antialiased(tmp_path):
     expected = np.zeros((8, 8, 3), np.uint8)
     expected[:4] = 255
     for name in "ab":
-        read = folder.decode(str(tmp_path / f"{name}.png"), 8, 3)
+        read = image_folder.decode(str(tmp_path / f"{name}.png"), 8, 3)
         np.testing.assert_array_equal(read, expected)
     fine = np.indices((64, 64)).sum(axis=0) % 2 * np.uint8(255)
     save(tmp_path / "c.png", fine.astype(np.uint8))
-    np.testing.assert_allclose(folder.decode(str(tmp_path / "c.png"), 8, 1), 127, atol=3)
+    np.testing.assert_allclose(image_folder.decode(str(tmp_path / "c.png"), 8, 1), 127, atol=3)
 
 
 @pytest.mark.parametrize("streamed", ["no", "yes"])
@@ -122,7 +122,7 @@ def test_a_flipped_byte_never_ends_in_a_traceback(scratch, at, byte, ending):
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # Pillow warns of odd EXIF and of large sizes.
         try:
-            assert folder.decode(str(path), 8, 3).shape == (8, 8, 3)
+            assert image_folder.decode(str(path), 8, 3).shape == (8, 8, 3)
         except UserError as error:
             assert "flipped" in str(error)
 
@@ -131,8 +131,8 @@ def test_a_long_reading_says_how_far_it_is(tmp_path, monkeypatch, capsys):
     write_classes(tmp_path)
     load("folder", tmp_path)
     assert capsys.readouterr().err == ""
-    monkeypatch.setattr(folder, "_PATIENCE", -1.0)
-    monkeypatch.setattr(folder, "_CHUNK", 20)
+    monkeypatch.setattr(image_folder, "_PATIENCE", -1.0)
+    monkeypatch.setattr(image_folder, "_CHUNK", 20)
     images = load("folder", tmp_path).train.images
     assert f"{tmp_path}: 20 of 30 images decoded\n" in capsys.readouterr().err
     np.testing.assert_array_equal(

@@ -5,10 +5,10 @@ import pytest
 from conftest import tiny_config
 
 from jaxgan import data
-from jaxgan.config import UserError
-from jaxgan.data import glyphs
+from jaxgan.common.errors import UserError
 from jaxgan.data.dataset import Dataset, Factor, Split
-from jaxgan.data.glyphs import FACTORS
+from jaxgan.data.sources import glyphs
+from jaxgan.data.sources.glyphs import FACTORS
 
 FEW = {"train": 60, "validation": 30, "test": 30}
 NAMES = [factor.name for factor in FACTORS]
@@ -80,7 +80,7 @@ def test_factors_stay_beside_their_images(few):
 
 
 def test_glyphs_stream_with_their_factors(few, monkeypatch):
-    monkeypatch.setattr("jaxgan.data.glyphs.load", lambda size: few)
+    monkeypatch.setattr("jaxgan.data.sources.glyphs.load", lambda size: few)
     lazy = data.load(tiny_config("glyphs", dataset__streamed="yes"))
     np.testing.assert_array_equal(lazy.test.images[:3], few.test.images[:3])
     np.testing.assert_array_equal(lazy.test.factors, few.test.factors)

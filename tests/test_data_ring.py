@@ -3,10 +3,11 @@ import pytest
 from conftest import load_config, tiny_config
 
 from jaxgan import data
-from jaxgan.config import UserError, update
-from jaxgan.config_checks import validate
-from jaxgan.data import ring
-from jaxgan.data.dataset import to_network
+from jaxgan.common.errors import UserError
+from jaxgan.config.presets import update
+from jaxgan.config.validation import validate
+from jaxgan.data.pixels import to_network
+from jaxgan.data.sources import ring
 
 
 def test_the_ring_is_eight_gaussians():

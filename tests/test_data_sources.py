@@ -3,9 +3,9 @@ import pytest
 from conftest import tiny_config
 from data_files import load
 
-from jaxgan.config import UserError
+from jaxgan.common.errors import UserError
 from jaxgan.data.dataset import Dataset, Split
-from jaxgan.image_measures import ImageMeasures
+from jaxgan.evaluation.image_metrics import ImageMeasures
 
 
 @pytest.mark.parametrize("name", ["idx", "csv", "folder"])

@@ -12,9 +12,10 @@ from conftest import ROOT, command_environment
 from data_files import load, some_images, write_csv, write_idx
 from test_data_folder import write_classes
 
-from jaxgan.config import UserError
-from jaxgan.data import streaming, tfds
+from jaxgan.common.errors import UserError
+from jaxgan.data import streaming
 from jaxgan.data.batches import indices
+from jaxgan.data.sources import tfds
 from jaxgan.data.streaming import ArraySource, Streamed
 
 SHARED = ROOT.parent / "shared" / "tfds"

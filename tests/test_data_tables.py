@@ -6,8 +6,8 @@ from data_files import assert_same, csv_lines, idx_bytes, load, some_images, wri
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from jaxgan.config import UserError
-from jaxgan.data import idx, kaggle_csv
+from jaxgan.common.errors import UserError
+from jaxgan.data.sources import idx, kaggle_csv
 
 
 def test_idx_and_csv_of_the_same_images_are_the_same_data(tmp_path):

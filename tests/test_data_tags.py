@@ -11,10 +11,12 @@ from conftest import ROOT, load_config
 from PIL import Image
 
 from jaxgan import data
-from jaxgan.config import UserError, update
-from jaxgan.config_checks import validate
-from jaxgan.data import glyph_features, glyph_tags, glyphs, tags, word_vectors
-from jaxgan.data.tagged import WordVectors
+from jaxgan.common.errors import UserError
+from jaxgan.config.presets import update
+from jaxgan.config.validation import validate
+from jaxgan.data.sources import glyphs
+from jaxgan.data.tagging import glyph_features, glyph_tags, tag_tables, word_vectors
+from jaxgan.data.tagging.types import WordVectors
 
 GENSIM = pytest.importorskip("gensim", reason="gensim is missing: pip install 'jaxgan[tags]'")
 # It keeps a C extension's own deprecated type alive.
@@ -93,7 +95,7 @@ def test_mirflickr_in_its_own_layout(mirflickr, words):
         assert {tuple(row) for row in dataset.train.images[rows, 0, 0]} == wanted
         told = dataset.train.told.at(rows)
         assert (told == 3 * (number - 1) + np.arange(3)).all()
-    assert {word for word, _ in tags._annotations(str(mirflickr))} == {"baby", "plantlife"}
+    assert {word for word, _ in tag_tables._annotations(str(mirflickr))} == {"baby", "plantlife"}
     picture = dataset.tags.picture(6)
     assert picture.shape == (64, 64, 3)
     assert abs(int(picture[0, 0, 0]) - 240) < 8
@@ -102,7 +104,7 @@ def test_mirflickr_in_its_own_layout(mirflickr, words):
 
 
 def test_mirflickr_trains_its_own_words(mirflickr):
-    dataset = tags.load_mirflickr(str(mirflickr), "", 7, "", 2)
+    dataset = tag_tables.load_mirflickr(str(mirflickr), "", 7, "", 2)
     assert set(dataset.tags.vocabulary.words) == {"sky", "dog", "baby"}
     assert dataset.image_shape == (1, 1, 7)
 
@@ -110,7 +112,7 @@ def test_mirflickr_trains_its_own_words(mirflickr):
 def test_what_mirflickr_lacks_is_named(mirflickr, words, tmp_path):
     def load(**changed):
         given = {"path": str(mirflickr), "features": "", "words": str(words)} | changed
-        return tags.load_mirflickr(given["path"], given["features"], 4, given["words"], 1)
+        return tag_tables.load_mirflickr(given["path"], given["features"], 4, given["words"], 1)
 
     with pytest.raises(UserError, match=r"no im1\.jpg"):
         load(path=str(tmp_path))
@@ -142,7 +144,7 @@ def test_a_table(kind, tmp_path, words):
         path.mkdir()
         np.save(path / "features.npy", features)
         (path / "tags.txt").write_text("\n".join(LINES) + "\n")
-    dataset = tags.load_table(str(path), 4, str(words), 1)
+    dataset = tag_tables.load_table(str(path), 4, str(words), 1)
     splits = [named(dataset, s) for s in ("train", "validation", "test")]
     assert {number for split in splits for number in split} == {0, 1, 3, 4, 5, 6, 7, 8}
     assert sum(map(len, splits)) == 8  # No image is in two.
@@ -150,7 +152,7 @@ def test_a_table(kind, tmp_path, words):
     for split in ("train", "validation", "test"):
         found = getattr(dataset.tags, split)
         np.testing.assert_array_equal(found.features[:, 0], 2 * found.numbers)
-    held_out = tags.load_table(str(path), 4, str(words), 1, validation=5)
+    held_out = tag_tables.load_table(str(path), 4, str(words), 1, validation=5)
     assert len(held_out.tags.train) < len(dataset.tags.train)
     assert held_out.tags.test.numbers.tolist() == dataset.tags.test.numbers.tolist()
 
@@ -159,13 +161,13 @@ def test_tables_that_do_not_fit(tmp_path, words):
     def refused(said, **arrays):
         np.savez(tmp_path / "table.npz", **arrays)
         with pytest.raises(UserError, match=said):
-            tags.load_table(str(tmp_path / "table.npz"), 4, str(words), 1)
+            tag_tables.load_table(str(tmp_path / "table.npz"), 4, str(words), 1)
 
     refused("features of 3 images, and tags of 2", features=np.zeros((3, 2)), tags=["sky", "dog"])
     refused("no table", features=np.zeros((3, 2)))
     refused(r"features are float64 \[3\]", features=np.zeros(3), tags=["sky"] * 3)
     with pytest.raises(UserError, match="no table"):
-        tags.load_table(str(tmp_path / "gone"), 4, str(words), 1)
+        tag_tables.load_table(str(tmp_path / "gone"), 4, str(words), 1)
 
 
 def test_another_table_is_other_data():
@@ -173,7 +175,7 @@ def test_another_table_is_other_data():
         given = {"features": np.eye(4), "own": [["a"], ["b"], ["a"], ["b"]], "scale": 1.0} | changed
         vectors = np.eye(2, dtype=np.float32) * given["scale"]
         splits = [np.arange(2), np.arange(2, 3), np.arange(3, 4)]
-        return tags.assemble(
+        return tag_tables.assemble(
             "t",
             given["features"],
             given["own"],

@@ -6,14 +6,17 @@ import numpy as np
 import pytest
 from conftest import load_config
 
-from jaxgan.build import Modules, build_gan
-from jaxgan.config import update
+from jaxgan.config.presets import update
 from jaxgan.data.dataset import Dataset, Split
-from jaxgan.feature_measures import FeatureMeasures
-from jaxgan.metrics.discriminator_features import Reader, convolution_maps, fit_svm, pooled
+from jaxgan.evaluation.linear_probe import FeatureMeasures
+from jaxgan.inference.feature_maps import Reader, convolution_maps, pooled
+from jaxgan.inference.networks import Instruments
+from jaxgan.metrics.images.linear_probe import fit_svm
 from jaxgan.models.mlp import Generator
-from jaxgan.reading import Instruments
-from jaxgan.state import Variables, initialise, networks
+from jaxgan.models.registry import Modules
+from jaxgan.models.variables import Variables
+from jaxgan.training.gan import build_gan
+from jaxgan.training.state import initialise, networks
 
 ABOUT = {"seed": 0, "step": 1, "checkpoint": "last"}
 
@@ -32,7 +35,7 @@ def test_the_svm_is_scikit_learns_on_standardised_features(monkeypatch, numbers,
     """Also where it is fitted in a space of fewer numbers."""
     from sklearn.svm import LinearSVC
 
-    monkeypatch.setattr("jaxgan.metrics.discriminator_features._TOLERANCE", 1e-6)
+    monkeypatch.setattr("jaxgan.metrics.images.linear_probe._TOLERANCE", 1e-6)
     x, labels = clusters(120, numbers, classes)
     unseen, _ = clusters(50, numbers, classes, seed=1)
     x[:, 5], unseen[:, 5] = 7, 8  # A feature that never varies says nothing.

@@ -8,18 +8,18 @@ import numpy as np
 import pytest
 from conftest import tiny_config
 
-from jaxgan.build import build_gan
-from jaxgan.data import glyphs
 from jaxgan.data.dataset import Factor
-from jaxgan.factor_measures import factor_measures, factors_of
-from jaxgan.metrics import dci as dci_file
-from jaxgan.metrics.dci import dci
-from jaxgan.metrics.factor_r2 import factor_r2
-from jaxgan.metrics.factor_vae import factor_vae_score
-from jaxgan.metrics.mig import mutual_information, mutual_information_gap
-from jaxgan.metrics.variables import columns, discretised, spread
-from jaxgan.reading import Instruments
-from jaxgan.state import initialise, networks
+from jaxgan.data.sources import glyphs
+from jaxgan.evaluation.factor_metrics import factor_measures, factors_of
+from jaxgan.inference.networks import Instruments
+from jaxgan.metrics.codes import dci as dci_file
+from jaxgan.metrics.codes.dci import dci
+from jaxgan.metrics.codes.factor_r2 import factor_r2
+from jaxgan.metrics.codes.factor_vae import factor_vae_score
+from jaxgan.metrics.codes.mig import mutual_information, mutual_information_gap
+from jaxgan.metrics.codes.variables import columns, discretised, spread
+from jaxgan.training.gan import build_gan
+from jaxgan.training.state import initialise, networks
 
 # A category and two numbers, as InfoGAN's codes are to find them.
 FACTORS = (

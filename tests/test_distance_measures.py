@@ -6,18 +6,18 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from jaxgan.conditions import KnownPart, Label
-from jaxgan.data import digits, stacked
 from jaxgan.data.dataset import Dataset, Split
+from jaxgan.data.sources import digits, stacked
 from jaxgan.data.streaming import ArraySource, Streamed
-from jaxgan.distance_measures import DistanceMeasures
-from jaxgan.image_measures import Extractor, ImageMeasures
-from jaxgan.images import cut
-from jaxgan.metrics import kernel_distance, precision_recall
-from jaxgan.metrics.class_score import class_score
-from jaxgan.metrics.frechet import thumbnails
-from jaxgan.metrics.memorisation import memorisation
-from jaxgan.metrics.nearest_neighbour import nearest_neighbour_error, two_sample_accuracy
+from jaxgan.evaluation.feature_metrics import DistanceMeasures
+from jaxgan.evaluation.image_metrics import Extractor, ImageMeasures
+from jaxgan.metrics.extractors.thumbnails import thumbnails
+from jaxgan.metrics.images import kernel_distance, precision_recall
+from jaxgan.metrics.images.class_score import class_score
+from jaxgan.metrics.images.memorisation import memorisation
+from jaxgan.metrics.images.nearest_neighbour import nearest_neighbour_error, two_sample_accuracy
+from jaxgan.models.conditions import KnownPart, Label
+from jaxgan.reporting.images import cut
 
 ABOUT = {"seed": 0, "step": 1, "checkpoint": "last"}
 NO_LABELS = SimpleNamespace(gan=SimpleNamespace(condition=None))
@@ -54,7 +54,7 @@ def dataset():
 
 @pytest.fixture(autouse=True)
 def no_training(monkeypatch):
-    monkeypatch.setattr("jaxgan.image_measures.reference_classifier", lambda *_: Shades)
+    monkeypatch.setattr("jaxgan.evaluation.image_metrics.reference_classifier", lambda *_: Shades)
 
 
 def made(dataset, limit=100, instruments=NO_LABELS, **values):
@@ -164,7 +164,7 @@ def test_references_are_computed_once(dataset, monkeypatch):
         called.append(sets)
         return kernel_distance.kernel_distance(*sets)
 
-    monkeypatch.setattr("jaxgan.distance_measures.kernel_distance", counted)
+    monkeypatch.setattr("jaxgan.evaluation.feature_metrics.kernel_distance", counted)
     measures = made(dataset, extractor=Extractor("counted", "1", features))
     drawn = [thumbnails(images(seed, 100)) for seed in (8, 9)]
     first, second = (measures.kernel(x, ABOUT)[0] for x in drawn)
@@ -238,7 +238,7 @@ def test_stacked_digits_are_read_channel_by_channel(monkeypatch):
     asked = []
     classifier = SimpleNamespace(name="c", digest="5", features=lambda x: x.mean(axis=(1, 2)))
     monkeypatch.setattr(
-        "jaxgan.image_measures.reference_classifier",
+        "jaxgan.evaluation.image_metrics.reference_classifier",
         lambda dataset, say: asked.append(dataset) or classifier,
     )
     stack = stacked.load(single)

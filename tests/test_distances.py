@@ -5,13 +5,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from jaxgan.metrics.frechet import frechet_distance, thumbnails
-from jaxgan.metrics.parzen import (
-    SIGMAS,
-    choose_sigma,
-    mean_and_error,
-    parzen_log_likelihood,
-)
+from jaxgan.metrics.extractors.thumbnails import thumbnails
+from jaxgan.metrics.images.frechet import frechet_distance
+from jaxgan.metrics.images.parzen import SIGMAS, choose_sigma, mean_and_error, parzen_log_likelihood
 
 SEEDS = st.integers(0, 2**32 - 1)
 quick = settings(max_examples=15, deadline=None)

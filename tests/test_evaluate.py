@@ -13,19 +13,21 @@ import numpy as np
 import pytest
 from conftest import load_config
 
-from jaxgan import command, evaluate, evaluation
-from jaxgan.build import build_gan
-from jaxgan.conditions import Label
-from jaxgan.config import update
-from jaxgan.data import digits, ring, stacked
+from jaxgan import cli, evaluate
+from jaxgan.config.presets import update
 from jaxgan.data.dataset import Factor
-from jaxgan.images import read_png
-from jaxgan.loading import Run
-from jaxgan.metrics.frechet import thumbnails
-from jaxgan.metrics.measure import Measure, table
+from jaxgan.data.sources import digits, ring, stacked
+from jaxgan.evaluation import registry, runner
+from jaxgan.evaluation import results as results_lib
+from jaxgan.evaluation.results import Measure, table
+from jaxgan.inference.trained_run import Run
+from jaxgan.metrics.extractors.thumbnails import thumbnails
+from jaxgan.models.conditions import Label
 from jaxgan.page import page
-from jaxgan.state import initialise, networks
+from jaxgan.reporting.images import read_png
 from jaxgan.train import train
+from jaxgan.training.gan import build_gan
+from jaxgan.training.state import initialise, networks
 
 SMALL = {
     "width": 0.02,
@@ -56,7 +58,9 @@ class Thumbnails:
 @pytest.fixture(autouse=True)
 def no_training(monkeypatch):
     """The reference classifier is another file's business."""
-    monkeypatch.setattr("jaxgan.image_measures.reference_classifier", lambda *_: Thumbnails)
+    monkeypatch.setattr(
+        "jaxgan.evaluation.image_metrics.reference_classifier", lambda *_: Thumbnails
+    )
 
 
 @pytest.fixture(scope="module")
@@ -65,7 +69,7 @@ def trained(tmp_path_factory):
     folder = tmp_path_factory.mktemp("runs") / "gan"
     config = update(load_config("gan"), SMALL | {"seeds": 2, "best_by": "parzen_log_likelihood"})
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("jaxgan.image_measures.reference_classifier", lambda *_: Thumbnails)
+        patch.setattr("jaxgan.evaluation.image_metrics.reference_classifier", lambda *_: Thumbnails)
         train(config, str(folder))
     return folder
 
@@ -122,8 +126,8 @@ def test_the_same_networks_give_the_same_rows(folder, run, capsys):
 def test_the_page_and_the_table_of_labels_are_made_anew(folder, run, monkeypatch, capsys):
     """Before results.json: where the disk is full there, the figures are as they were."""
     before = (folder / "results.json").read_text()
-    found = evaluation.Found([], {}, {}, {1: "asked  7\n7  3"})
-    monkeypatch.setattr(evaluation, "evaluate", lambda *_: found)
+    found = runner.Found([], {}, {}, {1: "asked  7\n7  3"})
+    monkeypatch.setattr(runner, "evaluate", lambda *_: found)
     (folder / "report.html").unlink()
     assert run(WORKDIR=str(folder), N=40) == 0
     assert "frechet_distance" in (folder / "report.html").read_text()
@@ -136,7 +140,7 @@ def test_the_page_and_the_table_of_labels_are_made_anew(folder, run, monkeypatch
         raise OSError(errno.ENOSPC, "No space left on device")
 
     changed = dataclasses.replace(found_measure(before), value=0.0)
-    monkeypatch.setattr(evaluation, "evaluate", lambda *_: found._replace(measures=[changed]))
+    monkeypatch.setattr(runner, "evaluate", lambda *_: found._replace(measures=[changed]))
     monkeypatch.setattr(page, "write", full)
     assert run(WORKDIR=str(folder), N=40) == 1
     assert "results.json is as it was" in capsys.readouterr().err
@@ -168,7 +172,7 @@ def test_another_extractor_stands_beside_the_classifier(folder, run, monkeypatch
 
     assert run(WORKDIR=str(folder), N=40, CHECKPOINT="last") == 0
     before = rows(folder)
-    monkeypatch.setattr("jaxgan.metrics.inception.load", load)
+    monkeypatch.setattr("jaxgan.metrics.extractors.inception.load", load)
     assert run(WORKDIR=str(folder), N=40, CHECKPOINT="last", _INCEPTION="w.npz") == 0
     assert asked == ["w.npz"]
     after = rows(folder)
@@ -246,7 +250,7 @@ def test_what_cannot_be_evaluated(folder, run, capsys, change, flags, said):
 def test_the_flags_of_two_commands_live_in_one_process():
     from jaxgan import sample
 
-    assert sample.SEED is evaluate.SEED is command.SEED
+    assert sample.SEED is evaluate.SEED is cli.SEED
 
 
 def row(**values):
@@ -267,14 +271,14 @@ def row(**values):
 )
 def test_a_row_takes_the_place_of_the_same_one_only(part):
     old = [row(name="before"), row(), row(name="after")]
-    assert [m["value"] for m in evaluation.merged(old, [row(value=7)])] == [0, 7, 0]
+    assert [m["value"] for m in results_lib.merged(old, [row(value=7)])] == [0, 7, 0]
     other = row(value=7, **{part: "other"})
-    assert evaluation.merged(old, [other]) == [*old, other]
+    assert results_lib.merged(old, [other]) == [*old, other]
 
 
 def test_rows_of_an_older_version_stay():
     bare = {name: row()[name] for name in ("name", "seed", "step", "checkpoint", "split", "code")}
-    assert evaluation.merged([bare | {"value": 1}], [row(value=7)]) == [row(value=7)]
+    assert results_lib.merged([bare | {"value": 1}], [row(value=7)]) == [row(value=7)]
 
 
 def test_two_extractors_are_not_averaged():
@@ -292,7 +296,7 @@ def test_two_extractors_are_not_averaged():
 def test_which_measures_suit_a_run():
     def names(dataset, **gan):
         gan = SimpleNamespace(**{"q": None, "condition": None} | gan)
-        return [function.__name__ for function in evaluation.suited(gan, dataset)]
+        return [function.__name__ for function in registry.suited(gan, dataset)]
 
     single = digits.load(8)
     pictures = names(single)
@@ -317,7 +321,7 @@ def test_an_infogans_images_are_measured_too():
     nets = networks(jax.jit(lambda: initialise(gan, jax.random.key(0)))())
     last = Run(config, gan, nets, (), 3, "last", 5)
     runs = [last, dataclasses.replace(last, checkpoint="best")]
-    found = evaluation.evaluate(runs, dataset, 40, 200, bar=False)
+    found = runner.evaluate(runs, dataset, 40, 200, bar=False)
     of = {(m.name, m.checkpoint): m for m in found.measures}
     for name in ("code_accuracy", "information_bound", "frechet_distance", "svm_accuracy_pixels"):
         # The best step is the last one: not measured twice.
@@ -326,7 +330,7 @@ def test_an_infogans_images_are_measured_too():
     assert (frechet.extractor, frechet.extractor_hash) == ("a classifier", "abc")
     assert (frechet.seed, frechet.step) == (5, 3)
     assert np.isfinite([m.value for m in found.measures]).all()
-    assert set(found.seconds) == {f.__name__ for f in evaluation.suited(gan, dataset)}
+    assert set(found.seconds) == {f.__name__ for f in registry.suited(gan, dataset)}
     assert list(found.neighbours) == [5]
     assert found.confusion == {}
 
@@ -337,7 +341,7 @@ def test_labels_are_read_back():
     dataset = digits.load(8)
     gan = build_gan(config, dataset.image_shape, Label(10, tuple(range(10))))
     nets = networks(jax.jit(lambda: initialise(gan, jax.random.key(0)))())
-    found = evaluation.evaluate([Run(config, gan, nets, (), 3, "last", 5)], dataset, 50, bar=False)
+    found = runner.evaluate([Run(config, gan, nets, (), 3, "last", 5)], dataset, 50, bar=False)
     of = {m.name: m for m in found.measures}
     error = of["nearest_neighbour_error"]
     # Fitted on 50 images each; an untrained generator's are as good as chance.

@@ -7,14 +7,16 @@ import numpy as np
 import pytest
 from conftest import load_config
 
-from jaxgan.build import Modules, build_gan
-from jaxgan.config import UserError, update
-from jaxgan.data.dataset import to_uint8
-from jaxgan.forgetting import Painter, coarse, fit, read_boxes
-from jaxgan.latents import joined
+from jaxgan.common.errors import UserError
+from jaxgan.config.presets import update
+from jaxgan.data.pixels import to_uint8
+from jaxgan.inference.feature_map_ablation import Painter, coarse, fit, read_boxes
+from jaxgan.models.latents import joined
 from jaxgan.models.layers import ConvTranspose
 from jaxgan.models.mlp import Discriminator
-from jaxgan.state import initialise, networks
+from jaxgan.models.registry import Modules
+from jaxgan.training.gan import build_gan
+from jaxgan.training.state import initialise, networks
 
 
 class Generator(nn.Module):

@@ -9,13 +9,15 @@ import numpy as np
 import pytest
 from conftest import load_config
 
-from jaxgan.build import Modules, build_gan
-from jaxgan.conditions import Label
-from jaxgan.config import UserError, update
-from jaxgan.guided import Seen, guided, shown, with_guided_activations
+from jaxgan.common.errors import UserError
+from jaxgan.config.presets import update
+from jaxgan.inference.guided_backprop import Seen, guided, shown, with_guided_activations
+from jaxgan.models.conditions import Label
 from jaxgan.models.layers import leaky_relu
 from jaxgan.models.mlp import Generator
-from jaxgan.state import initialise, networks
+from jaxgan.models.registry import Modules
+from jaxgan.training.gan import build_gan
+from jaxgan.training.state import initialise, networks
 
 
 def by_hand(first, second, x, slope):

@@ -16,13 +16,17 @@ import numpy as np
 import pytest
 from conftest import ROOT, command_environment, load_config
 
-from jaxgan import conditions, data, hosts, parallel
-from jaxgan.build import build_gan
-from jaxgan.checkpoint import Checkpoints
-from jaxgan.config import UserError, update
+from jaxgan import data
+from jaxgan.common.errors import UserError
+from jaxgan.config.presets import update
 from jaxgan.data.batches import Batch
-from jaxgan.data.feed import Feed, Places
-from jaxgan.writers import read_rows
+from jaxgan.data.loader import Feed, Places
+from jaxgan.models import conditions
+from jaxgan.reporting.writers import read_rows
+from jaxgan.training import distributed
+from jaxgan.training import program as program_lib
+from jaxgan.training.checkpoint import Checkpoints
+from jaxgan.training.gan import build_gan
 
 # Of the README's config, with dropout in both networks.
 VALUES = {
@@ -94,9 +98,9 @@ def reference(steps):
     dataset = data.load(config)
     condition = conditions.make(config, dataset.label_names, dataset.classes)
     gan = build_gan(config, dataset.image_shape, condition)
-    mesh = parallel.make_mesh(1, [gan.batch_size], jax.devices()[:1])
+    mesh = program_lib.make_mesh(1, [gan.batch_size], jax.devices()[:1])
     training = dataset.train
-    program = parallel.Program(gan, (0,), Batch(training.images, training.labels), mesh, 1)
+    program = program_lib.Program(gan, (0,), Batch(training.images, training.labels), mesh, 1)
     places = Places((0,), len(training), (1, gan.batch_size), config.dataset.replacement)
     feed = Feed(training, places, 0, steps, workers=0, resident=True)
     state = program.initialise()
@@ -153,23 +157,23 @@ def test_two_processes_are_one_run(tmp_path, float64):
 
 
 def test_a_mistake_of_another_process_ends_this_one(monkeypatch):
-    with pytest.raises(UserError, match="mine"), hosts.together():
+    with pytest.raises(UserError, match="mine"), distributed.together():
         raise UserError("mine")
-    monkeypatch.setattr(hosts, "highest", lambda failed: 1)
-    with pytest.raises(UserError, match="another process"), hosts.together():
+    monkeypatch.setattr(distributed, "highest", lambda failed: 1)
+    with pytest.raises(UserError, match="another process"), distributed.together():
         pass
 
 
 def test_hosts_with_different_configs_are_refused(monkeypatch):
-    hosts.refuse_differing("the config", "seed=0")
-    monkeypatch.setattr(hosts, "highest", lambda number: max(number, 7))
+    distributed.refuse_differing("the config", "seed=0")
+    monkeypatch.setattr(distributed, "highest", lambda number: max(number, 7))
     with pytest.raises(UserError, match="the config is not the same"):
-        hosts.refuse_differing("the config", "seed=0")
+        distributed.refuse_differing("the config", "seed=0")
 
 
 def test_the_first_process_tells_its_bits():
     told = {"a": np.float32([-0.0, np.nan, np.inf]), "b": np.array(True), "c": np.zeros((0, 2))}
-    found = hosts.from_first(told, told)
+    found = distributed.from_first(told, told)
     for name, array in told.items():
         assert (found[name].dtype, found[name].shape) == (array.dtype, array.shape)
         assert found[name].tobytes() == array.tobytes()
@@ -177,9 +181,9 @@ def test_the_first_process_tells_its_bits():
 
 def test_nobody_waits_for_ever_for_a_coordinator(monkeypatch, capsys):
     ended = []
-    monkeypatch.setattr(hosts, "_PATIENCE", 0)
+    monkeypatch.setattr(distributed, "_PATIENCE", 0)
     monkeypatch.setattr(os, "_exit", ended.append)
-    with hosts._patience("host:1"):
+    with distributed._patience("host:1"):
         until = time.monotonic() + 10
         while not ended and time.monotonic() < until:
             time.sleep(0.01)
@@ -190,14 +194,14 @@ def test_nobody_waits_for_ever_for_a_coordinator(monkeypatch, capsys):
 def test_outside_of_a_cluster_a_process_stays_alone():
     """Also where the config has asked JAX for its devices, as these tests have."""
     assert jax.devices()
-    hosts.join()
-    assert hosts.alone()
+    distributed.join()
+    assert distributed.alone()
     with pytest.raises(UserError, match=r"cannot be joined: .* must be called before"):
-        hosts.join("localhost:1", 2, 1)
+        distributed.join("localhost:1", 2, 1)
 
 
 def test_a_taken_port_is_a_line():
     with socket.create_server(("", 0)) as server:
         port = server.getsockname()[1]
         with pytest.raises(UserError, match=f"port {port} cannot be opened"):
-            hosts.join(f"localhost:{port}", 2, 0)
+            distributed.join(f"localhost:{port}", 2, 0)

@@ -5,18 +5,19 @@ import numpy as np
 import pytest
 from conftest import load_config
 
-from jaxgan.build import build_gan
-from jaxgan.conditions import Label
-from jaxgan.config import UserError, update
-from jaxgan.data import digits, ring
+from jaxgan.common.errors import UserError
+from jaxgan.config.presets import update
 from jaxgan.data.dataset import Dataset, Modes, Split
-from jaxgan.image_measures import ImageMeasures
-from jaxgan.images import scatter
-from jaxgan.measures import Measures
-from jaxgan.metrics.frechet import thumbnails
-from jaxgan.reading import Instruments
-from jaxgan.state import initialise, networks
+from jaxgan.data.sources import digits, ring
+from jaxgan.evaluation.image_metrics import ImageMeasures
+from jaxgan.evaluation.in_training import Measures
+from jaxgan.inference.networks import Instruments
+from jaxgan.metrics.extractors.thumbnails import thumbnails
+from jaxgan.models.conditions import Label
+from jaxgan.reporting.images import scatter
 from jaxgan.train import train
+from jaxgan.training.gan import build_gan
+from jaxgan.training.state import initialise, networks
 
 ABOUT = {"seed": 0, "step": 1, "checkpoint": "last"}
 SMALL = {"width": 0.05, "batch_size": 8, "steps": 2, "tensorboard": False, "progress": False}
@@ -82,7 +83,9 @@ def test_points_of_any_dimension_are_drawn_where_they_lie():
 )
 def test_who_trains_the_reference_classifier(monkeypatch, name, best_by, trained):
     """With best_by=none only a run that is told labels, to read them back."""
-    monkeypatch.setattr("jaxgan.image_measures.reference_classifier", lambda *_: Thumbnails)
+    monkeypatch.setattr(
+        "jaxgan.evaluation.image_metrics.reference_classifier", lambda *_: Thumbnails
+    )
     dataset = digits.load()
     condition = Label(10, tuple(range(10))) if name == "cgan" else None
     gan = build_gan(load_config(name), dataset.image_shape, condition)

@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 from flax.traverse_util import flatten_dict
 
-from jaxgan.config import UserError
-from jaxgan.metrics import inception
-from jaxgan.metrics.inception import BLOCKS, Inception, Mixed, load, prepared
+from jaxgan.common.errors import UserError
+from jaxgan.metrics.extractors import inception
+from jaxgan.metrics.extractors.inception import BLOCKS, Inception, Mixed, load, prepared
 
 
 def state_dictionary():

@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 from conftest import load_config
 
-from jaxgan.build import build_gan
-from jaxgan.config import update
-from jaxgan.latents import Code
+from jaxgan.config.presets import update
 from jaxgan.models import infogan
+from jaxgan.models.latents import Code
 from jaxgan.models.summary import layers
+from jaxgan.training.gan import build_gan
 
 COUNTS = {
     "document": ((3_062_849, 50_560), (670_145, 768), (1_607_306, 256)),

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from jaxgan.metrics.kernel_distance import kernel_distance, squared_mmd
+from jaxgan.metrics.images.kernel_distance import kernel_distance, squared_mmd
 
 SEEDS = st.integers(0, 2**32 - 1)
 quick = settings(max_examples=15, deadline=None)

@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from jaxgan.config import UserError
-from jaxgan.latents import Code, LatentSpec, parse_codes
+from jaxgan.common.errors import UserError
+from jaxgan.models.latents import Code, LatentSpec, parse_codes
 
 
 def test_codes_are_read():

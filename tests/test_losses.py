@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import scipy.stats
 
-from jaxgan import losses
+from jaxgan.losses import adversarial, information
 
 LOGITS = np.array([-3.0, -0.5, 0.0, 2.0])
 TARGETS = np.array([1.0, 0.0, 0.9, 1.0])
@@ -25,30 +25,30 @@ def check(function, expected, *arguments):
 def test_sigmoid_cross_entropy_is_the_binary_cross_entropy():
     p = sigmoid(LOGITS)
     expected = -TARGETS * np.log(p) - (1 - TARGETS) * np.log(1 - p)
-    check(losses.sigmoid_cross_entropy, expected, LOGITS, TARGETS)
+    check(adversarial.sigmoid_cross_entropy, expected, LOGITS, TARGETS)
 
 
 def test_sigmoid_cross_entropy_survives_large_logits():
-    check(losses.sigmoid_cross_entropy, [200.0, 0.0], [200.0, 200.0], [0.0, 1.0])
+    check(adversarial.sigmoid_cross_entropy, [200.0, 0.0], [200.0, 200.0], [0.0, 1.0])
 
 
 def test_minimax_is_log_one_minus_d():
-    check(losses.minimax, np.log(1 - sigmoid(LOGITS)), LOGITS, np.zeros(4))
+    check(adversarial.minimax, np.log(1 - sigmoid(LOGITS)), LOGITS, np.zeros(4))
 
 
 def test_least_squares_by_hand():
-    check(losses.least_squares, [8.0, 0.125, 0.405, 0.5], LOGITS, TARGETS)
+    check(adversarial.least_squares, [8.0, 0.125, 0.405, 0.5], LOGITS, TARGETS)
 
 
 def test_hinge_by_hand():
-    check(losses.hinge, [4.0, 0.5, 1.0, 0.0], LOGITS, [1.0, 0.0, 1.0, 1.0])
-    check(losses.hinge_generator, [3.0, -0.5, 0.0, -2.0], LOGITS, [1.0, 0.0, 1.0, 1.0])
+    check(adversarial.hinge, [4.0, 0.5, 1.0, 0.0], LOGITS, [1.0, 0.0, 1.0, 1.0])
+    check(adversarial.hinge_generator, [3.0, -0.5, 0.0, -2.0], LOGITS, [1.0, 0.0, 1.0, 1.0])
 
 
-@pytest.mark.parametrize("name", losses.ADVERSARIAL)
+@pytest.mark.parametrize("name", adversarial.ADVERSARIAL)
 def test_each_game_pulls_the_right_way(name):
     """The discriminator wants real logits up and fake ones down, the generator fake ones up."""
-    game = losses.ADVERSARIAL[name]
+    game = adversarial.ADVERSARIAL[name]
     logit = jnp.asarray([0.3])
     one, zero = jnp.ones(1), jnp.zeros(1)
     target = one if game.generator_aims_at_real else zero
@@ -65,7 +65,7 @@ def test_categorical_cross_entropy():
     chosen = np.array([0, 2, 1, 1, 0])
     p = np.exp(logits) / np.exp(logits).sum(1, keepdims=True)
     check(
-        losses.categorical_cross_entropy,
+        information.categorical_cross_entropy,
         -np.log(p[np.arange(5), chosen]),
         logits,
         np.eye(3)[chosen],
@@ -77,32 +77,32 @@ def test_gaussian_negative_log_likelihood():
     mean, value = generator.normal(size=(2, 6, 2))
     deviation = generator.uniform(0.3, 2, size=(6, 2))
     expected = -scipy.stats.norm.logpdf(value, mean, deviation).sum(axis=1)
-    check(losses.gaussian_negative_log_likelihood, expected, mean, np.log(deviation), value)
+    check(information.gaussian_negative_log_likelihood, expected, mean, np.log(deviation), value)
 
 
 def test_fixed_deviation_is_half_the_squared_error_and_a_constant():
     mean, value = np.array([[0.5], [1.0]]), np.array([[0.0], [-1.0]])
     constant = math.log(2 * math.pi) / 2
     check(
-        losses.gaussian_negative_log_likelihood,
+        information.gaussian_negative_log_likelihood,
         [0.125 + constant, 2.0 + constant],
         mean,
         np.zeros((2, 1)),
         value,
     )
-    check(losses.squared_error, [0.25, 4.0], mean, value)
+    check(information.squared_error, [0.25, 4.0], mean, value)
 
 
 @pytest.mark.parametrize(
     "function",
     [
-        losses.sigmoid_cross_entropy,
-        losses.minimax,
-        losses.least_squares,
-        losses.hinge,
-        losses.hinge_generator,
-        losses.categorical_cross_entropy,
-        losses.squared_error,
+        adversarial.sigmoid_cross_entropy,
+        adversarial.minimax,
+        adversarial.least_squares,
+        adversarial.hinge,
+        adversarial.hinge_generator,
+        information.categorical_cross_entropy,
+        information.squared_error,
     ],
 )
 def test_unequal_shapes_raise(function):
@@ -112,4 +112,6 @@ def test_unequal_shapes_raise(function):
 
 def test_unequal_shapes_raise_in_the_gaussian():
     with pytest.raises(ValueError, match="equal shapes"):
-        losses.gaussian_negative_log_likelihood(jnp.zeros((4, 1)), jnp.zeros((4, 1)), jnp.zeros(4))
+        information.gaussian_negative_log_likelihood(
+            jnp.zeros((4, 1)), jnp.zeros((4, 1)), jnp.zeros(4)
+        )

@@ -14,9 +14,11 @@ import types
 import pytest
 from conftest import ROOT, command_environment, load_config, run_main
 
-from jaxgan.config import UserError, update
+from jaxgan import cli
+from jaxgan.common.errors import UserError
+from jaxgan.config.presets import update
+from jaxgan.reporting.writers import read_rows
 from jaxgan.train import train
-from jaxgan.writers import read_rows
 
 CONFIG = f"--config={ROOT}/configs/infogan.py"
 VALUES = {
@@ -99,17 +101,18 @@ def test_a_signal_before_the_loop_is_a_line_and_a_status(tmp_path, number):
 
 
 def test_the_first_signal_in_the_loop_is_noted_and_the_second_ends_it(monkeypatch, capsys):
-    from jaxgan import hosts, main, train
+    from jaxgan import main, train
+    from jaxgan.training import distributed
 
     def signalled(*_):
-        with train._Stop() as stop:
+        with cli.StopSignals() as stop:
             signal.raise_signal(signal.SIGINT)
             assert stop.asked == signal.SIGINT
             signal.raise_signal(signal.SIGTERM)
 
     before = signal.getsignal(signal.SIGINT)
     monkeypatch.setattr(train, "train", signalled)
-    monkeypatch.setattr(hosts, "join", lambda *_: None)
+    monkeypatch.setattr(distributed, "join", lambda *_: None)
     for flag in ("_CONFIG", "WORKDIR", "_COORDINATOR", "_PROCESSES", "_PROCESS"):
         monkeypatch.setattr(main, flag, types.SimpleNamespace(value="x"))
     assert main.main([]) == 128 + signal.SIGTERM
@@ -118,13 +121,14 @@ def test_the_first_signal_in_the_loop_is_noted_and_the_second_ends_it(monkeypatc
 
 
 def test_a_full_disk_is_one_line_that_names_the_folder(monkeypatch, capsys):
-    from jaxgan import hosts, main, train
+    from jaxgan import main, train
+    from jaxgan.training import distributed
 
     def full(*_):
         raise OSError(errno.ENOSPC, "No space left on device", "a/file")
 
     monkeypatch.setattr(train, "train", full)
-    monkeypatch.setattr(hosts, "join", lambda *_: None)
+    monkeypatch.setattr(distributed, "join", lambda *_: None)
     for flag in ("_CONFIG", "WORKDIR", "_COORDINATOR", "_PROCESSES", "_PROCESS"):
         monkeypatch.setattr(main, flag, types.SimpleNamespace(value="runs/x"))
     assert main.main([]) == 1
@@ -228,7 +232,7 @@ def test_a_finished_run_prints_its_table_and_changes_nothing(undisturbed, capsys
 
 
 def test_a_finished_run_is_shown_for_its_own_data_only(undisturbed, capsys):
-    from jaxgan.data import digits
+    from jaxgan.data.sources import digits
 
     saved = json.loads((undisturbed / "config.json").read_text())
     # Read anew, and found to be the same.
@@ -295,7 +299,7 @@ def test_many_seeds_leave_rows_sheets_and_measures_each(undisturbed, tmp_path):
 def break_seed(folder, seed):
     """Puts a NaN into one seed's generator in the newest checkpoint, digests and all."""
 
-    from jaxgan.checkpoint import Checkpoints
+    from jaxgan.training.checkpoint import Checkpoints
 
     checkpoints = Checkpoints(str(folder / "checkpoints"), 2)
     step = checkpoints.steps()[0]

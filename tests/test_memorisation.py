@@ -5,8 +5,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from jaxgan.images import cut, grid, neighbours
-from jaxgan.metrics.memorisation import memorisation, nearest_training, rank_statistic
+from jaxgan.metrics.images.memorisation import memorisation, nearest_training, rank_statistic
+from jaxgan.reporting.images import cut, grid, neighbours
 
 SEEDS = st.integers(0, 2**32 - 1)
 quick = settings(max_examples=15, deadline=None)

@@ -9,25 +9,27 @@ from conftest import tiny_config
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from jaxgan.build import Modules, build_gan
-from jaxgan.code_measures import real_measures
-from jaxgan.config import base, update
-from jaxgan.data import digits
-from jaxgan.data.dataset import to_network
-from jaxgan.measures import Measures
-from jaxgan.metrics import clustering, information
-from jaxgan.metrics.code_accuracy import (
+from jaxgan.config.presets import base, update
+from jaxgan.data.pixels import to_network
+from jaxgan.data.sources import digits
+from jaxgan.evaluation.code_metrics import real_measures
+from jaxgan.evaluation.in_training import Measures
+from jaxgan.evaluation.results import Measure, table
+from jaxgan.inference.networks import Instruments
+from jaxgan.metrics.codes import clustering, information
+from jaxgan.metrics.codes.code_accuracy import (
     code_accuracy,
     contingency,
     match_many_to_one,
     match_one_to_one,
 )
-from jaxgan.metrics.determination import determination
-from jaxgan.metrics.measure import Measure, table
+from jaxgan.metrics.codes.r_squared import determination
 from jaxgan.models.infogan import CategoricalParameters
-from jaxgan.reading import Instruments
-from jaxgan.state import Variables, initialise, run
-from jaxgan.state import networks as state_networks
+from jaxgan.models.registry import Modules
+from jaxgan.models.variables import Variables, run
+from jaxgan.training.gan import build_gan
+from jaxgan.training.state import initialise
+from jaxgan.training.state import networks as state_networks
 
 LABELS = np.random.default_rng(0).integers(0, 10, 500)
 

@@ -8,13 +8,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from jaxgan import data, folder
-from jaxgan.build import build_gan
-from jaxgan.config import UserError
+from jaxgan import data
+from jaxgan.common.errors import UserError
 from jaxgan.data import near_duplicates
 from jaxgan.data.dataset import Split
 from jaxgan.data.near_duplicates import Groups, group_of, standardised, without_near_duplicates
 from jaxgan.data.streaming import ArraySource, Streamed
+from jaxgan.training import run_folder
+from jaxgan.training.gan import build_gan
 
 
 @pytest.fixture(autouse=True)
@@ -153,7 +154,7 @@ def test_a_config_leaves_them_out_of_training_alone(monkeypatch, tmp_path):
     found = data.load(config)
     assert (len(found.train), len(found.validation), len(found.whole.train)) == (120, 3, 130)
     gan = build_gan(tiny_config(), images.shape[1:])
-    folder.enter(config, str(tmp_path / "run"), found, gan).close()
+    run_folder.enter(config, str(tmp_path / "run"), found, gan).close()
     told = json.loads((tmp_path / "run" / "near_duplicates.json").read_text())["groups"]
     assert sum(len(group) - 1 for group in told) == 10
     kept = sorted(set(range(130)) - {place for group in told for place in group[1:]})

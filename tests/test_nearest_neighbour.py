@@ -7,10 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from jaxgan.metrics.nearest_neighbour import (
-    nearest_neighbour_error,
-    two_sample_accuracy,
-)
+from jaxgan.metrics.images.nearest_neighbour import nearest_neighbour_error, two_sample_accuracy
 
 SEEDS = st.integers(0, 2**32 - 1)
 quick = settings(max_examples=15, deadline=None)

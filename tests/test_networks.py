@@ -9,12 +9,11 @@ import numpy as np
 import pytest
 from conftest import load_config
 
-from jaxgan.build import build_gan
-from jaxgan.conditions import Features, KnownPart, Label
-from jaxgan.config import update
+from jaxgan.config.presets import update
+from jaxgan.models.conditions import Features, KnownPart, Label
 from jaxgan.models.layers import Maxout, max_pool
 from jaxgan.models.summary import layers
-from jaxgan.state import example_inputs
+from jaxgan.training.gan import build_gan, example_inputs
 
 LABEL = Label(10, tuple(range(10)))
 # (config, ARG, image, condition) -> (G, moving) and (D, moving), as the sources' libraries count.

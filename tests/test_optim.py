@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from conftest import tiny_config
 
-from jaxgan import optim
+from jaxgan.training import optimizers
 
 GRADIENTS = np.random.default_rng(0).normal(size=(6, 3)).astype(np.float32)
 
@@ -26,7 +26,7 @@ def settings(**values):
 
 
 def test_momentum_rises_and_the_rate_falls():
-    rule = optim.optimizer(
+    rule = optimizers.optimizer(
         settings(
             optimizer="sgd",
             learning_rate=0.1,
@@ -48,7 +48,7 @@ def test_momentum_rises_and_the_rate_falls():
 
 
 def test_the_rate_of_the_original_gan_after_100_000_updates():
-    rule = optim.momentum_descent(0.1, 1.000004, 1e-6, 0.0, 0.0, 0)
+    rule = optimizers.momentum_descent(0.1, 1.000004, 1e-6, 0.0, 0.0, 0)
     state = rule.init(np.zeros(1, np.float32))._replace(updates=np.int32(100_000))
     moved, _ = rule.update(np.ones(1, np.float32), state)
     assert float(-moved[0]) == pytest.approx(0.1 / 1.000004**100_000, rel=1e-5)
@@ -56,7 +56,7 @@ def test_the_rate_of_the_original_gan_after_100_000_updates():
 
 @pytest.mark.parametrize("clip", [0.0, 0.5])
 def test_adadelta(clip):
-    rule = optim.optimizer(
+    rule = optimizers.optimizer(
         settings(optimizer="adadelta", learning_rate=1.0, rho=0.92, epsilon=1e-6, clip=clip)
     )
     squares, moves, place, expected = np.zeros(3), np.zeros(3), np.zeros(3), []
@@ -73,7 +73,7 @@ def test_adadelta(clip):
 
 
 def test_sgd_keeps_float64(float64):
-    rule = optim.momentum_descent(0.1, 1.1, 1e-6, 0.5, 0.7, 10)
+    rule = optimizers.momentum_descent(0.1, 1.1, 1e-6, 0.5, 0.7, 10)
     state = rule.init(np.zeros(3))
     updates, state = rule.update(np.ones(3), state)
     assert updates.dtype == state.velocity.dtype == np.float64

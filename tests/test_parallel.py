@@ -9,15 +9,16 @@ import pytest
 from conftest import load_config, tiny_config
 from small_networks import small_infogan
 
-from jaxgan import parallel
-from jaxgan.build import build_gan
-from jaxgan.checkpoint import Checkpoints
-from jaxgan.conditions import Label
-from jaxgan.config import UserError, update
+from jaxgan.common.errors import UserError
+from jaxgan.config.presets import update
 from jaxgan.data.batches import Batch, indices
 from jaxgan.data.dataset import Split
-from jaxgan.data.feed import Feed, Places
+from jaxgan.data.loader import Feed, Places
 from jaxgan.data.streaming import ArraySource, Streamed
+from jaxgan.models.conditions import Label
+from jaxgan.training import program as program_lib
+from jaxgan.training.checkpoint import Checkpoints
+from jaxgan.training.gan import build_gan
 
 # Adam divides by the root of the second moment plus epsilon: with the usual 1e-8 the rounding of a
 # gradient that is zero by rights (a bias in front of BatchNorm) would come out larger than 1e-9.
@@ -70,8 +71,8 @@ SYSTEMS = {"infogan": infogan, "cgan": cgan, "paper": paper}
 @functools.cache
 def program(system="infogan", seeds=(3,), devices=1, steps_per_call=1):
     gan, data = SYSTEMS[system]()
-    mesh = parallel.make_mesh(len(seeds), [gan.batch_size], jax.devices()[:devices])
-    return parallel.Program(gan, seeds, data, mesh, steps_per_call)
+    mesh = program_lib.make_mesh(len(seeds), [gan.batch_size], jax.devices()[:devices])
+    return program_lib.Program(gan, seeds, data, mesh, steps_per_call)
 
 
 def places(program, step, count=1):
@@ -199,12 +200,12 @@ def test_calls_cut_elsewhere_give_the_same_bits():
 
 
 def test_groups_and_meshes():
-    assert parallel.seed_groups((1, 2), "cpu") == [(1,), (2,)]
-    assert parallel.seed_groups((1, 2), "gpu") == [(1, 2)]
-    mesh = parallel.make_mesh(6, [16])
+    assert program_lib.seed_groups((1, 2), "cpu") == [(1,), (2,)]
+    assert program_lib.seed_groups((1, 2), "gpu") == [(1, 2)]
+    mesh = program_lib.make_mesh(6, [16])
     assert dict(mesh.shape) == {"seed": 2, "data": 4}
     with pytest.raises(UserError, match="multiples of 8"):
-        parallel.make_mesh(1, [20])
+        program_lib.make_mesh(1, [20])
 
 
 def test_place_owns_its_memory():
@@ -222,7 +223,7 @@ def test_place_owns_its_memory():
 def test_streamed_examples_train_as_resident_ones_do():
     """The very same examples, and the same parameters but for how the two programs round."""
     resident = program()
-    streamed = parallel.Program(resident.gan, (3,), None, resident.mesh, 1)
+    streamed = program_lib.Program(resident.gan, (3,), None, resident.mesh, 1)
     shape = (1, resident.gan.discriminator_batch_size)
     split = Split(Streamed(ArraySource(IMAGES)), None)
     feed = Feed(split, Places((3,), 100, shape, False), 0, 3, workers=0)

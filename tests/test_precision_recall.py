@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from jaxgan.metrics import precision_recall as module
-from jaxgan.metrics.precision_recall import density_coverage, precision_recall
+from jaxgan.metrics.images import precision_recall as module
+from jaxgan.metrics.images.precision_recall import density_coverage, precision_recall
 
 SEEDS = st.integers(0, 2**32 - 1)
 quick = settings(max_examples=15, deadline=None)

@@ -6,9 +6,9 @@ import jax.numpy as jnp
 import pytest
 from conftest import load_config
 
-from jaxgan.build import build_gan
-from jaxgan.conditions import KnownPart, Label
-from jaxgan.config import get
+from jaxgan.config.presets import get
+from jaxgan.models.conditions import KnownPart, Label
+from jaxgan.training.gan import build_gan
 
 ADAM = {"optimizer": "adam", "beta2": 0.999}
 B_SGD = {

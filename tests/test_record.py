@@ -6,11 +6,12 @@ import jax
 import numpy as np
 from conftest import load_config
 
-from jaxgan import data, record
-from jaxgan.build import build_gan
-from jaxgan.config import update
-from jaxgan.state import initialise
+from jaxgan import data
+from jaxgan.config.presets import update
+from jaxgan.reporting import recorder
 from jaxgan.train import train
+from jaxgan.training.gan import build_gan
+from jaxgan.training.state import initialise
 
 
 def small_config():
@@ -36,7 +37,7 @@ class _Device:
 def test_images_a_second_are_the_devices_and_not_the_hosts(tmp_path, monkeypatch):
     """A sheet waits for the devices, and then finds the next rows' steps handed over at once."""
     device = _Device()
-    monkeypatch.setattr(record.time, "monotonic", lambda: device.host)
+    monkeypatch.setattr(recorder.time, "monotonic", lambda: device.host)
 
     def fetch(noted):
         for metrics in noted:
@@ -44,13 +45,13 @@ def test_images_a_second_are_the_devices_and_not_the_hosts(tmp_path, monkeypatch
         one = {"loss/generator": np.ones((1, 1)), "alive": np.ones((1, 1), bool)}
         return [[dict(one)] for _ in noted]
 
-    monkeypatch.setattr(record.jax, "device_get", fetch)
+    monkeypatch.setattr(recorder.jax, "device_get", fetch)
     config = update(small_config(), {"steps": 40})
     dataset = data.load(config)
     gan = build_gan(config, dataset.image_shape)
     state = initialise(gan, jax.random.key(0))
     state = jax.tree.map(lambda leaf: leaf[None], state)
-    kept = record.Record(config, str(tmp_path), dataset, gan, (0,), 0, [state])
+    kept = recorder.Record(config, str(tmp_path), dataset, gan, (0,), 0, [state])
     for step in range(1, 41):
         kept.note(step, 1, [{"done": device.step()}])
         if step % 5 == 0:
@@ -73,7 +74,7 @@ def test_the_clock_is_read_before_anything_waits_for_the_devices(tmp_path, monke
     called = []
 
     def noted(name):
-        original = getattr(record.Record, name)
+        original = getattr(recorder.Record, name)
 
         def method(self, step, *rest):
             called.append((step, name))
@@ -82,7 +83,7 @@ def test_the_clock_is_read_before_anything_waits_for_the_devices(tmp_path, monke
         return method
 
     for name in ("log", "sample", "evaluate"):
-        monkeypatch.setattr(record.Record, name, noted(name))
+        monkeypatch.setattr(recorder.Record, name, noted(name))
     values = {"log_every": 2, "sample_every": 2, "eval_every": 4, "steps": 4}
     assert train(update(small_config(), values), str(tmp_path / "run")) == 0
     assert called == [

@@ -11,17 +11,17 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from jaxgan.config import UserError
-from jaxgan.images import save_png
-from jaxgan.metrics.conditional import confusion_table
-from jaxgan.metrics.measure import Measure
+from jaxgan.common.errors import UserError
+from jaxgan.evaluation.results import Measure
+from jaxgan.metrics.images.conditional_accuracy import confusion_table
 from jaxgan.models.summary import Layer, describe
 from jaxgan.page import curves, diagram, page, pictures, runs, tables
 from jaxgan.page.markup import number, tag, text
-from jaxgan.record import Record
-from jaxgan.record import _sheet as sheet_of
 from jaxgan.report import main
-from jaxgan.sheet_files import Sheets
+from jaxgan.reporting.images import save_png
+from jaxgan.reporting.recorder import Record
+from jaxgan.reporting.recorder import _sheet as sheet_of
+from jaxgan.reporting.sheet_paths import Sheets
 
 STEPS = (0, 10, 20, 30)
 BROWSER = next(
@@ -642,7 +642,7 @@ def test_what_lies_in_the_way_of_a_picture_is_said_and_no_more(run, monkeypatch)
     def full(*_):
         raise OSError(errno.ENOSPC, "No space left on device")
 
-    monkeypatch.setattr("jaxgan.record.save_png", full)
+    monkeypatch.setattr("jaxgan.reporting.recorder.save_png", full)
     with pytest.raises(OSError, match="No space"):
         Record._save(record, np.zeros((4, 4, 1), np.uint8), "strip.png")
 

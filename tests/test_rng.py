@@ -4,7 +4,7 @@ import sys
 import jax
 import numpy as np
 
-from jaxgan.rng import stream
+from jaxgan.common.rng import stream
 
 
 def bits(key):
@@ -33,7 +33,7 @@ def test_a_traced_number_gives_the_same_key():
 
 def test_another_process_draws_the_same():
     program = (
-        "import jax; from jaxgan.rng import stream;"
+        "import jax; from jaxgan.common.rng import stream;"
         "print(jax.random.key_data(stream(jax.random.key(5), 'latent', 2)).tolist())"
     )
     told = subprocess.run(

@@ -9,11 +9,11 @@ import numpy as np
 import pytest
 from conftest import tiny_config
 
-from jaxgan.build import Modules
 from jaxgan.data.dataset import Dataset, Split
-from jaxgan.record import NotFinite, Record
+from jaxgan.models.registry import Modules
+from jaxgan.reporting.recorder import NotFinite, Record
+from jaxgan.reporting.writers import read_rollbacks
 from jaxgan.train import train
-from jaxgan.writers import read_rollbacks
 
 LIMIT = 3.2
 

@@ -10,8 +10,9 @@ from conftest import load_config, run_python
 from PIL import Image
 
 import jaxgan
-from jaxgan.config import UserError, update
-from jaxgan.loading import Asked
+from jaxgan.common.errors import UserError
+from jaxgan.config.presets import update
+from jaxgan.inference.trained_run import Asked
 from jaxgan.sample import free_name
 from jaxgan.train import train
 
@@ -41,8 +42,8 @@ def folders(tmp_path_factory):
         config = update(load_config(name, arg), SMALL | more)
         with pytest.MonkeyPatch.context() as patch:
             # The reference classifier is another file's business.
-            patch.setattr("jaxgan.image_measures.reference_classifier", lambda *_: None)
-            patch.setattr("jaxgan.image_measures.ImageMeasures.classifier", None)
+            patch.setattr("jaxgan.evaluation.image_metrics.reference_classifier", lambda *_: None)
+            patch.setattr("jaxgan.evaluation.image_metrics.ImageMeasures.classifier", None)
             train(config, str(root / (arg or name)))
     return root
 

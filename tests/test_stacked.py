@@ -9,17 +9,18 @@ import pytest
 from conftest import load_config, tiny_config
 
 from jaxgan import data
-from jaxgan.build import build_gan
-from jaxgan.conditions import Label
-from jaxgan.config import UserError, update
-from jaxgan.config_checks import validate
-from jaxgan.data import digits, glyphs, ring, stacked
+from jaxgan.common.errors import UserError
+from jaxgan.config.presets import update
+from jaxgan.config.validation import validate
 from jaxgan.data.dataset import Dataset, Split
+from jaxgan.data.sources import digits, glyphs, ring, stacked
 from jaxgan.data.streaming import Streamed
-from jaxgan.metrics.stacked_modes import kl_to_data, mode_shares, modes_hit, modes_read
-from jaxgan.reading import Instruments
-from jaxgan.stacked_measures import stacked_measures
-from jaxgan.state import initialise, networks
+from jaxgan.evaluation.stacked_metrics import stacked_measures
+from jaxgan.inference.networks import Instruments
+from jaxgan.metrics.images.stacked_modes import kl_to_data, mode_shares, modes_hit, modes_read
+from jaxgan.models.conditions import Label
+from jaxgan.training.gan import build_gan
+from jaxgan.training.state import initialise, networks
 
 
 @pytest.fixture(scope="module")
@@ -172,8 +173,10 @@ def test_a_runs_generator_is_measured(stack, single, monkeypatch):
         asked.append(dataset)
         return types.SimpleNamespace(name="a classifier", digest="0", predict=predict)
 
-    monkeypatch.setattr("jaxgan.stacked_measures.reference_classifier", reference_classifier)
-    monkeypatch.setattr("jaxgan.stacked_measures._BLOCK", 25)
+    monkeypatch.setattr(
+        "jaxgan.evaluation.stacked_metrics.reference_classifier", reference_classifier
+    )
+    monkeypatch.setattr("jaxgan.evaluation.stacked_metrics._BLOCK", 25)
     config = update(
         load_config("gan", "dataset=stacked_digits"), {"width": 0.05, "dataset.size": 8}
     )

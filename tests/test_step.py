@@ -9,14 +9,14 @@ import pytest
 from conftest import load_config, tiny_config
 from small_networks import small_infogan
 
-import jaxgan.step as step_lib
-from jaxgan.build import build_gan
-from jaxgan.conditions import Label
-from jaxgan.config import update
-from jaxgan.losses import ADVERSARIAL
-from jaxgan.rng import stream
-from jaxgan.state import GanState, Player, first_best, initialise, keep_best, networks
-from jaxgan.step import (
+import jaxgan.training.step as step_lib
+from jaxgan.common.rng import stream
+from jaxgan.config.presets import update
+from jaxgan.losses.adversarial import ADVERSARIAL
+from jaxgan.models.conditions import Label
+from jaxgan.training.gan import build_gan
+from jaxgan.training.state import GanState, Player, first_best, initialise, keep_best, networks
+from jaxgan.training.step import (
     Batch,
     Draw,
     Examples,

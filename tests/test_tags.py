@@ -11,18 +11,22 @@ from absl.flags import FLAGS
 from absl.testing import flagsaver
 from conftest import load_config
 
-from jaxgan import conditions, loading, sample, sheets, tagging
-from jaxgan.build import build_gan
-from jaxgan.config import UserError, update
-from jaxgan.config_checks import validate
+from jaxgan import sample
+from jaxgan.common.errors import UserError
+from jaxgan.config.presets import update
+from jaxgan.config.validation import validate
 from jaxgan.data.batches import Batch, indices
-from jaxgan.data.feed import Feed, Places
-from jaxgan.data.tagged import Tagged
-from jaxgan.images import tag_sheet
-from jaxgan.metrics import tags as lists_of
-from jaxgan.reading import Instruments
-from jaxgan.state import Variables, example_inputs
+from jaxgan.data.loader import Feed, Places
+from jaxgan.data.tagging.types import Tagged
+from jaxgan.inference import tagging, trained_run
+from jaxgan.inference.networks import Instruments
+from jaxgan.metrics import tag_lists as lists_of
+from jaxgan.models import conditions
+from jaxgan.models.variables import Variables
+from jaxgan.reporting import sample_sheets
+from jaxgan.reporting.images import tag_sheet
 from jaxgan.train import train
+from jaxgan.training.gan import build_gan, example_inputs
 
 # Eight directions in the plane, 45 degrees apart; their lengths say nothing.
 ANGLES, LENGTHS = np.arange(8) * np.pi / 4, np.array([1, 2, 10, 4, 5, 6, 7, 1])
@@ -183,7 +187,7 @@ def test_a_run_measures_and_draws(run):
 
 
 def test_samples_are_vectors_of_words(run):
-    loaded = loading.load(str(run[0]))
+    loaded = trained_run.load(str(run[0]))
     features = np.arange(12, dtype=np.float32)
     made = loaded.sample(3, features=features)
     assert made.shape == (3, 1, 1, 6)
@@ -197,7 +201,7 @@ def test_samples_are_vectors_of_words(run):
 def sampled(monkeypatch, run, capsys, **flags):
     """What the command prints; flags by name."""
     folder, dataset = run
-    monkeypatch.setattr("jaxgan.data.load", lambda config: dataset)
+    monkeypatch.setattr("jaxgan.data.registry.load", lambda config: dataset)
     if not FLAGS.is_parsed():
         FLAGS(["sample"])
     with flagsaver.flagsaver(workdir=str(folder), **flags):
@@ -267,6 +271,6 @@ def test_words_of_the_config():
 def test_sheets_of_features_without_tags():
     """Somebody's own pairs of features and vectors: points on a square."""
     dataset = dataclasses.replace(tag_data.table(), tags=None)
-    (sheet,) = sheets.sheets(small_gan(dataset), dataset)
+    (sheet,) = sample_sheets.sheets(small_gan(dataset), dataset)
     assert sheet.tagged is None
     assert sheet.latent.condition.shape == (100, 12)

@@ -11,14 +11,17 @@ import pytest
 from conftest import load_config
 from PIL import Image
 
-from jaxgan import walk, walks
-from jaxgan.build import build_gan
-from jaxgan.conditions import Label
-from jaxgan.config import UserError, update
-from jaxgan.images import GROUND, cut, read_png, save_gif
-from jaxgan.latents import Code, Latent, LatentSpec
-from jaxgan.loading import Run
-from jaxgan.state import initialise, networks
+from jaxgan import walk
+from jaxgan.common.errors import UserError
+from jaxgan.config.presets import update
+from jaxgan.inference import interpolation
+from jaxgan.inference.trained_run import Run
+from jaxgan.models.conditions import Label
+from jaxgan.models.latents import Code, Latent, LatentSpec
+from jaxgan.reporting import latent_figures
+from jaxgan.reporting.images import GROUND, cut, read_png, save_gif
+from jaxgan.training.gan import build_gan
+from jaxgan.training.state import initialise, networks
 
 SHARES = np.linspace(0, 1, 7, dtype=np.float32)
 
@@ -37,7 +40,7 @@ def angle(x, y):
 
 def test_the_arc_turns_evenly_and_its_length_goes_evenly():
     a, b = (x.astype(np.float32) for x in two())
-    way = np.asarray(walks.spherical(a, b, SHARES), np.float64)
+    way = np.asarray(interpolation.spherical(a, b, SHARES), np.float64)
     lengths = (1 - SHARES) * np.linalg.norm(a) + SHARES * np.linalg.norm(b)
     np.testing.assert_allclose(np.linalg.norm(way, axis=1), lengths, rtol=1e-5)
     whole = angle(a.astype(np.float64), b.astype(np.float64))
@@ -52,22 +55,24 @@ def test_the_arc_between_equal_lengths_is_shoemakes():
     omega = angle(a, b)
     t = SHARES[:, None].astype(np.float64)
     slerp = (np.sin((1 - t) * omega) * a + np.sin(t * omega) * b) / np.sin(omega)
-    np.testing.assert_allclose(walks.spherical(*map(np.float32, (a, b)), SHARES), slerp, atol=1e-5)
+    np.testing.assert_allclose(
+        interpolation.spherical(*map(np.float32, (a, b)), SHARES), slerp, atol=1e-5
+    )
 
 
 @pytest.mark.parametrize("b", [[2.0, 0.0], [-1.0, 0.0], [0.0, 0.0]])
 def test_where_there_is_no_one_arc_it_is_the_line(b):
     a, b = jnp.array([1.0, 0.0]), jnp.array(b)
-    line = walks.linear(a, b, SHARES)
+    line = interpolation.linear(a, b, SHARES)
     np.testing.assert_allclose(line[3], (a + b) / 2, atol=1e-6)
-    np.testing.assert_array_equal(walks.spherical(a, b, SHARES), line)
+    np.testing.assert_array_equal(interpolation.spherical(a, b, SHARES), line)
 
 
 @pytest.mark.parametrize("prior", ["normal", "uniform", "hypercube"])
-@pytest.mark.parametrize("way", ["", *walks.WAYS])
+@pytest.mark.parametrize("way", ["", *interpolation.WAYS])
 def test_every_way_begins_and_ends_at_its_noises_and_stays_in_the_prior(prior, way):
     a, b = LatentSpec(50, prior).sample(jax.random.key(0), 2).noise
-    led = walks.between(a, b, SHARES, prior, way)
+    led = interpolation.between(a, b, SHARES, prior, way)
     np.testing.assert_allclose(led[0], a, atol=1e-4)
     np.testing.assert_allclose(led[-1], b, atol=1e-4)
     if prior != "normal":
@@ -82,22 +87,22 @@ def test_the_middle_of_a_spherical_way_is_distributed_like_the_prior(prior):
     middle = jnp.array([0.5])
     variance = {"normal": 1, "uniform": 1 / 3, "hypercube": 1 / 12}[prior]
     for way, share in (("spherical", 1), ("linear", 0.5)):
-        found = np.var(walks.between(*ends, middle, prior, way))
+        found = np.var(interpolation.between(*ends, middle, prior, way))
         assert found == pytest.approx(share * variance, rel=0.1)
 
 
 def test_the_default_is_the_sources_way():
     a, b = LatentSpec(50, "uniform").sample(jax.random.key(0), 2).noise
-    same = walks.between(a, b, SHARES, "uniform"), walks.linear(a, b, SHARES)
+    same = interpolation.between(a, b, SHARES, "uniform"), interpolation.linear(a, b, SHARES)
     np.testing.assert_array_equal(*same)
-    same = walks.between(a, b, SHARES, "normal"), walks.spherical(a, b, SHARES)
+    same = interpolation.between(a, b, SHARES, "normal"), interpolation.spherical(a, b, SHARES)
     np.testing.assert_array_equal(*same)
 
 
 def test_a_series_leads_from_each_noise_to_the_next():
     spec = LatentSpec(6, codes=(Code("categorical", 4),))
     drawn = spec.sample(jax.random.key(0), 4, jnp.eye(4))
-    led = walks.series(drawn, np.linspace(0, 1, 5), "normal")
+    led = interpolation.series(drawn, np.linspace(0, 1, 5), "normal")
     noise = led.noise.reshape(3, 5, 6)
     np.testing.assert_allclose(noise[:, 0], drawn.noise[:-1], atol=1e-5)
     np.testing.assert_allclose(noise[:, -1], drawn.noise[1:], atol=1e-5)
@@ -110,17 +115,17 @@ def test_a_series_leads_from_each_noise_to_the_next():
 
 def test_concepts_are_picked_once_each():
     read = np.array([1, 0, 1, 2, 1, 0, 1, 1, 1, 2])
-    np.testing.assert_array_equal(walks.pick(read, (1, 1), 2), [[0, 2], [4, 6]])
-    np.testing.assert_array_equal(walks.pick(read, (2, 0), 1), [[3], [1]])
-    assert walks.pick(read, (1, 0, 2), 3) is None
-    assert walks.pick(read, (1, 1), 4) is None
+    np.testing.assert_array_equal(interpolation.pick(read, (1, 1), 2), [[0, 2], [4, 6]])
+    np.testing.assert_array_equal(interpolation.pick(read, (2, 0), 1), [[3], [1]])
+    assert interpolation.pick(read, (1, 0, 2), 3) is None
+    assert interpolation.pick(read, (1, 1), 4) is None
 
 
 def test_the_mean_of_a_less_that_of_b_plus_that_of_c():
     draw = np.random.default_rng(0)
     latent = Latent(jnp.asarray(draw.normal(size=(9, 4)), jnp.float32), (), jnp.eye(9))
     places = np.array([[0, 3, 5], [1, 2, 4], [6, 7, 8]])
-    result = walks.combined(walks.means(latent, places))
+    result = interpolation.combined(interpolation.means(latent, places))
     a, b, c = (np.asarray(latent.noise)[p].mean(0) for p in places)
     np.testing.assert_allclose(result.noise, (a - b + c)[None], atol=1e-6)
     told = np.array([1, -1, -1, 1, -1, 1, 1, 1, 1]) / 3
@@ -129,7 +134,7 @@ def test_the_mean_of_a_less_that_of_b_plus_that_of_c():
 
 def test_around_a_result():
     centre = Latent(jnp.ones((1, 300)), (), jnp.eye(3)[:1])
-    nine = walks.around(jax.random.key(0), centre)
+    nine = interpolation.around(jax.random.key(0), centre)
     moved = np.asarray(nine.noise) - 1
     assert moved.shape == (9, 300)
     np.testing.assert_array_equal(moved[4], 0)
@@ -178,14 +183,14 @@ def small(label=False):
 
 def test_the_sheet_and_the_frames_of_a_walk():
     run = small()
-    sheet, frames = walk.walk(run, walk.drawer(run), 0)
+    sheet, frames = latent_figures.walk(run, latent_figures.drawer(run), 0)
     images = cut(sheet, 28, 28)
     assert images.shape == (10, 10, 28, 28, 1)
     # A row ends where the next begins.
     np.testing.assert_allclose(images[:-1, -1].astype(int), images[1:, 0], atol=1)
     ends = run.sample(11)
     np.testing.assert_allclose(images[:, 0].astype(int), ends[:-1], atol=1)
-    assert len(frames) == 2 * walk.FRAMES - 2
+    assert len(frames) == 2 * latent_figures.FRAMES - 2
     np.testing.assert_array_equal(frames[1], frames[-1])
     np.testing.assert_array_equal(cut(frames[0][::2, ::2], 28, 28)[1, 4], images[9, 0])
     np.testing.assert_array_equal(cut(frames[23][::2, ::2], 28, 28)[1, 4], images[9, 9])
@@ -193,13 +198,13 @@ def test_the_sheet_and_the_frames_of_a_walk():
 
 def test_arithmetic_of_labels_that_the_network_was_told():
     run = small(label=True)
-    draw = walk.drawer(run)
-    drawn, read, names = walk.candidates(run, draw, 0, {}, "")
+    draw = latent_figures.drawer(run)
+    drawn, read, names = latent_figures.candidates(run, draw, 0, {}, "")
     np.testing.assert_array_equal(read[:12], [*range(10), 0, 1])
-    said, sheet = walk.arithmetic(run, draw, drawn, read, names, ["3", "3", "7"], 0)
+    said, sheet = latent_figures.arithmetic(run, draw, drawn, read, names, ["3", "3", "7"], 0)
     assert said == "3 - 3 + 7"
-    places = walks.pick(read, (3, 3, 7))
-    result = walks.combined(walks.means(drawn, places))
+    places = interpolation.pick(read, (3, 3, 7))
+    result = interpolation.combined(interpolation.means(drawn, places))
     np.testing.assert_allclose(result.condition[0], np.eye(10)[7], atol=1e-6)
     left = sheet[18:, : 3 * 60 + 4][::2, ::2]
     single = cut(left, 28, 28)
@@ -215,10 +220,10 @@ def test_what_cannot_be_calculated():
     drawn, names = run.latent(6), run.label_names
     told = [run, None, drawn, np.array([0, 0, 0, 1, 1, 2]), names]
     with pytest.raises(UserError, match="there is no nine"):
-        walk.arithmetic(*told, ["nine", "1", "2"], 0)
+        latent_figures.arithmetic(*told, ["nine", "1", "2"], 0)
     with pytest.raises(UserError, match=r"too few show 0, 1, 2\nthere are: 0"):
-        walk.arithmetic(*told, ["0", "1", "2"], 0)
-    assert walk.arithmetic(*told, [], 0)[0] == ""  # Nobody asked.
+        latent_figures.arithmetic(*told, ["0", "1", "2"], 0)
+    assert latent_figures.arithmetic(*told, [], 0)[0] == ""  # Nobody asked.
 
 
 def flags(monkeypatch, **values):
@@ -259,7 +264,7 @@ def test_the_command_writes_into_the_runs_folder(tmp_path, monkeypatch, capsys):
     training = list(frames_of(tmp_path / "training_seed_1.gif"))
     assert [picture[30, 30, 0] for picture, _ in training] == [9, 200]
     assert training[0][0][:18].max() > 200
-    read = np.arange(walk.CANDIDATES) % 10
+    read = np.arange(latent_figures.CANDIDATES) % 10
     reader = types.SimpleNamespace(predict=lambda images: read)
     whole = types.SimpleNamespace(label_names=tuple("abcdefghij"))
     dataset = types.SimpleNamespace(whole=whole)

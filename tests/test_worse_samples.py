@@ -4,14 +4,14 @@ and to which it is blind. Real digits; some of them play a perfect generator."""
 import numpy as np
 import pytest
 
-from jaxgan.metrics.class_score import class_score
-from jaxgan.metrics.conditional import conditional_accuracy
-from jaxgan.metrics.frechet import frechet_distance
-from jaxgan.metrics.kernel_distance import kernel_distance
-from jaxgan.metrics.memorisation import memorisation
-from jaxgan.metrics.nearest_neighbour import nearest_neighbour_error, two_sample_accuracy
-from jaxgan.metrics.parzen import choose_sigma, parzen_log_likelihood
-from jaxgan.metrics.precision_recall import density_coverage, precision_recall
+from jaxgan.metrics.images.class_score import class_score
+from jaxgan.metrics.images.conditional_accuracy import conditional_accuracy
+from jaxgan.metrics.images.frechet import frechet_distance
+from jaxgan.metrics.images.kernel_distance import kernel_distance
+from jaxgan.metrics.images.memorisation import memorisation
+from jaxgan.metrics.images.nearest_neighbour import nearest_neighbour_error, two_sample_accuracy
+from jaxgan.metrics.images.parzen import choose_sigma, parzen_log_likelihood
+from jaxgan.metrics.images.precision_recall import density_coverage, precision_recall
 
 N = 400
 

@@ -8,17 +8,12 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from jaxgan.images import curves, cut, grid, read_png, save_png, strip
-from jaxgan.sheets import Sheet, over_time, spread
-from jaxgan.writers import (
-    MetricsFile,
-    Progress,
-    TensorBoard,
-    read_rollbacks,
-    read_rows,
-    write_json,
-    write_whole,
-)
+from jaxgan.common.files import write_json, write_whole
+from jaxgan.common.progress import Progress
+from jaxgan.reporting.figures import curves
+from jaxgan.reporting.images import cut, grid, read_png, save_png, strip
+from jaxgan.reporting.sample_sheets import Sheet, over_time, spread
+from jaxgan.reporting.writers import MetricsFile, TensorBoard, read_rollbacks, read_rows
 
 
 def test_rows_after_the_step_and_a_torn_line_are_cut(tmp_path):

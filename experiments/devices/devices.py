@@ -8,6 +8,8 @@ import argparse
 import os
 import pathlib
 
+from jaxgan.training import jax_setup
+
 os.environ["XLA_FLAGS"] = "--xla_force_host_platform_device_count=8"
 os.environ["JAX_PLATFORMS"] = "cpu"
 
@@ -15,13 +17,14 @@ import jax
 import numpy as np
 from ml_collections import ConfigDict
 
-from jaxgan import conditions, parallel
-from jaxgan.build import build_gan
-from jaxgan.config import update
-from jaxgan.config_checks import from_file, validate
-from jaxgan.data import digits
+from jaxgan.config.presets import update
+from jaxgan.config.validation import from_file, validate
 from jaxgan.data.batches import Batch
-from jaxgan.data.feed import Places
+from jaxgan.data.loader import Places
+from jaxgan.data.sources import digits
+from jaxgan.models import conditions
+from jaxgan.training import program as program_lib
+from jaxgan.training.gan import build_gan
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 SMALL = {"width": 0.1, "batch_size": 16}
@@ -59,8 +62,8 @@ def trained(config: ConfigDict, seeds: tuple[int, ...], devices: int, steps: int
     gan = build_gan(config, dataset.image_shape, condition)
     labels = dataset.train.labels if isinstance(condition, conditions.Label) else None
     sizes = (gan.batch_size, gan.discriminator_batch_size)
-    mesh = parallel.make_mesh(len(seeds), sizes, jax.devices()[:devices])
-    program = parallel.Program(gan, seeds, Batch(dataset.train.images, labels), mesh, 1)
+    mesh = program_lib.make_mesh(len(seeds), sizes, jax.devices()[:devices])
+    program = program_lib.Program(gan, seeds, Batch(dataset.train.images, labels), mesh, 1)
     shape = (gan.discriminator_steps, gan.discriminator_batch_size)
     places = Places(seeds, len(dataset.train), shape, config.dataset.replacement)
     state = program.initialise()
@@ -88,7 +91,7 @@ def main() -> None:
     for name in arguments.systems or SYSTEMS:
         file, arg = SYSTEMS[name]
         for dtype in ("float64", "float32"):
-            parallel.start(dtype)
+            jax_setup.start(dtype)
             config = load_config(file, arg, dtype)
             alone = trained(config, (0,), 1, steps)
             others = [trained(config, (0,), devices, steps) for devices in (2, 4, 8)]

@@ -13,9 +13,9 @@ import sys
 
 import numpy as np
 
-from jaxgan.data import digits
-from jaxgan.metrics.clustering import adjusted_rand_index, normalized_mutual_information
-from jaxgan.metrics.code_accuracy import (
+from jaxgan.data.sources import digits
+from jaxgan.metrics.codes.clustering import adjusted_rand_index, normalized_mutual_information
+from jaxgan.metrics.codes.code_accuracy import (
     code_accuracy,
     contingency,
     match_many_to_one,

@@ -12,11 +12,13 @@ from scipy.ndimage import maximum_filter
 
 import jaxgan
 from jaxgan import data
-from jaxgan.guided import Seen, shown
-from jaxgan.images import enlarged, grid, save_png
-from jaxgan.metrics.discriminator_features import convolution_maps
-from jaxgan.reading import Instruments
-from jaxgan.state import Gan, Variables, initialise, networks
+from jaxgan.inference.feature_maps import convolution_maps
+from jaxgan.inference.guided_backprop import Seen, shown
+from jaxgan.inference.networks import Instruments
+from jaxgan.models.variables import Variables
+from jaxgan.reporting.images import enlarged, grid, save_png
+from jaxgan.training.gan import Gan
+from jaxgan.training.state import initialise, networks
 
 # Training images for BatchNorm's statistics; unseen images that are read; rows of the sheet.
 STATISTICS, READ, ROWS = 2_000, 1_000, 10

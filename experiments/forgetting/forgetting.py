@@ -11,8 +11,8 @@ import numpy as np
 from scipy.ndimage import sobel, uniform_filter
 
 import jaxgan
-from jaxgan import forgetting
-from jaxgan.images import enlarged, grid, save_png
+from jaxgan.inference import feature_map_ablation
+from jaxgan.reporting.images import enlarged, grid, save_png
 
 # Samples that are marked, as in the paper, and unseen ones that are looked at afterwards.
 MARKED, UNSEEN = 150, 500
@@ -67,17 +67,17 @@ def main() -> None:
     parser.add_argument("--out")
     arguments = parser.parse_args()
     run = jaxgan.load(arguments.workdir)
-    paint, generator = forgetting.Painter(run.gan), run.networks.generator
+    paint, generator = feature_map_ablation.Painter(run.gan), run.networks.generator
     images, maps = paint(generator, run.latent(MARKED, seed=0))
     before, _ = paint(generator, run.latent(UNSEEN, seed=1))
     marks = {name: MASKS[name](images) for name in arguments.mask.split(",")}
     if arguments.boxes:
         shape = images.shape[:3]
-        marks = {arguments.boxes: forgetting.read_boxes(arguments.boxes, *shape)}
+        marks = {arguments.boxes: feature_map_ablation.read_boxes(arguments.boxes, *shape)}
     print("| marked | positions | told apart | maps dropped | share before | after | at random |")
     print("|---|---|---|---|---|---|---|")
     for name, marked in marks.items():
-        boundary = forgetting.fit(maps, marked)
+        boundary = feature_map_ablation.fit(maps, marked)
 
         def draw(dropped: np.ndarray) -> np.ndarray:
             return paint(generator, run.latent(UNSEEN, seed=1), dropped)[0]

@@ -20,15 +20,18 @@ from typing import Any
 import jax
 import numpy as np
 
-from jaxgan import conditions, data, parallel
-from jaxgan.build import build_gan
-from jaxgan.config import update
-from jaxgan.config_checks import from_file, validate
-from jaxgan.data import tfds
+from jaxgan import data
+from jaxgan.config.presets import update
+from jaxgan.config.validation import from_file, validate
 from jaxgan.data.batches import Batch
 from jaxgan.data.dataset import Split
-from jaxgan.data.feed import Feed, Places
+from jaxgan.data.loader import Feed, Places
+from jaxgan.data.sources import tfds
 from jaxgan.data.streaming import Streamed
+from jaxgan.models import conditions
+from jaxgan.training import jax_setup
+from jaxgan.training import program as program_lib
+from jaxgan.training.gan import build_gan
 
 
 def main() -> int:
@@ -36,7 +39,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--steps", type=int, default=20)
     arguments = parser.parse_args()
-    parallel.start()
+    jax_setup.start()
     mnist = tfds.load("mnist", "", 28, 0)
     found = {}
     with tempfile.TemporaryDirectory() as folder:
@@ -68,7 +71,9 @@ def train(steps: int, keys: dict[str, Any]) -> str:
     gan = build_gan(config, dataset.image_shape, condition)
     streamed = isinstance(dataset.train.images, Streamed)
     resident = None if streamed else Batch(dataset.train.images, dataset.train.labels)
-    program = parallel.Program(gan, (0,), resident, parallel.make_mesh(1, [gan.batch_size]), 1)
+    program = program_lib.Program(
+        gan, (0,), resident, program_lib.make_mesh(1, [gan.batch_size]), 1
+    )
     shape = (gan.discriminator_steps, gan.discriminator_batch_size)
     places = Places((0,), len(dataset.train), shape, config.dataset.replacement)
     feed = Feed(dataset.train, places, 0, steps, workers=0, resident=program.resident)

@@ -15,9 +15,9 @@ import sys
 import numpy as np
 from PIL import Image
 
-from jaxgan.data import tfds
 from jaxgan.data.near_duplicates import ALIKE, BITS, REACH, codes, group_of, train_autoencoder
-from jaxgan.images import grid
+from jaxgan.data.sources import tfds
+from jaxgan.reporting.images import grid
 
 HERE = pathlib.Path(__file__).resolve().parent
 EACH = 300

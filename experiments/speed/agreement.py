@@ -20,12 +20,13 @@ from torch_networks import count
 from torch_parameters import load_parameters, parameters_like
 from torch_trainer import Trainer
 
-from jaxgan import parallel
-from jaxgan.config import update
+from jaxgan.common.rng import stream
+from jaxgan.config.presets import update
 from jaxgan.data.batches import Batch
-from jaxgan.rng import stream
-from jaxgan.state import Gan, GanState, initialise
-from jaxgan.step import draw_for, train_step
+from jaxgan.training import jax_setup
+from jaxgan.training.gan import Gan
+from jaxgan.training.state import GanState, initialise
+from jaxgan.training.step import draw_for, train_step
 
 TOLERANCE = 1e-9
 
@@ -129,7 +130,7 @@ def main() -> int:
     parser.add_argument("--steps", type=int, default=2)
     parser.add_argument("--batch", type=int, default=8)
     arguments = parser.parse_args()
-    parallel.start("float64")
+    jax_setup.start("float64")
     print("| system | parameters: G, D, Q | losses, relative | parameters | largest step |")
     print("|---|---|---|---|---|")
     status = 0

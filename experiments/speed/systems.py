@@ -5,10 +5,9 @@ import pathlib
 
 from ml_collections import ConfigDict
 
-from jaxgan import conditions
-from jaxgan.build import build_gan
-from jaxgan.config_checks import from_file
-from jaxgan.state import Gan
+from jaxgan.config.validation import from_file
+from jaxgan.models import conditions
+from jaxgan.training.gan import Gan, build_gan
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 E1 = "mnist,document"

@@ -13,7 +13,7 @@ import torch.nn.functional as F
 from ml_collections import ConfigDict
 from torch import nn
 
-from jaxgan.latents import parse_codes
+from jaxgan.models.latents import parse_codes
 
 
 class Maxout(nn.Linear):

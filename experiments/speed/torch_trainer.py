@@ -11,7 +11,7 @@ from ml_collections import ConfigDict
 from torch import nn
 from torch_networks import as_float, networks
 
-from jaxgan.latents import parse_codes
+from jaxgan.models.latents import parse_codes
 
 Draw = tuple[torch.Tensor, list[torch.Tensor], torch.Tensor | None]
 

@@ -16,6 +16,8 @@ from typing import Any
 import numpy as np
 from systems import SYSTEMS, build, load_config
 
+from jaxgan.training import jax_setup
+
 IMAGES = 1_000
 LEAST = 3  # Steps a turn, at least.
 
@@ -32,18 +34,19 @@ def in_jaxgan(config: Any, channels: int) -> Callable[[], None]:
     """A step of jaxgan's, from the places of its images to the end of it."""
     import jax
 
-    from jaxgan import conditions, parallel
     from jaxgan.data.batches import Batch
-    from jaxgan.data.feed import Places
+    from jaxgan.data.loader import Places
+    from jaxgan.models import conditions
+    from jaxgan.training import program as program_lib
 
-    parallel.start()
+    jax_setup.start()
     images, labels = training_data(config, channels)
     gan = build(config, channels)
     told = isinstance(gan.condition, conditions.Label)
     data = Batch(images, labels.astype(np.int32) if told else None)
-    mesh = parallel.make_mesh(1, [gan.batch_size], jax.devices()[:1])
+    mesh = program_lib.make_mesh(1, [gan.batch_size], jax.devices()[:1])
     calls = 1 if jax.default_backend() == "cpu" else 16
-    program = parallel.Program(gan, (0,), data, mesh, calls)
+    program = program_lib.Program(gan, (0,), data, mesh, calls)
     shape = (gan.discriminator_steps, gan.discriminator_batch_size)
     places = Places((0,), IMAGES, shape, config.dataset.replacement)
     state, count = program.initialise(), 0

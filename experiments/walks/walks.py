@@ -11,14 +11,15 @@ import jax
 import numpy as np
 
 import jaxgan
-from jaxgan import data, walks
-from jaxgan.conditions import Label
-from jaxgan.data.dataset import to_uint8
-from jaxgan.image_measures import ImageMeasures
-from jaxgan.latents import Latent
-from jaxgan.loading import Run
-from jaxgan.metrics.frechet import frechet_distance
-from jaxgan.reading import Instruments
+from jaxgan import data
+from jaxgan.data.pixels import to_uint8
+from jaxgan.evaluation.image_metrics import ImageMeasures
+from jaxgan.inference import interpolation
+from jaxgan.inference.networks import Instruments
+from jaxgan.inference.trained_run import Run
+from jaxgan.metrics.images.frechet import frechet_distance
+from jaxgan.models.conditions import Label
+from jaxgan.models.latents import Latent
 
 # Frames of a walk from one noise to another, as in jaxgan.walk, and how many walks are looked at.
 FRAMES, WALKS = 24, 50
@@ -57,7 +58,7 @@ def between(run: Run, draw, classifier, unseen: np.ndarray, n: int) -> None:
         ("middle, linear", "linear", 0.5),
         ("middle, spherical", "spherical", 0.5),
     ):
-        latent = walks.series(drawn, np.array([share]), prior, way)
+        latent = interpolation.series(drawn, np.array([share]), prior, way)
         images = draw(latent)
         length = np.linalg.norm(latent.noise, axis=1).mean()
         distance = frechet_distance(real, classifier.features(images))
@@ -70,8 +71,8 @@ def between(run: Run, draw, classifier, unseen: np.ndarray, n: int) -> None:
         print(f"| {name} | {length:.2f} | {distance:.2f} | {sure:.3f} | {told} |")
     print(f"\n| way | a step of {FRAMES - 1} | the largest of a walk | from end to end |")
     print("|---|---|---|---|")
-    for way in walks.WAYS:
-        latent = walks.series(run.latent(WALKS + 1), np.linspace(0, 1, FRAMES), prior, way)
+    for way in interpolation.WAYS:
+        latent = interpolation.series(run.latent(WALKS + 1), np.linspace(0, 1, FRAMES), prior, way)
         images = draw(latent).reshape(WALKS, FRAMES, -1).astype(np.float32)
         steps = np.abs(np.diff(images, axis=1)).mean(-1)
         whole = np.abs(images[:, -1] - images[:, 0]).mean(-1)
@@ -111,7 +112,7 @@ def _means(drawn: Latent, read: np.ndarray, each: int) -> dict[int, Latent]:
     for label in np.unique(read):
         places = np.flatnonzero(read == label)[: 2 * TIMES * each]
         if len(places) == 2 * TIMES * each:
-            means[int(label)] = walks.means(drawn, places.reshape(-1, each))
+            means[int(label)] = interpolation.means(drawn, places.reshape(-1, each))
     return means
 
 
@@ -120,7 +121,7 @@ def _sum(means: dict[int, Latent], kind: tuple[int, int, int], i: int) -> Latent
     itself in A - A + C."""
     parts = zip(kind, (i, TIMES + i, i), strict=True)
     picked = [jax.tree.map(lambda x, at=at: x[at], means[label]) for label, at in parts]
-    return walks.combined(jax.tree.map(lambda *x: np.stack(x), *picked))
+    return interpolation.combined(jax.tree.map(lambda *x: np.stack(x), *picked))
 
 
 if __name__ == "__main__":

@@ -7,13 +7,11 @@ import json
 from collections.abc import Callable, Iterable
 from typing import Any, NamedTuple
 
-import jax
-import jax.numpy as jnp
 import numpy as np
 
-from jaxgan.config import UserError
+from jaxgan.common.errors import UserError
 from jaxgan.data.streaming import Streamed
-from jaxgan.data.tagged import Rows, Tags
+from jaxgan.data.tagging.types import Rows, Tags
 
 # How many images `Dataset.digest` reads at a time.
 _BLOCK = 4096
@@ -244,38 +242,3 @@ def _sha256(parts: Iterable[bytes]) -> str:
     for part in parts:
         digest.update(part)
     return digest.hexdigest()[:16]
-
-
-def to_network(images: jax.Array | np.ndarray, low: float, dtype: Any = jnp.float32) -> jax.Array:
-    """uint8 0..255 -> [low, 1]: low is 0 for a generator that ends in a sigmoid, -1 for a tanh.
-
-    Numbers that are no bytes (a dataset of points) keep their values.
-    """
-    numbers = jnp.asarray(images).astype(dtype)
-    if images.dtype != jnp.uint8:
-        return numbers
-    return numbers * ((1 - low) / 255) + low
-
-
-def to_uint8(images: jax.Array | np.ndarray, low: float) -> np.ndarray:
-    """[low, 1] -> uint8 0..255, rounded to the nearest; the inverse of `to_network`."""
-    scaled = (np.asarray(images, np.float32) - low) * (255 / (1 - low))
-    return np.clip(np.rint(scaled), 0, 255).astype(np.uint8)
-
-
-def resize(images: np.ndarray, size: int) -> np.ndarray:
-    """Brings uint8 [N, H, W, C] to [N, size, size, C]: the central square, resampled (bicubic)."""
-    from PIL import Image
-
-    n, height, width, channels = images.shape
-    if (height, width) == (size, size):
-        return images
-    side = min(height, width)
-    top, left = (height - side) // 2, (width - side) // 2
-    square = images[:, top : top + side, left : left + side]
-    out = np.empty((n, size, size, channels), np.uint8)
-    for i in range(n):
-        for c in range(channels):
-            plane = Image.fromarray(square[i, :, :, c])
-            out[i, :, :, c] = np.asarray(plane.resize((size, size), Image.Resampling.BICUBIC))
-    return out

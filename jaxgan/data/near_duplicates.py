@@ -24,9 +24,9 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 
-from jaxgan import cache
+from jaxgan.common import cache
+from jaxgan.common.rng import stream
 from jaxgan.data.dataset import Split
-from jaxgan.rng import stream
 
 # Goes up with every change to what is found: it is part of the cache's key.
 VERSION = "5"

@@ -14,7 +14,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from jaxgan.config import UserError
+from jaxgan.common.errors import UserError
 
 # More bytes than this do not go into memory (nor onto a device) unless dataset.streamed says so.
 MOST_RESIDENT = 2 * 2**30

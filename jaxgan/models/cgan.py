@@ -11,8 +11,8 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
-from jaxgan.latents import Latent, joined
 from jaxgan.models.dcgan import halvings
+from jaxgan.models.latents import Latent, joined
 from jaxgan.models.layers import Network, beside_image, flat, max_pool
 
 # MXNet's Xavier(rnd_type="gaussian", factor_type="avg", magnitude=3).

@@ -13,8 +13,8 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
-from jaxgan.latents import Latent, joined
 from jaxgan.models.convolutions import Padding
+from jaxgan.models.latents import Latent, joined
 from jaxgan.models.layers import Network, beside_image, flat, leaky_relu
 
 NORMAL = nn.initializers.normal(0.02)

@@ -12,7 +12,7 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
-from jaxgan.latents import Code, Latent, joined
+from jaxgan.models.latents import Code, Latent, joined
 from jaxgan.models.layers import Network, leaky_relu
 
 NORMAL = nn.initializers.normal(0.02)

@@ -14,7 +14,7 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
-from jaxgan.latents import Latent, joined
+from jaxgan.models.latents import Latent, joined
 from jaxgan.models.layers import Maxout, Network, flat, leaky_relu
 
 Activation = Callable[[jax.Array], jax.Array]

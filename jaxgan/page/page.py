@@ -8,15 +8,15 @@ import os
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from jaxgan.config import UserError
-from jaxgan.latents import Code, parse_codes
+from jaxgan.common.errors import UserError
+from jaxgan.common.files import write_text
+from jaxgan.models.latents import Code, parse_codes
 from jaxgan.page import curves, tables
 from jaxgan.page.diagram import diagram
 from jaxgan.page.markup import tag, text
 from jaxgan.page.pictures import Picture, fit, fit_others
 from jaxgan.page.runs import Run, read
-from jaxgan.sheet_files import Sheets
-from jaxgan.writers import write_text
+from jaxgan.reporting.sheet_paths import Sheets
 
 NAME = "report.html"
 # A page has so many bytes at most. Of the room for pictures a third is for single ones, and each of

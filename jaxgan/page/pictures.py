@@ -11,7 +11,7 @@ from typing import NamedTuple
 import numpy as np
 
 from jaxgan.page.markup import tag
-from jaxgan.sheet_files import Sheets
+from jaxgan.reporting.sheet_paths import Sheets
 
 # How sheets are kept: the first way in which at least so many of each fit, or all there are.
 ENOUGH = 12

@@ -8,9 +8,9 @@ import statistics
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
-from jaxgan import sheet_files
-from jaxgan.config import UserError
-from jaxgan.sheet_files import Sheets
+from jaxgan.common.errors import UserError
+from jaxgan.reporting import sheet_paths
+from jaxgan.reporting.sheet_paths import Sheets
 
 # What every row of `metrics.jsonl` has.
 _OF = ("step", "seed")
@@ -99,7 +99,7 @@ def read(workdir: str, results: Mapping[str, Any] | None = None) -> Run:
     rows, rollbacks = read_metrics(os.path.join(workdir, "metrics.jsonl"))
     told = _json(os.path.join(workdir, "results.json")) if results is None else dict(results)
     end = _end(about["config"], told, rows)
-    sheets = sheet_files.there(workdir, float("inf") if end is None else end)
+    sheets = sheet_paths.there(workdir, float("inf") if end is None else end)
     if not rows and not sheets:
         raise UserError(f"{workdir} has nothing to show yet", "train it for longer")
     names = sorted(os.listdir(workdir))

@@ -6,8 +6,8 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from jaxgan.config import KEYS
-from jaxgan.metrics.measure import COMPARED_BY, half_interval
+from jaxgan.config.keys import KEYS
+from jaxgan.evaluation.results import COMPARED_BY, half_interval
 from jaxgan.page.markup import number, table, tag, text
 from jaxgan.page.runs import Run
 

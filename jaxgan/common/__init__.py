@@ -1,0 +1,1 @@
+"""Shared by all layers: PRNG streams, caches, files, progress, errors."""

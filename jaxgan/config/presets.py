@@ -1,0 +1,163 @@
+"""The keys that every config has, how ARG is read, and the exception that a mistake raises."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from ml_collections import ConfigDict
+
+from jaxgan.common.errors import UserError
+from jaxgan.config.keys import KEYS
+
+# What may be left out of a key in ARG.
+SHORT = {"classes": "dataset.classes", "size": "dataset.size", "dataset": "dataset.name"}
+
+
+def base() -> ConfigDict:
+    """A config with every key at its default."""
+    config = ConfigDict()
+    for path, key in KEYS.items():
+        put(config, path, key.default)
+    return config
+
+
+def put(config: ConfigDict, path: str, value: Any) -> None:
+    """config.a.b = value for the path "a.b"; missing groups are made."""
+    *groups, name = path.split(".")
+    for group in groups:
+        if group not in config:
+            config[group] = ConfigDict()
+        config = config[group]
+    config[name] = value
+
+
+def get(config: ConfigDict, path: str) -> Any:
+    """config.a.b for the path "a.b"."""
+    for name in path.split("."):
+        config = config[name]
+    return config
+
+
+def leaves(config: ConfigDict, prefix: str = "") -> Iterator[tuple[str, Any]]:
+    """Every (path, value) of a config."""
+    for name, value in config.items():
+        if isinstance(value, ConfigDict):
+            yield from leaves(value, f"{prefix}{name}.")
+        else:
+            yield prefix + name, value
+
+
+def update(config: ConfigDict, values: Mapping[str, Any]) -> ConfigDict:
+    """Sets paths to values, in place; returns the config."""
+    for path, value in values.items():
+        put(config, path, value)
+    return config
+
+
+def apply_argument(
+    config: ConfigDict,
+    arg: str,
+    words: Mapping[str, Mapping[str, Any]],
+    exclusive: Sequence[Sequence[str]] = (),
+) -> ConfigDict:
+    """Applies a config file's ARG: comma-separated known words and key=value.
+
+    The words take effect in the order of `words`, whatever the order they are typed in, and
+    key=value after them.
+
+    Args:
+      config: changed in place.
+      arg: such as "mnist,document" or "paper,width=0.5".
+      words: for each known word, the paths and values it sets; what stands under "a,b" is set
+        where both words are given.
+      exclusive: groups of words of which one at most may be given.
+
+    Returns:
+      The config.
+
+    Raises:
+      UserError: for an unknown word or key, or a value of another type.
+    """
+    parts = [part.strip() for part in arg.split(",") if part.strip()]
+    given = [part for part in parts if "=" not in part or part in words]
+    for either in exclusive:
+        both = [word for word in given if word in either]
+        if len(both) > 1:
+            raise UserError(f"ARG '{arg}': {' and '.join(both)} exclude one another")
+    for word in given:
+        if word not in words:
+            raise UserError(
+                f"ARG '{arg}': unknown word '{word}'",
+                f"known: {', '.join(w for w in words if ',' not in w)}; or key=value with a key of"
+                " the config",
+            )
+    for word, values in words.items():
+        if set(word.split(",")) <= set(given):
+            update(config, values)
+    for part in parts:
+        if "=" in part and part not in words:
+            path, _, text = part.partition("=")
+            path = SHORT.get(path, path)
+            if path not in KEYS:
+                raise UserError(f"ARG '{arg}': no key '{path}'", nearest(path))
+            put(config, path, parse_value(path, text))
+    return config
+
+
+def nearest(path: str) -> str:
+    """A line that names the keys most like `path`: "lr" is short for a learning_rate."""
+    import difflib
+
+    group, _, name = path.rpartition(".")
+    named = [key for key in KEYS if key.startswith(group) and name in _names(key)]
+    close = named or difflib.get_close_matches(path, KEYS, n=3, cutoff=0.5)
+    return f"did you mean {' or '.join(close)}?" if close else "docs/reference.md lists the keys"
+
+
+def _names(path: str) -> tuple[str, ...]:
+    """The last part of a key, and the first letters of its words where there are several."""
+    name = path.rpartition(".")[2]
+    letters = "".join(word[0] for word in name.split("_"))
+    return (name, letters) if len(letters) > 1 else (name,)
+
+
+def parse_value(path: str, text: str) -> Any:
+    """The text of key=value, in the type of the key's default."""
+    default = KEYS[path].default
+    try:
+        if isinstance(default, bool):
+            return {"true": True, "false": False}[text.lower()]
+        return type(default)(text)
+    except (KeyError, ValueError):
+        raise not_of_its_kind(path, text) from None
+
+
+def not_of_its_kind(path: str, text: str) -> UserError:
+    """The mistake that the text of a value is not in the type of the key's default."""
+    kinds = {bool: "true or false", int: "a whole number", float: "a number"}
+    return UserError(f"{path}={text}: not {kinds[type(KEYS[path].default)]}")
+
+
+def refuse_changes(config: ConfigDict, saved: Mapping[str, Any], workdir: str) -> None:
+    """Refuses to go on with a run whose config differs in more than it may.
+
+    Args:
+      config: of this start.
+      saved: path -> value, of the run's first start.
+      workdir: the run's folder, for the message.
+
+    Raises:
+      UserError: naming the first five keys that differ, with both values.
+    """
+    now = dict(leaves(config))
+    differing = [
+        f"{path} (was {saved.get(path)!r}, now {now.get(path)!r})"
+        for path in sorted(now.keys() | saved.keys())
+        if now.get(path) != saved.get(path) and not (path in KEYS and KEYS[path].may_change)
+    ]
+    if differing:
+        rest = len(differing) - 5
+        shown = differing[:5] + ([f"and {rest} more"] if rest > 0 else [])
+        raise UserError(
+            f"{workdir} holds a run with another config: {'; '.join(shown)}",
+            "give another --workdir, or the same keys",
+        )

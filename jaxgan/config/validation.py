@@ -1,0 +1,169 @@
+"""What a config's values may be, and what keys demand of one another."""
+
+import math
+import os
+import runpy
+from typing import Any
+
+from ml_collections import ConfigDict
+
+from jaxgan.common.errors import UserError
+from jaxgan.config.keys import FROM_FILES, KEYS, WITH_TAGS, Key
+from jaxgan.config.presets import get, leaves, nearest
+
+
+def from_file(path: str | os.PathLike[str], arg: str = "") -> ConfigDict:
+    """`get_config(arg)` of a config file, checked, as `jaxgan.main` has it.
+
+    Raises:
+      UserError: if a value is not of its key's kind, or ARG is not understood.
+    """
+    config: ConfigDict = runpy.run_path(os.fspath(path))["get_config"](arg)
+    validate(config)
+    return config
+
+
+def validate(config: ConfigDict) -> None:
+    """Checks every key's type, choice and limits, and what keys demand of one another.
+
+    Raises:
+      UserError: naming the first key that is wrong.
+    """
+    present = dict(leaves(config))
+    for path in present:
+        if path not in KEYS:
+            raise UserError(f"config: unknown key {path}", nearest(path))
+    for path, key in KEYS.items():
+        if path not in present:
+            raise UserError(f"config: the key {path} is missing", "start from jaxgan.config.base()")
+        _check(path, present[path], key)
+    own = config.discriminator_batch_size
+    if not config.fresh_noise and own not in (0, config.batch_size):
+        raise UserError(
+            f"discriminator_batch_size={own}: with fresh_noise=False the generator reuses the"
+            f" discriminator's noise, and batch_size is {config.batch_size}",
+            "set fresh_noise=True, or leave discriminator_batch_size at 0 (the same size)",
+        )
+    _validate_condition(config)
+    _check_dataset(config.dataset)
+    if config.dataset.name == "ring":
+        _check_ring(config)
+    _check_tags(config)
+
+
+def _check_dataset(dataset: ConfigDict) -> None:
+    name = dataset.name.removeprefix("stacked_")
+    if dataset.validation >= 0 and name in ("digits", "glyphs", "glyph_tags", "ring"):
+        raise UserError(f"dataset.validation: the split of {name} is fixed", "leave it at -1")
+    if dataset.near_duplicates != "keep" and dataset.name.startswith("stacked_"):
+        raise UserError(
+            f"dataset.near_duplicates={dataset.near_duplicates}: {dataset.name} draws its digits"
+            " by chance",
+            "leave it at keep",
+        )
+    if dataset.size % 4:
+        raise UserError(f"dataset.size={dataset.size}: not a multiple of 4")
+    if not dataset.data_dir and name in FROM_FILES:
+        raise UserError(
+            f"dataset.data_dir is missing: dataset.name={name} wants {FROM_FILES[name]}",
+            "--config.dataset.data_dir=… names it",
+        )
+    if dataset.channels not in (0, 1, 3):
+        raise UserError(f"dataset.channels={dataset.channels}: choose 0 (the source's own), 1 or 3")
+    if dataset.channels and name != "folder":
+        raise UserError(
+            f"dataset.channels={dataset.channels}: only dataset.name=folder can choose",
+            "leave it at 0, the source's own",
+        )
+
+
+def _check_ring(config: ConfigDict) -> None:
+    """Points have no size, their modes are one figure, and most networks make images only."""
+    wanted = {
+        "system": "gan",
+        "dataset.classes": "",
+        "dataset.size": KEYS["dataset.size"].default,
+        "dataset.near_duplicates": "keep",
+    }
+    for path, value in wanted.items():
+        if get(config, path) != value:
+            raise UserError(
+                f"{path}={get(config, path)}: dataset.name=ring has points, not images, and wants"
+                f" {path}={value!r}",
+                "--config=configs/gan.py:ring has it so",
+            )
+
+
+def _check_tags(config: ConfigDict) -> None:
+    """Tags want features of images and words, and nothing else has them."""
+    system, name, kind = config.system, config.dataset.name, config.condition.kind
+    remedy = "--config=configs/tags.py has it so"
+    if system != "tags":
+        if kind == "features":
+            raise UserError(f"condition.kind=features: {system} is told none", remedy)
+        if name in WITH_TAGS:
+            raise UserError(f"dataset.name={name}: {system} makes no tags", remedy)
+        if config.best_by == "tag_precision":
+            raise UserError(f"best_by=tag_precision: {system} makes no tags", "choose another")
+        return
+    if kind != "features":
+        raise UserError(f"condition.kind={kind}: system=tags wants features", remedy)
+    if name not in WITH_TAGS:
+        raise UserError(
+            f"dataset.name={name}: system=tags wants tags", f"choose from {', '.join(WITH_TAGS)}"
+        )
+    if config.dataset.classes:
+        raise UserError(f"dataset.classes={config.dataset.classes}: tags are no classes", remedy)
+    if config.dataset.near_duplicates != "keep":
+        raise UserError(
+            "dataset.near_duplicates=leave_out: word vectors are no images", "leave it at keep"
+        )
+    if config.best_by not in ("none", "tag_precision"):
+        raise UserError(f"best_by={config.best_by}: not of tags", "choose tag_precision or none")
+
+
+def _validate_condition(config: ConfigDict) -> None:
+    kind, system = config.condition.kind, config.system
+    if system == "infogan" and kind != "none":
+        raise UserError(f"condition.kind={kind}: InfoGAN is told nothing", "take configs/cgan.py")
+    if system == "cgan" and kind == "none":
+        raise UserError("condition.kind=none: a conditional GAN wants one", "label or known_part")
+    if kind == "known_part" and system != "cgan":
+        raise UserError(f"condition.kind=known_part: {system} cannot fill holes", "configs/cgan.py")
+    if kind == "known_part" and config.networks == "paper":
+        raise UserError(
+            "condition.kind=known_part: the fully connected networks cannot fill holes",
+            "take configs/cgan.py:inpaint",
+        )
+    if system != "infogan" and config.latent.codes:
+        raise UserError(f"latent.codes={config.latent.codes}: {system} has none", "leave it empty")
+    if system not in ("infogan", "tags") and config.best_by == "code_information":
+        raise UserError(
+            f"best_by=code_information: {system} has no codes",
+            "choose parzen_log_likelihood, frechet_distance or none",
+        )
+    own = config.discriminator_batch_size
+    from_data = kind in ("known_part", "features") or config.condition.prior == "data"
+    if kind != "none" and from_data and own not in (0, config.batch_size):
+        raise UserError(
+            f"discriminator_batch_size={own}: with condition.prior=data the generator is told what"
+            f" belongs to the discriminator's real images, and batch_size is {config.batch_size}",
+            "set condition.prior=uniform, or leave discriminator_batch_size at 0 (the same size)",
+        )
+
+
+def _check(path: str, value: Any, key: Key) -> None:
+    kind = type(key.default)
+    if type(value) is not kind and not (kind is float and type(value) is int):
+        raise UserError(
+            f"{path}={value!r}: the type is {type(value).__name__}, not {kind.__name__}"
+        )
+    if key.choices and value not in key.choices:
+        raise UserError(f"{path}={value}: unknown", f"choose from {', '.join(key.choices)}")
+    if kind in (int, float):
+        if not math.isfinite(value):
+            raise UserError(f"{path}={value}: not a finite number")
+        if key.low is not None and value < key.low:
+            raise UserError(f"{path}={value}: must be at least {key.low:g}")
+        if key.high is not None and value > key.high:
+            raise UserError(f"{path}={value}: must be at most {key.high:g}")

@@ -1,0 +1,1 @@
+"""One data format or dataset a file."""

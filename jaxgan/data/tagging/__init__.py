@@ -1,0 +1,1 @@
+"""Tagged images and word vectors."""

@@ -1,0 +1,154 @@
+"""Features of glyphs: the last hidden layer of a small network that reads all of their factors.
+
+    5x5 convolution to 16, 3x3 to 32, 3x3 to 64, each stride 2, BatchNorm, ReLU; dense to 256,
+    BatchNorm, ReLU (the features); one linear head for each factor.
+
+A categorical factor's head learns by cross entropy, a number's by its squared error in units of the
+factor's range; all count alike. It plays the part of the document's network for photographs: it is
+trained on images with known content, and fixed. Trained once on a machine and kept in the cache.
+"""
+
+import functools
+import hashlib
+import os
+import sys
+import time
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+from flax.traverse_util import flatten_dict, unflatten_dict
+
+from jaxgan.common import cache
+from jaxgan.common.rng import stream
+from jaxgan.data.batches import indices
+from jaxgan.data.dataset import Factor, Split
+from jaxgan.data.pixels import to_network
+
+# Goes up with every change to the network or to how it is trained: it is part of the cache's key.
+VERSION = "1"
+SEED = 0
+FEATURES = 256
+BATCH, PASSES, RATE = 100, 8, 3e-3
+# Images that are read at once.
+_BLOCK = 500
+
+
+class FactorNetwork(nn.Module):
+    """Images [B, H, W, C] in [-1, 1] -> (features [B, 256] from 0 up, each factor's head:
+    [B, values], or [B, 1])."""
+
+    factors: tuple[Factor, ...]
+
+    @nn.compact
+    def __call__(self, x: jax.Array, train: bool) -> tuple[jax.Array, tuple[jax.Array, ...]]:
+        def norm(name: str) -> nn.BatchNorm:
+            return nn.BatchNorm(use_running_average=not train, momentum=0.9, name=name)
+
+        for i, (width, size) in enumerate(((16, 5), (32, 3), (64, 3)), start=1):
+            x = nn.Conv(width, (size, size), strides=2, use_bias=False, name=f"conv_{i}")(x)
+            x = nn.relu(norm(f"conv_{i}_norm")(x))
+        x = nn.Dense(FEATURES, use_bias=False, name="features")(x.reshape(len(x), -1))
+        x = nn.relu(norm("features_norm")(x))
+        return x, tuple(nn.Dense(max(1, f.values), name=f.name)(x) for f in self.factors)
+
+
+def reader(
+    split: Split, factors: Sequence[Factor], say: Callable[[str], None] | None = None
+) -> Callable[[np.ndarray], np.ndarray]:
+    """What reads the features of images, uint8 [N, H, W, C] -> float32 [N, 256].
+
+    Args:
+      split: images, and their factors, to train the network on; from the cache where it was trained
+        on them before.
+      factors: what the columns of `split.factors` are.
+      say: told before and after a training; None says it on stderr.
+    """
+    say = say or (lambda line: print(line, file=sys.stderr, flush=True))
+    network = FactorNetwork(tuple(factors))
+    assert split.factors is not None
+    told = hashlib.sha256(f"{VERSION} {BATCH} {PASSES} {RATE} {factors}".encode())
+    told.update(split.images.tobytes() + split.factors.tobytes())
+    path = os.path.join(cache.cache_folder(), f"glyph-features-{told.hexdigest()[:16]}.npz")
+    arrays = cache.kept(path, say)
+    if arrays is None:
+        say(f"training the network that features come from on {len(split)} images, once")
+        began = time.monotonic()
+        # In a run of float64 it would draw other numbers, and cost twice the time.
+        with jax.enable_x64(False):
+            arrays = _train(network, split)
+        cache.keep(path, arrays, say)
+        say(f"the network that features come from: {time.monotonic() - began:.0f} s")
+    variables = unflatten_dict({tuple(name.split("/")): leaf for name, leaf in arrays.items()})
+    return functools.partial(_features, network, variables)
+
+
+def _train(network: FactorNetwork, split: Split) -> dict[str, np.ndarray]:
+    assert split.factors is not None
+    targets = [
+        column.astype(np.int32) if f.categorical else _centred(column, f)
+        for f, column in zip(network.factors, split.factors.T, strict=True)
+    ]
+    updates = PASSES * len(split) // BATCH
+    optimizer = optax.adam(optax.cosine_onecycle_schedule(updates, RATE, pct_start=0.25))
+    variables = jax.jit(functools.partial(network.init, train=False))(
+        stream(jax.random.key(SEED), "glyph_features/initialise"),
+        jnp.zeros((1, *split.images.shape[1:]), jnp.float32),
+    )
+    params, stats = variables["params"], variables["batch_stats"]
+    opt_state = optimizer.init(params)
+
+    @functools.partial(jax.jit, donate_argnums=(0, 1, 2))
+    def update(params: Any, stats: Any, opt_state: Any, images: Any, told: Any) -> Any:
+        def loss(params: Any) -> Any:
+            (_, heads), changed = network.apply(
+                {"params": params, "batch_stats": stats},
+                to_network(images, -1.0),
+                train=True,
+                mutable=["batch_stats"],
+            )
+            parts = map(_loss, network.factors, heads, told)
+            return sum(parts), changed["batch_stats"]
+
+        gradient, stats = jax.grad(loss, has_aux=True)(params)
+        change, opt_state = optimizer.update(gradient, opt_state, params)
+        return optax.apply_updates(params, change), stats, opt_state
+
+    for i in range(updates):
+        places = indices(SEED, i, len(split), (BATCH,), replacement=False)
+        told = [target[places] for target in targets]
+        params, stats, opt_state = update(params, stats, opt_state, split.images[places], told)
+    tree = flatten_dict({"params": params, "batch_stats": stats})
+    return {"/".join(path): np.asarray(leaf) for path, leaf in tree.items()}
+
+
+def _centred(values: np.ndarray, factor: Factor) -> np.ndarray:
+    """In units of the factor's deviation, around its mean: float32 [N]."""
+    middle, spread = (factor.high + factor.low) / 2, (factor.high - factor.low) / 12**0.5
+    return ((values - middle) / spread).astype(np.float32)
+
+
+def _loss(factor: Factor, head: jax.Array, target: jax.Array) -> jax.Array:
+    if factor.categorical:
+        return optax.softmax_cross_entropy_with_integer_labels(head, target).mean()
+    return jnp.square(head[:, 0] - target).mean()
+
+
+def _features(network: FactorNetwork, variables: Any, images: np.ndarray) -> np.ndarray:
+    parts = []
+    for start in range(0, len(images), _BLOCK):
+        # The last block is filled up with the first images: one shape, one trace.
+        block = images[np.arange(start, start + _BLOCK) % len(images)]
+        with jax.enable_x64(False):
+            parts.append(np.asarray(_forward(network, variables, block)))
+    return np.concatenate(parts)[: len(images)]
+
+
+@functools.partial(jax.jit, static_argnums=0)
+def _forward(network: FactorNetwork, variables: Any, images: jax.Array) -> jax.Array:
+    features: jax.Array = network.apply(variables, to_network(images, -1.0), train=False)[0]
+    return features

@@ -1,0 +1,1 @@
+"""From a trained run to rows of results.json."""

@@ -1,0 +1,134 @@
+"""A figure that describes itself."""
+
+import dataclasses
+import math
+import statistics
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from jaxgan.common.errors import UserError
+
+# What two figures must share: otherwise their difference says nothing of two generators.
+COMPARED_BY = (
+    "name",
+    "code",
+    "unit",
+    "split",
+    "n_real",
+    "n_generated",
+    "extractor",
+    "extractor_hash",
+)
+
+
+@dataclasses.dataclass(frozen=True)
+class Measure:
+    """One row of `results.json`.
+
+    Attributes:
+      name: such as "code_accuracy".
+      value: the figure.
+      unit: "share", "nats", "1" for a bare number.
+      split: the real split it was read on, or "generated".
+      seed, step: of the run.
+      checkpoint: "last" or "best".
+      protocol: how it was taken, in a sentence.
+      n_real, n_generated: examples behind it.
+      code: which code it speaks of, where it speaks of one.
+      reference: what to hold it against (a bound's entropy), where there is something.
+      extractor, extractor_hash: the features' network, where there is one.
+    """
+
+    name: str
+    value: float
+    unit: str
+    split: str
+    seed: int
+    step: int
+    checkpoint: str
+    protocol: str
+    n_real: int = 0
+    n_generated: int = 0
+    code: int | None = None
+    reference: float | None = None
+    extractor: str | None = None
+    extractor_hash: str | None = None
+
+    def as_json(self) -> dict[str, Any]:
+        return dataclasses.asdict(self)
+
+
+def compare(one: Mapping[str, Any], other: Mapping[str, Any]) -> float:
+    """How far the first of two figures lies above the second.
+
+    Args:
+      one, other: rows of `results.json`, of one run or of two.
+
+    Raises:
+      UserError: if they are not figures of one kind: of another measure or code, read on another
+        split, from another number of images, or by another extractor.
+    """
+    differing = [key for key in COMPARED_BY if one.get(key) != other.get(key)]
+    if differing:
+        said = ", ".join(f"{key} {one.get(key)} and {other.get(key)}" for key in differing)
+        raise UserError(
+            f"{one['name']}: these two cannot be compared: {said}",
+            "measure both in one way: the same dataset, split, extractor and numbers of images",
+        )
+    return float(one["value"] - other["value"])
+
+
+def half_interval(values: Sequence[float]) -> float:
+    """Half the width of the 95 % interval of a mean over seeds: Student's t with n - 1 degrees of
+    freedom times the standard error. At least two values."""
+    from scipy.special import stdtrit
+
+    if not all(map(math.isfinite, values)):
+        return math.nan
+    error = statistics.stdev(values) / len(values) ** 0.5
+    return float(stdtrit(len(values) - 1, 0.975) * error)
+
+
+def table(measures: list[dict[str, Any]]) -> str:
+    """The rows of `results.json` as text: a line for each measure and code, seeds averaged.
+
+    With several seeds the mean stands with its 95 % interval, and the lowest and highest value. A
+    measure that was taken on the features of several extractors names each.
+    """
+    groups: dict[tuple[Any, ...], list[dict[str, Any]]] = {}
+    by: dict[str, set[tuple[Any, ...]]] = {}
+    for measure in measures:
+        extractor = (measure.get("extractor"), measure.get("extractor_hash"))
+        key = (measure["checkpoint"], measure["name"], measure["code"], measure["split"], extractor)
+        groups.setdefault(key, []).append(measure)
+        by.setdefault(measure["name"], set()).add(extractor)
+    lines = [("measure", "code", "split", "checkpoint", "value", "beside it", "unit", "seeds")]
+    for (checkpoint, name, code, split, extractor), rows in groups.items():
+        values = [row["value"] for row in rows]
+        value = f"{sum(values) / len(values):.4f}"
+        if len(values) > 1:
+            value += f" ± {half_interval(values):.4f} ({min(values):.4f} to {max(values):.4f})"
+        steps = sorted({row["step"] for row in rows})
+        at = f"{checkpoint}, step {steps[0]}" if len(steps) == 1 else checkpoint
+        reference = rows[0]["reference"]
+        of = "" if reference is None else f"{reference:.4f}"
+        shown = "" if code is None else str(code)
+        if len(by[name]) > 1:  # Features of two networks cannot be compared.
+            name += f" ({' '.join(filter(None, extractor)) or 'no extractor'})"
+        lines.append((name, shown, split, at, value, of, rows[0]["unit"], str(len(rows))))
+    widths = [max(len(line[i]) for line in lines) for i in range(len(lines[0]))]
+    return "\n".join(
+        "  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip()
+        for line in lines
+    )
+
+
+IDENTITY = ("name", "seed", "step", "checkpoint", "split", "code", "extractor", "extractor_hash")
+
+
+def merged(old: Iterable[dict[str, Any]], new: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
+    """The rows of a `results.json` with new ones: each takes the place of the row that measures
+    the same thing on the same networks, or stands at the end."""
+    rows = {tuple(row.get(part) for part in IDENTITY): row for row in old}
+    rows |= {tuple(row.get(part) for part in IDENTITY): row for row in new}
+    return list(rows.values())

@@ -1,0 +1,1 @@
+"""Trained networks: sampling, reading codes, interpolation, feature maps."""

@@ -1,0 +1,1 @@
+"""Metrics of codes: arrays of codes and of labels or factors."""

@@ -1,0 +1,163 @@
+"""What a generator is fed: noise, structured codes, and a condition.
+
+A categorical code is carried one-hot, [B, K]; a continuous code as a column, [B, 1]. A generator
+that takes them all simply joins them.
+"""
+
+import dataclasses
+import math
+import re
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+
+from jaxgan.common.errors import UserError
+from jaxgan.common.rng import stream
+
+# The most values of a categorical code: a sheet has a row for each.
+MOST = 1_000
+
+
+class Latent(NamedTuple):
+    """A generator's input.
+
+    Attributes:
+      noise: [B, N].
+      codes: one array a code, [B, K] one-hot (categorical) or [B, 1] (continuous).
+      condition: what a conditional network is told, [B, ...], or None.
+    """
+
+    noise: jax.Array
+    codes: tuple[jax.Array, ...] = ()
+    condition: Any = None
+
+
+def joined(latent: Latent) -> jax.Array:
+    """The noise, the codes and the condition side by side, [B, numbers]."""
+    condition = [] if latent.condition is None else [latent.condition]
+    parts = [latent.noise, *latent.codes, *condition]
+    return jnp.concatenate([part.reshape(part.shape[0], -1) for part in parts], axis=-1)
+
+
+@dataclasses.dataclass(frozen=True)
+class Code:
+    """The prior of one code: `kind` is "categorical" (with `values` values), "uniform" on (-1, 1)
+    or "gaussian" (standard normal)."""
+
+    kind: str
+    values: int = 1
+
+    @property
+    def categorical(self) -> bool:
+        return self.kind == "categorical"
+
+    @property
+    def entropy(self) -> float:
+        """Entropy in nats: log K, log 2, or log(2 pi e) / 2 (differential for the last two)."""
+        if self.categorical:
+            return math.log(self.values)
+        return math.log(2) if self.kind == "uniform" else math.log(2 * math.pi * math.e) / 2
+
+    def sample(self, key: jax.Array, n: int, dtype: Any = jnp.float32) -> jax.Array:
+        """[n, values] one-hot, or [n, 1]."""
+        if self.categorical:
+            drawn = jax.random.randint(key, (n,), 0, self.values)
+            return jax.nn.one_hot(drawn, self.values, dtype=dtype)
+        if self.kind == "uniform":
+            return jax.random.uniform(key, (n, 1), dtype, -1, 1)
+        return jax.random.normal(key, (n, 1), dtype)
+
+    def fixed(self, value: float, n: int, dtype: Any = jnp.float32) -> jax.Array:
+        """The same value n times: the index of a category, or a number."""
+        if self.categorical:
+            return jnp.tile(jax.nn.one_hot(int(value), self.values, dtype=dtype), (n, 1))
+        return jnp.full((n, 1), value, dtype)
+
+
+def parse_codes(text: str) -> tuple[Code, ...]:
+    """Reads "categorical:10+uniform:2": a categorical code of 10 values and two uniform ones.
+
+    The number after the colon is a categorical code's number of values (at least 2), and how many
+    codes of its kind a continuous one stands for (1 where left out), at most 1,000 either way. ""
+    is no code at all.
+
+    Raises:
+      UserError: if the text is not of that form.
+    """
+    codes: list[Code] = []
+    for part in filter(None, text.split("+")):
+        kind, _, number = part.strip().partition(":")
+        count = int(number) if re.fullmatch("[0-9]{1,9}", number) else (1 if not number else 0)
+        if count > MOST:
+            raise UserError(f"latent.codes: '{part}' is more than {MOST:,}", "take fewer")
+        if kind == "categorical" and count >= 2:
+            codes.append(Code(kind, count))
+        elif kind in ("uniform", "gaussian") and count >= 1:
+            codes += [Code(kind)] * count
+        else:
+            raise UserError(
+                f"latent.codes: '{part}' is not a code",
+                "write categorical:K (K at least 2), uniform or gaussian, joined by +,"
+                " such as categorical:10+uniform:2",
+            )
+    return tuple(codes)
+
+
+@dataclasses.dataclass(frozen=True)
+class LatentSpec:
+    """The prior of a generator's whole input: `noise` numbers from `noise_prior` ("normal",
+    "uniform" on (-1, 1), or "hypercube", uniform on (0, 1)), and the codes."""
+
+    noise: int
+    noise_prior: str = "normal"
+    codes: tuple[Code, ...] = ()
+    dtype: Any = jnp.float32
+
+    def sample(self, key: jax.Array, n: int, condition: Any = None) -> Latent:
+        """n independent draws; the noise and each code have streams of their own."""
+        noise_key = stream(key, "noise")
+        if self.noise_prior == "normal":
+            noise = jax.random.normal(noise_key, (n, self.noise), self.dtype)
+        else:
+            low = -1 if self.noise_prior == "uniform" else 0
+            noise = jax.random.uniform(noise_key, (n, self.noise), self.dtype, low, 1)
+        codes = tuple(
+            code.sample(stream(key, "code", i), n, self.dtype) for i, code in enumerate(self.codes)
+        )
+        return Latent(noise, codes, condition)
+
+    def traversal(
+        self, key: jax.Array, index: int, columns: int = 10, limit: float = 2.0
+    ) -> tuple[Latent, int]:
+        """The latents of the sheet that shows code `index`, and how many images a row has.
+
+        Categorical: a row for each value, a column for each of `columns` draws of the noise and
+        the other codes. Continuous: a column for each of
+        `columns` values from -limit to limit (trained on (-1, 1), shown to 2: Chen et al. 2016,
+        figure 2), a row for each value of the first categorical code (or for each of ten draws
+        where there is none), the noise and all other codes the same along a row.
+
+        Returns:
+          A latent with rows * columns examples, row by row, and `columns`.
+        """
+        if self.codes[index].categorical:
+            rows = self.codes[index].values
+            drawn = self.sample(key, columns)
+            tiled: Latent = jax.tree.map(lambda x: jnp.tile(x, (rows, 1)), drawn)
+            varied = jnp.repeat(jnp.eye(rows, dtype=self.dtype), columns, axis=0)
+        else:
+            first = next((i for i, code in enumerate(self.codes) if code.categorical), None)
+            rows = 10 if first is None else self.codes[first].values
+            drawn = self.sample(key, rows)
+            if first is not None:
+                every = jnp.eye(rows, dtype=self.dtype)
+                codes = drawn.codes[:first] + (every,) + drawn.codes[first + 1 :]
+                # One noise for all rows: what differs between rows is then the category alone.
+                noise = jnp.tile(drawn.noise[:1], (rows, 1))
+                drawn = Latent(noise, codes)
+            tiled = jax.tree.map(lambda x: jnp.repeat(x, columns, axis=0), drawn)
+            values = jnp.linspace(-limit, limit, columns, dtype=self.dtype)
+            varied = jnp.tile(values, rows)[:, None]
+        codes = tiled.codes[:index] + (varied,) + tiled.codes[index + 1 :]
+        return Latent(tiled.noise, codes), columns

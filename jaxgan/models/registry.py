@@ -1,0 +1,162 @@
+"""From a config to the rules of the game: the networks, what feeds them, the losses."""
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+from ml_collections import ConfigDict
+
+from jaxgan.common.errors import UserError
+from jaxgan.models import cgan, dcgan, infogan, mlp, word_cgan
+from jaxgan.models.latents import Code
+from jaxgan.models.layers import leaky_relu
+
+
+class Modules(NamedTuple):
+    """A system's Linen modules.
+
+    Attributes:
+      generator: (latent, train) -> images [B, H, W, C].
+      discriminator: (images, condition, train) -> (logit [B], features [B, F]).
+      q: (features, train) -> the codes' parameters; None without codes.
+      low: the lower end of the images' range: -1 (tanh) or 0 (sigmoid).
+    """
+
+    generator: nn.Module
+    discriminator: nn.Module
+    q: nn.Module | None
+    low: float
+
+
+Shape = tuple[int, int, int]
+Types = dict[str, Any]
+
+
+def _gan(config: ConfigDict, shape: Shape, codes: tuple[Code, ...], types: Types) -> Modules:
+    del codes
+    points = shape[:2] == (1, 1)  # Not pixels: their range is the data's own.
+    if config.networks == "paper":
+        generator = mlp.Generator(
+            image_shape=shape,
+            layers=(1200, 1200),
+            activation=nn.relu,
+            output=_identity if points else nn.sigmoid,
+            kernel_init=mlp.uniform(0.05),
+            **types,
+        )
+        discriminator = mlp.MaxoutDiscriminator(
+            dropout=config.discriminator.dropout,
+            input_dropout=config.discriminator.input_dropout,
+            **types,
+        )
+        return Modules(generator, discriminator, None, 0.0)
+    layers = (128, 128) if points else (128,)
+    output = _identity if points else jnp.tanh
+    return Modules(
+        mlp.Generator(image_shape=shape, layers=layers, output=output, **types),
+        mlp.Discriminator(layers=layers, **types),
+        None,
+        -1.0,
+    )
+
+
+def _identity(x: jax.Array) -> jax.Array:
+    return x
+
+
+def _dcgan(config: ConfigDict, shape: Shape, codes: tuple[Code, ...], types: Types) -> Modules:
+    del codes
+    _require_size(config, shape)
+    of_g: Types = {
+        "image_shape": shape,
+        "dropout": config.generator.dropout,
+        "sample_dropout": config.sample_dropout,
+    }
+    of_d: Types = {"dropout": config.discriminator.dropout}
+    if config.networks == "paper":
+        types = types | {"kernel_init": dcgan.NORMAL, "momentum": 0.9, "epsilon": 1e-5}
+        of_g |= {"kernel": 5, "first_kernel": 5, "activation": nn.relu}
+        of_d |= {"kernel": 5, "activation": leaky_relu(0.2)}
+    return Modules(
+        dcgan.Generator(**of_g, **types), dcgan.Discriminator(**of_d, **types), None, -1.0
+    )
+
+
+def _dropouts(config: ConfigDict) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Of the generator and of the discriminator, in the fully connected conditional networks."""
+    d = config.discriminator
+    return (
+        {"dropout": config.generator.dropout, "sample_dropout": config.sample_dropout},
+        {"dropout": d.dropout, "input_dropout": d.input_dropout},
+    )
+
+
+def _cgan(config: ConfigDict, shape: Shape, codes: tuple[Code, ...], types: Types) -> Modules:
+    del codes
+    if config.networks == "paper":
+        of_g, of_d = _dropouts(config)
+        generator = mlp.ConditionalGenerator(image_shape=shape, **of_g, **types)
+        return Modules(generator, mlp.ConditionalDiscriminator(**of_d, **types), None, 0.0)
+    _require_size(config, shape)
+    kind: Callable[..., nn.Module] = cgan.Generator
+    if config.condition.kind == "known_part":
+        kind = cgan.Inpainter
+    return Modules(kind(image_shape=shape, **types), cgan.Discriminator(**types), None, -1.0)
+
+
+def _tags(config: ConfigDict, shape: Shape, codes: tuple[Code, ...], types: Types) -> Modules:
+    del codes
+    if shape[:2] != (1, 1):
+        raise UserError(
+            f"{config.dataset.name}: its examples are images, and system=tags makes word vectors",
+            "take glyph_tags, mirflickr or tags",
+        )
+    of_g, of_d = _dropouts(config)
+    generator = word_cgan.Generator(image_shape=shape, **of_g, **types)
+    return Modules(generator, word_cgan.Discriminator(**of_d, **types), None, -1.0)
+
+
+def _require_size(config: ConfigDict, shape: Shape) -> None:
+    size = shape[0]
+    if size != 28 and (size < 16 or size & (size - 1)):
+        raise UserError(
+            f"dataset.size={size}: {config.system}'s convolutional networks make images of 28x28,"
+            " 16x16, 32x32, 64x64, ...",
+            "take one of these; the images are resized",
+        )
+
+
+def _infogan(config: ConfigDict, shape: Shape, codes: tuple[Code, ...], types: Types) -> Modules:
+    if shape[0] < 4:
+        raise UserError(
+            f"{config.dataset.name}: InfoGAN makes images, not points", "configs/gan.py"
+        )
+    generator: Any
+    discriminator: Any
+    if config.networks == "document":
+        generator, discriminator = infogan.DocumentGenerator, infogan.DocumentDiscriminator
+        q_init, low = infogan.GLOROT, -1.0
+    else:
+        types = types | {"momentum": 0.9, "epsilon": 1e-5}
+        generator, discriminator = infogan.PaperGenerator, infogan.PaperDiscriminator
+        q_init, low = infogan.NORMAL, 0.0
+    q = infogan.Q(
+        codes=codes,
+        continuous=config.q.continuous,
+        deviation=config.q.deviation,
+        **types | {"kernel_init": q_init},
+    )
+    return Modules(
+        generator(image_shape=shape, **types), discriminator(**types), q if codes else None, low
+    )
+
+
+SYSTEMS: dict[str, Callable[..., Modules]] = {
+    "gan": _gan,
+    "dcgan": _dcgan,
+    "cgan": _cgan,
+    "infogan": _infogan,
+    "tags": _tags,
+}

@@ -1,0 +1,1 @@
+"""What a run writes for people: rows, sheets, figures, the report."""

@@ -1,0 +1,212 @@
+"""Pictures: grids of images, curves, and files of them, still or moving."""
+
+import os
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from jaxgan.common.files import write_whole
+
+# The shade of a sheet's ground, and the pixels between its images and around them.
+GROUND, GAP = 40, 2
+
+
+def grid(images: np.ndarray, columns: int, gap: int = GAP) -> np.ndarray:
+    """Lays images out row by row on a dark ground.
+
+    Args:
+      images: uint8 [N, H, W, C], C 1 or 3.
+      columns: images in a row.
+      gap: pixels between them and around.
+
+    Returns:
+      uint8 [height, width, C]; places after the last image stay empty.
+    """
+    n, height, width, channels = images.shape
+    rows = -(-n // columns)
+    sheet = np.full(
+        (rows * (height + gap) + gap, columns * (width + gap) + gap, channels), GROUND, np.uint8
+    )
+    for i, image in enumerate(images):
+        top = gap + (i // columns) * (height + gap)
+        left = gap + (i % columns) * (width + gap)
+        sheet[top : top + height, left : left + width] = image
+    return sheet
+
+
+def cut(sheet: np.ndarray, height: int, width: int, gap: int = GAP) -> np.ndarray:
+    """The images of a `grid`, uint8 [rows, columns, height, width, C]; empty places are dark."""
+    inner = sheet[gap:, gap:]
+    rows, columns = inner.shape[0] // (height + gap), inner.shape[1] // (width + gap)
+    places = inner.reshape(rows, height + gap, columns, width + gap, -1)
+    return places[:, :height, :, :width].transpose(0, 2, 1, 3, 4)
+
+
+def enlarged(picture: np.ndarray, side: int, least: int = 56) -> np.ndarray:
+    """The picture with each pixel as often as it takes for its images of `side` pixels to be at
+    least `least`."""
+    times = max(1, -(-least // side))
+    return picture.repeat(times, 0).repeat(times, 1)
+
+
+def titled(picture: np.ndarray, line: str) -> np.ndarray:
+    """The picture, uint8 [H, W, C], under a line of text."""
+    band = text(line, 18, picture.shape[1]).repeat(picture.shape[2], -1)
+    return np.concatenate([band, picture])
+
+
+def text(line: str, height: int, width: int) -> np.ndarray:
+    """A light line on a dark ground, in the middle of the right edge: uint8 [height, width, 1]."""
+    from PIL import Image, ImageDraw, ImageFont
+
+    picture = Image.new("L", (width, height), GROUND)
+    place = (width - 6, height // 2)
+    font = ImageFont.load_default(12)
+    ImageDraw.Draw(picture).text(place, line, fill=220, font=font, anchor="rm")
+    return np.asarray(picture)[..., None]
+
+
+def strip(rows: Sequence[np.ndarray], labels: Sequence[str]) -> np.ndarray:
+    """Rows of images with a label before each, uint8 [height, width, C].
+
+    Args:
+      rows: uint8 [N, H, W, C] each, all of one shape; small images are enlarged.
+      labels: as many.
+    """
+    times = max(1, -(-24 // rows[0].shape[1]))
+    sheet = grid(np.concatenate(rows).repeat(times, 1).repeat(times, 2), len(rows[0]))
+    row = rows[0].shape[1] * times + GAP
+    margin = np.full((len(sheet), 16 + 7 * max(map(len, labels)), 1), GROUND, np.uint8)
+    for i, label in enumerate(labels):
+        margin[GAP + i * row : (i + 1) * row] = text(label, row - GAP, margin.shape[1])
+    return np.concatenate([margin.repeat(sheet.shape[-1], -1), sheet], axis=1)
+
+
+def neighbours(images: np.ndarray, nearest: np.ndarray) -> np.ndarray:
+    """A row for each image: itself, a gap, and the training images nearest to it, nearest first.
+
+    Args:
+      images: generated, uint8 [N, H, W, C], C 1 or 3.
+      nearest: uint8 [N, k, H, W, C]; `train[places]` of `metrics.memorisation.nearest_training`.
+
+    Returns:
+      uint8 [height, width, C].
+    """
+    left = grid(images, 1)
+    right = grid(nearest.reshape(-1, *images.shape[1:]), nearest.shape[1])
+    return np.concatenate([left, np.full_like(left[:, : 2 * GAP], GROUND), right], axis=1)
+
+
+def scatter(points: np.ndarray, limit: float = 3.0, size: int = 240) -> np.ndarray:
+    """Points, float [N, D], as dots on a dark square from -limit to limit: uint8 [size, size, 1].
+
+    Shown are the first two coordinates; points of a line lie on the square's middle. Points outside
+    are left out.
+    """
+    sheet = np.full((size, size, 1), GROUND, np.uint8)
+    points = np.pad(points, ((0, 0), (0, max(0, 2 - points.shape[1]))))[:, :2]
+    places = np.floor((points / limit + 1) / 2 * size).astype(int)
+    x, y = places[np.all((places >= 0) & (places < size), axis=1)].T
+    sheet[size - 1 - y, x] = 255
+    return sheet
+
+
+# Of `tag_sheet`: the side of an image, the width of a column of words, and the shades of words.
+_SIDE, _COLUMN = 84, 330
+_PLAIN, _TRUE, _OTHER = (220, 220, 220), (86, 190, 250), (140, 140, 140)
+
+
+def tag_sheet(
+    pictures: Sequence[np.ndarray | None],
+    own: Sequence[Sequence[str]],
+    made: Sequence[Sequence[str]],
+) -> np.ndarray:
+    """A row for each image: itself, its own tags, and generated ones: blue those that are its own,
+    grey the others.
+
+    Args:
+      pictures: uint8 [H, W, C] each, of any size; None where there is none.
+      own, made: the words of each image; what finds no room is left out.
+
+    Returns:
+      uint8 [height, width, 3]; the size depends on the number of images alone.
+    """
+    from PIL import Image, ImageDraw
+
+    row, head = _SIDE + 2 * GAP, 22
+    sheet = Image.new("RGB", (row + 2 * _COLUMN, head + row * len(pictures)), (GROUND,) * 3)
+    pen = ImageDraw.Draw(sheet)
+    for i, title in enumerate(("own tags", "generated")):
+        _words(pen, (row + i * _COLUMN, 0), [(title, _PLAIN)])
+    for i, (picture, words, tags) in enumerate(zip(pictures, own, made, strict=True)):
+        top = head + i * row
+        if picture is not None:
+            plain = Image.fromarray(picture[..., 0] if picture.shape[-1] == 1 else picture)
+            sheet.paste(plain.convert("RGB").resize((_SIDE, _SIDE)), (GAP, top + GAP))
+        shades = [(word, _TRUE if word in words else _OTHER) for word in tags]
+        _words(pen, (row, top), [(word, _PLAIN) for word in words])
+        _words(pen, (row + _COLUMN, top), shades)
+    return np.asarray(sheet)
+
+
+def _words(pen: Any, corner: tuple[int, int], words: Sequence[tuple[str, Any]]) -> None:
+    """Writes words, each in its shade, into a cell of a `tag_sheet`."""
+    from PIL import ImageFont
+
+    font, high = ImageFont.load_default(12), 17
+    left, top = float(corner[0] + 8), corner[1] + 3
+    x, y = left, top
+    for word, shade in words:
+        wide = font.getlength(word)
+        if x > left and x + wide > left + _COLUMN - 16:
+            x, y = left, y + high
+        if y + high > top + _SIDE + GAP:
+            return
+        pen.text((x, y), word, fill=shade, font=font)
+        x += wide + 10
+
+
+def read_png(path: str) -> np.ndarray:
+    """The picture that `save_png` wrote, uint8 [H, W, C]."""
+    from PIL import Image
+
+    with Image.open(path) as file:
+        picture = np.asarray(file)
+    return picture[..., None] if picture.ndim == 2 else picture
+
+
+def save_png(path: str, sheet: np.ndarray) -> None:
+    """Writes uint8 [H, W, C] as a PNG; whole or not at all."""
+    from PIL import Image
+
+    os.makedirs(os.path.dirname(path) or ".", exist_ok=True)
+    picture = Image.fromarray(sheet[..., 0] if sheet.shape[-1] == 1 else sheet)
+    write_whole(path, lambda file: picture.save(file, format="PNG"))
+
+
+def save_gif(path: str, frames: Sequence[np.ndarray], seconds: float, last: float = 0.0) -> None:
+    """Writes frames as a GIF that repeats without end; whole or not at all.
+
+    Args:
+      path: of the file.
+      frames: uint8 [H, W, C] each, C 1 (kept exactly) or 3 (256 colours a frame). GIF readers show
+        equal frames in a row as one that stays longer.
+      seconds: that a frame stays, in hundredths.
+      last: the same of the last frame; 0 is as the others.
+    """
+    from PIL import Image
+
+    os.makedirs(os.path.dirname(path) or ".", exist_ok=True)
+    pictures = [Image.fromarray(one[..., 0] if one.shape[-1] == 1 else one) for one in frames]
+    pictures = [
+        one if one.mode == "L" else one.quantize(256, dither=Image.Dither.NONE) for one in pictures
+    ]
+    stays = [round(1000 * seconds)] * len(pictures)
+    stays[-1] = round(1000 * last) or stays[-1]
+    write_whole(
+        path,
+        lambda file: pictures[0].save(
+            file, "GIF", save_all=True, append_images=pictures[1:], duration=stays, loop=0
+        ),
+    )

@@ -1,0 +1,42 @@
+"""What a finished run prints."""
+
+import os
+from typing import Any
+
+from ml_collections import ConfigDict
+
+from jaxgan.evaluation.results import table
+from jaxgan.page import page
+from jaxgan.training import run_folder
+
+
+def describe_finished(config: ConfigDict, workdir: str) -> str:
+    """The table of a finished run, its data, and where its sheets and report are."""
+    saved, results = run_folder.inspect(config, workdir), run_folder.results(workdir)
+    assert saved is not None
+    assert results is not None
+    trained_on = saved["dataset"]
+    lines = [table(results["measures"])]
+    # Runs of older versions have no list of them.
+    lines += [rollback_in_words(row) for row in results.get("rollbacks", [])]
+    lines += [f"not finite, left out: {what}" for what in results["ended"].values()]
+    sheets = os.path.join(workdir, "samples", f"step_{results['step']:06}*.png")
+    lines += [
+        "",
+        f"data: {trained_on['name']}, {trained_on['train']:,} training images"
+        f" (sha256 {trained_on['sha256']})",
+        f"run: {workdir}",
+        f"last sheets: {sheets}",
+    ]
+    report = os.path.join(workdir, page.NAME)
+    if os.path.exists(report):  # Runs of older versions have none.
+        lines.append(f"report: {report}")
+    return "\n".join(lines)
+
+
+def rollback_in_words(row: dict[str, Any]) -> str:
+    """The row of a rollback as a line."""
+    return (
+        f"seed {row['seed']}: {row['rolled_back']}; rolled back to step {row['step']}, attempt"
+        f" {row['attempt']}"
+    )

@@ -1,0 +1,126 @@
+"""Where a run's words and numbers go: JSON lines, TensorBoard, the terminal."""
+
+import itertools
+import json
+import os
+import time
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+
+class MetricsFile:
+    """`metrics.jsonl`: one row for each (step, seed), and one for each rollback of a seed.
+
+    Args:
+      path: of the file; made where it is missing.
+      after: rows after this step, and a torn last line, are cut on opening. In place: a disk that
+        is full leaves no room for a copy.
+      attempts: how often each seed had been rolled back by then; rows of later rollbacks are cut.
+    """
+
+    def __init__(self, path: str, after: int, attempts: Mapping[int, int] | None = None) -> None:
+        self.path, attempts = path, attempts or {}
+
+        def stays(line: bytes) -> bool:
+            try:
+                row = json.loads(line)
+            except ValueError:
+                return False
+            again = row.get("attempt", 0) > attempts.get(row["seed"], 0)
+            return line.endswith(b"\n") and row["step"] <= after and not again
+
+        with open(path, "ab+") as file:
+            file.seek(0)
+            size = sum(len(line) for line in itertools.takewhile(stays, file))
+            file.truncate(size)
+        self._file = open(path, "a")
+
+    def write(self, row: Mapping[str, Any]) -> None:
+        self._file.write(json.dumps(row) + "\n")
+        self._file.flush()
+
+    def sync(self) -> None:
+        """Returns once every row is on disk."""
+        os.fsync(self._file.fileno())
+
+    def close(self) -> None:
+        self._file.close()
+
+
+def read_rows(path: str) -> list[dict[str, Any]]:
+    """The rows of a `metrics.jsonl` that hold metrics."""
+    return [row for row in _read(path) if "rolled_back" not in row]
+
+
+def read_rollbacks(path: str) -> list[dict[str, Any]]:
+    """The rows of a `metrics.jsonl` that tell of a rollback."""
+    return [row for row in _read(path) if "rolled_back" in row]
+
+
+def _read(path: str) -> list[dict[str, Any]]:
+    with open(path) as file:
+        return [json.loads(line) for line in file if line.endswith("\n")]
+
+
+class TensorBoard:
+    """Event files for TensorBoard, through tensorboardX (no TensorFlow).
+
+    Args:
+      folder: of the event files.
+      after: events after this step are hidden from here on.
+      seeds: of the run; with several, each has its own group of curves.
+    """
+
+    def __init__(self, folder: str, after: int, seeds: Sequence[int]) -> None:
+        from tensorboardX.event_file_writer import EventsWriter
+        from tensorboardX.proto.event_pb2 import SessionLog
+
+        os.makedirs(folder, exist_ok=True)
+        # Not its SummaryWriter, which writes in a thread: a full disk ends the thread, and the run
+        # waits for it without end.
+        # Two in one second would have the same name.
+        self._file = EventsWriter(os.path.join(folder, "events"), f".{time.time_ns()}")
+        self._event(after + 1, session_log=SessionLog(status=SessionLog.START))
+        self._many = len(seeds) > 1
+        self.flush()
+
+    def _event(self, step: int, **content: Any) -> None:
+        from tensorboardX.proto.event_pb2 import Event
+
+        self._file.write_event(Event(step=step, wall_time=time.time(), **content))
+
+    def _tag(self, name: str, seed: int) -> str:
+        return f"seed_{seed}/{name}" if self._many else name
+
+    def row(self, row: Mapping[str, Any]) -> None:
+        from tensorboardX.summary import scalar
+
+        for name, value in row.items():
+            if name not in ("step", "seed") and value is not None:
+                summary = scalar(self._tag(name, row["seed"]), value)
+                self._event(row["step"], summary=summary)
+        if time.monotonic() - self._flushed > 30:
+            self.flush()
+
+    def image(self, name: str, step: int, seed: int, sheet: np.ndarray) -> None:
+        from tensorboardX.summary import image
+
+        summary = image(self._tag(name, seed), sheet, dataformats="HWC")
+        self._event(step, summary=summary)
+
+    def flush(self) -> None:
+        """Returns once all of it is on disk, for a TensorBoard that looks on."""
+        self._flushed = time.monotonic()
+        self._file.flush()
+
+    def close(self) -> None:
+        self._file.close()
+
+
+class Silent:
+    """In place of any writer in a process that writes nothing: whatever it is told, it is still."""
+
+    def __getattr__(self, name: str) -> Callable[..., None]:
+        return lambda *told, **named: None

@@ -1,0 +1,1 @@
+"""What a training step is, compiled and kept: state, step, program, checkpoints."""
