@@ -75,7 +75,7 @@ def evaluate(workdir: str, checkpoint: str | None, seed: int | None, n: int) -> 
         --inception names are no weights.
     """
     about = trained_run.read_about(workdir)
-    jax_setup.start(about["config"]["dtype"])
+    jax_setup.configure_jax(about["config"]["dtype"])
     with run_folder.keep_out(workdir):
         step, runs = trained_run.load_every(workdir, seed)
         results = run_folder.results(workdir)
@@ -91,7 +91,7 @@ def evaluate(workdir: str, checkpoint: str | None, seed: int | None, n: int) -> 
         if DATA_DIR.value is not None:
             config.dataset.data_dir = DATA_DIR.value
         dataset = data.load(config)
-        run_folder.refuse_other_data(workdir, about, dataset)
+        run_folder.check_same_data(workdir, about, dataset)
         found = runner.evaluate(
             runs, dataset, n, _SVM_IMAGES.value, _extractor(dataset), config.progress
         )

@@ -16,11 +16,11 @@ from ml_collections import config_flags
 from jaxgan import cli
 from jaxgan.cli import (
     WORKDIR,
-    _config_argument,
     check_config_file,
     check_hosts,
     check_values,
     complain,
+    config_argument,
 )
 from jaxgan.common.errors import UserError
 
@@ -41,31 +41,31 @@ def main(argv: list[str]) -> int:
     from jaxgan.train import train
     from jaxgan.training import distributed
 
-    workdir = WORKDIR.value or default_workdir(_config_argument(sys.argv))
+    workdir = WORKDIR.value or default_workdir(config_argument(sys.argv))
     try:
-        distributed.join(_COORDINATOR.value, _PROCESSES.value, _PROCESS.value)
+        distributed.initialize(_COORDINATOR.value, _PROCESSES.value, _PROCESS.value)
         return train(_CONFIG.value, workdir)
     except UserError as error:
-        return distributed.leave(complain(error, 2))
+        return distributed.exit_process(complain(error, 2))
     except NotFinite as error:
         what = (
             "what was saved before stays; try lower learning rates in another --workdir, or more"
             " --config.rollbacks here"
         )
-        return distributed.leave(complain(f"{error}\n{what}", 1))
+        return distributed.exit_process(complain(f"{error}\n{what}", 1))
     except OSError as error:
         if error.errno not in (errno.ENOSPC, errno.EDQUOT):
             raise
         what = "free some, and the same command goes on from the last checkpoint"
-        return distributed.leave(complain(f"{workdir}: {error.strerror}; {what}", 1))
+        return distributed.exit_process(complain(f"{workdir}: {error.strerror}; {what}", 1))
     except (RuntimeError, ValueError) as error:
-        if not distributed.lost_another(error):
+        if not distributed.is_peer_failure(error):
             raise
         what = "another process is gone, and this one ends with it"
         again = "the same command on every host goes on from the last checkpoint"
-        return distributed.leave(complain(f"{what}\n{again}", 1))
+        return distributed.exit_process(complain(f"{what}\n{again}", 1))
     except KeyboardInterrupt as stop:  # The second signal, in the loop.
-        return distributed.leave(cli.ended_by(*stop.args))
+        return distributed.exit_process(cli.ended_by(*stop.args))
 
 
 def default_workdir(argument: str) -> str:
@@ -80,7 +80,7 @@ def parse_flags(argv: list[str]) -> list[str]:
     """absl's parsing, with a line or two in place of its tracebacks."""
     try:
         if not any(arg.lstrip("-") in ("help", "h", "helpfull", "helpshort") for arg in argv):
-            check_config_file(_config_argument(argv))
+            check_config_file(config_argument(argv))
             check_values(argv)
             check_hosts(argv)
     except UserError as error:

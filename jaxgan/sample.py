@@ -18,7 +18,7 @@ from jaxgan import cli, data
 from jaxgan.cli import CHECKPOINT, RUN_SEED, SEED, WORKDIR, N, complain, end_at_signals
 from jaxgan.common.errors import UserError
 from jaxgan.data.tagging.types import Tagged, Tags
-from jaxgan.inference.networks import Instruments
+from jaxgan.inference.networks import NetworkFunctions
 from jaxgan.inference.tagging import generated_tags
 from jaxgan.inference.trained_run import Run, load, read_about
 from jaxgan.models.conditions import Features
@@ -57,7 +57,7 @@ def sample(workdir: str) -> int:
     out = _OUT.value or free_name(workdir)
     if os.path.exists(out):
         raise UserError(f"{out} is there already", "give another --out, or remove it")
-    jax_setup.start(read_about(workdir)["config"]["dtype"])
+    jax_setup.configure_jax(read_about(workdir)["config"]["dtype"])
     run = load(workdir, CHECKPOINT.value or "best", RUN_SEED.value)
     if isinstance(run.gan.condition, Features):
         return tag(run, workdir, out)
@@ -82,7 +82,7 @@ def tag(run: Run, workdir: str, out: str) -> int:
         if value:
             raise UserError(f"--{name}: the run tags images, and is told their features only")
     dataset = data.load(run.config)
-    run_folder.refuse_other_data(workdir, read_about(workdir), dataset)
+    run_folder.check_same_data(workdir, read_about(workdir), dataset)
     tags, seed = dataset.tags, SEED.value or 0
     assert tags is not None
     if _IMAGE.value is None:
@@ -93,7 +93,7 @@ def tag(run: Run, workdir: str, out: str) -> int:
     features, own = read_features(_IMAGE.value, run, tags)
     words = tags.vocabulary.words
     made = generated_tags(
-        Instruments(run.gan), run.networks.generator, tags.vocabulary, features[None], seed
+        NetworkFunctions(run.gan), run.networks.generator, tags.vocabulary, features[None], seed
     )
     print(" ".join(words[i] for i in made[0]))
     if len(own):
@@ -136,7 +136,7 @@ def draw_sheet(run: Run, tags: Tags, images: Tagged, out: str) -> None:
     if os.path.splitext(out)[1].lower() != ".png":
         raise UserError(f"--out={out}: tags are drawn on a sheet", "end it in .png")
     seed = SEED.value or 0
-    picture = draw_tags(Instruments(run.gan), run.networks.generator, tags, images, seed)
+    picture = draw_tags(NetworkFunctions(run.gan), run.networks.generator, tags, images, seed)
     try:
         save_png(out, picture)
     except OSError as error:

@@ -16,7 +16,7 @@ from jaxgan.data.dataset import Dataset
 from jaxgan.evaluation import in_training
 from jaxgan.models import conditions
 from jaxgan.models.registry import Modules
-from jaxgan.reporting.recorder import Record, RollBack
+from jaxgan.reporting.recorder import RollBack, RunRecorder
 from jaxgan.reporting.summary import describe_finished
 from jaxgan.training import distributed, jax_setup, run_folder
 from jaxgan.training import program as program_lib
@@ -56,16 +56,16 @@ def train(
         again, the run goes on.
     """
     # --- The config, the data and the networks: all that can be refused is, before a file is made
-    jax_setup.start(config.get("dtype", ""))
-    first = distributed.is_first()  # It alone looks into the folder and writes.
-    with distributed.together():
+    jax_setup.configure_jax(config.get("dtype", ""))
+    first = distributed.is_primary()  # It alone looks into the folder and writes.
+    with distributed.synchronized():
         validation.validate(config)
         finished = first and _is_finished(config, workdir, dataset)
-    if distributed.highest(finished):
+    if distributed.all_max(finished):
         if first:
             print(describe_finished(config, workdir))
         return 0
-    with distributed.together():
+    with distributed.synchronized():
         if dataset is not None and config.dataset.near_duplicates != "keep":
             raise UserError(
                 f"dataset.near_duplicates={config.dataset.near_duplicates}: the dataset is given",
@@ -78,7 +78,7 @@ def train(
     _refuse_differing(config, dataset)
     seeds = tuple(range(config.seed, config.seed + config.seeds))
     programs = make_programs(config, gan, seeds, dataset)
-    with distributed.together():
+    with distributed.synchronized():
         lock = (
             run_folder.enter(config, workdir, dataset, gan) if first else contextlib.nullcontext()
         )
@@ -109,33 +109,33 @@ def _go_on(
     back: RollBack | None,
 ) -> int:
     """From the newest checkpoint, or the one that `back` leads to, to the end; the exit status."""
-    first = distributed.is_first()
+    first = distributed.is_primary()
     seeds = tuple(seed for program in programs for seed in program.seeds)
 
     # --- The state: new, or that of the newest whole checkpoint, which the first process tells
     like = jax.eval_shape(lambda: join_groups(*initialise_all(programs)))
     most, restored = None, None
-    with distributed.together():
+    with distributed.synchronized():
         if first:
             checkpoints.wait()
             most = None if back is None else _step_to_go_back_to(config, checkpoints, back)
             restored = checkpoints.restore(like, most)
-    start = distributed.highest(0 if restored is None else restored[0])
+    start = distributed.all_max(0 if restored is None else restored[0])
     # Where the step to go back to was damaged, the steps up to it are done again as they were.
-    again = back if distributed.highest(start == most) else None
+    again = back if distributed.all_max(start == most) else None
     if start == 0:
         states, bests = initialise_all(programs)
     else:
         states, bests = split_groups(
-            distributed.from_first(restored and restored[1], like), programs
+            distributed.broadcast_from_primary(restored and restored[1], like), programs
         )
     if again is not None:
         states = with_attempts(states, programs, again.attempts)
     _refuse_fewer_steps(config, workdir, start)
     if start > 0 and again is None:
-        distributed.say(f"{workdir}: going on from step {start}")
-    with distributed.together():
-        record = Record(
+        distributed.log(f"{workdir}: going on from step {start}")
+    with distributed.synchronized():
+        record = RunRecorder(
             config, workdir, dataset, gan, seeds, start, to_host(programs, states), again
         )
     feeds = make_loaders(config, gan, programs, dataset, start)
@@ -143,7 +143,7 @@ def _go_on(
     # --- The loop
     try:
         with stop:
-            step, stopping = start, distributed.highest(stop.asked)
+            step, stopping = start, distributed.all_max(stop.asked)
             if step == 0:
                 record.sample(0, to_host(programs, states))
             while step < config.steps and not stopping:
@@ -153,11 +153,11 @@ def _go_on(
                     states[i], values = program.run(states[i], feeds[i].next(count))
                     metrics.append(values)
                 step += count
-                record.note(step, count, metrics)
+                record.add_metrics(step, count, metrics)
                 last = step == config.steps
                 # Asking the others is a wait, so several processes do it at the log's steps only.
-                if distributed.alone() or step % config.log_every == 0 or last:
-                    stopping = distributed.highest(stop.asked)
+                if distributed.is_single_process() or step % config.log_every == 0 or last:
+                    stopping = distributed.all_max(stop.asked)
                 if step % config.log_every == 0 or step % config.eval_every == 0 or last:
                     record.log(step)
                 if step % config.sample_every == 0 or last:
@@ -167,22 +167,22 @@ def _go_on(
                     for i in range(len(programs)):
                         bests[i] = update_best(bests[i], states[i], scores[i])
                 if step % config.checkpoint_every == 0 or last or stopping:
-                    record.settle()
+                    record.flush()
                     whole = join_groups(to_host(programs, states), to_host(programs, bests))
                     if first:
                         checkpoints.save(step, whole)
 
-            record.settle()
+            record.flush()
             checkpoints.wait()
-            stopping = distributed.highest(stop.asked)
+            stopping = distributed.all_max(stop.asked)
 
         # --- The end: all is saved, so that a signal may end what is left at once
         record.progress.close()
         if stopping:
-            distributed.say(f"stopped at step {step}, saved; the same command goes on from there")
+            distributed.log(f"stopped at step {step}, saved; the same command goes on from there")
             return 128 + stopping
         states, bests = to_host(programs, states), to_host(programs, bests)
-        with distributed.together():
+        with distributed.synchronized():
             record.finish(states, bests)
     finally:
         for feed in feeds:
@@ -210,9 +210,9 @@ def _refuse_differing(config: ConfigDict, dataset: Dataset) -> None:
     """Raises UserError in every process if they were started for different runs."""
     where = keys.PLACES
     told = {path: value for path, value in config_lib.leaves(config) if path not in where}
-    distributed.refuse_differing("the config", str(sorted(told.items())))
+    distributed.check_same("the config", str(sorted(told.items())))
     read = f"{dataset.digest()} {len(dataset.train)}"
-    distributed.refuse_differing(f"the data of {dataset.name}", read)
+    distributed.check_same(f"the data of {dataset.name}", read)
 
 
 def _refuse_fewer_steps(config: ConfigDict, workdir: str, step: int) -> None:

@@ -17,11 +17,18 @@ from jaxgan.cli import CHECKPOINT, DATA_DIR, RUN_SEED, SEED, WORKDIR, complain, 
 from jaxgan.common.errors import UserError
 from jaxgan.inference import interpolation
 from jaxgan.inference.trained_run import load, read_about
-from jaxgan.models.conditions import KnownPart, Label
+from jaxgan.models.conditions import Label, MaskedImage
 from jaxgan.page import page
 from jaxgan.reporting import sheet_paths
 from jaxgan.reporting.images import save_gif, save_png
-from jaxgan.reporting.latent_figures import _named, arithmetic, candidates, drawer, training, walk
+from jaxgan.reporting.latent_figures import (
+    arithmetic,
+    candidates,
+    drawer,
+    seed_in_names,
+    training,
+    walk,
+)
 from jaxgan.training import jax_setup
 
 _WAY = flags.DEFINE_enum(
@@ -53,12 +60,12 @@ def main(argv: list[str]) -> int:
 def write_all(workdir: str) -> int:
     """Loads the run, draws, writes, and says what was left out and why."""
     about = read_about(workdir)
-    jax_setup.start(about["config"]["dtype"])
+    jax_setup.configure_jax(about["config"]["dtype"])
     run = load(workdir, CHECKPOINT.value or "best", RUN_SEED.value)
-    seed, ending = SEED.value or 0, sheet_paths.suffix(_named(run))
+    seed, ending = SEED.value or 0, sheet_paths.suffix(seed_in_names(run))
     # All is drawn before the first file is written: a mistake costs none of the older ones.
     write = []
-    if run.draws_points or isinstance(run.gan.condition, KnownPart):
+    if run.draws_points or isinstance(run.gan.condition, MaskedImage):
         print("walk.png, walk.gif and arithmetic.png are left out: they are of whole images")
     else:
         draw = drawer(run)

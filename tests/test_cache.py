@@ -15,7 +15,7 @@ def asked(monkeypatch, tmp_path):
 
 
 def test_compiled_programs_are_kept(asked, tmp_path):
-    jax_setup.keep_compiled()
+    jax_setup.enable_compilation_cache()
     assert asked["jax_compilation_cache_dir"] == str(tmp_path / "jaxgan" / "compiled")
     assert (tmp_path / "jaxgan" / "compiled").is_dir()
 
@@ -23,12 +23,12 @@ def test_compiled_programs_are_kept(asked, tmp_path):
 @pytest.mark.parametrize("folder", ["elsewhere", ""])
 def test_the_users_own_folder_comes_first(asked, monkeypatch, tmp_path, folder):
     monkeypatch.setenv("JAX_COMPILATION_CACHE_DIR", folder)
-    jax_setup.keep_compiled()
+    jax_setup.enable_compilation_cache()
     assert not asked
     assert not list(tmp_path.iterdir())
 
 
 def test_a_folder_that_cannot_be_made_is_none(asked, tmp_path):
     (tmp_path / "jaxgan").write_text("a file")
-    jax_setup.keep_compiled()
+    jax_setup.enable_compilation_cache()
     assert not asked

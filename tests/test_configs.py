@@ -9,10 +9,10 @@ from conftest import ROOT, load_config
 from jaxgan.config.presets import update
 from jaxgan.config.validation import validate
 from jaxgan.data.batches import Batch, indices
-from jaxgan.data.loader import Places
+from jaxgan.data.loader import ExampleIndices
 from jaxgan.data.pixels import to_network
 from jaxgan.data.sources import digits, ring
-from jaxgan.inference.networks import Instruments
+from jaxgan.inference.networks import NetworkFunctions
 from jaxgan.models import conditions
 from jaxgan.training import program as program_lib
 from jaxgan.training.gan import build_gan, example_inputs
@@ -55,7 +55,7 @@ def test_two_tiny_steps(name, arg):
     assert bool(state.alive[0])
 
     generator = jax.tree.map(lambda x: x[0], state.generator.variables)
-    instruments = Instruments(gan, batch=20)
+    instruments = NetworkFunctions(gan, batch=20)
     if gan.condition is not None:
         if labels is None:
             first = np.unique(features.places, return_index=True)[1][:10]
@@ -86,10 +86,10 @@ def test_a_gan_finds_the_modes_of_a_ring():
     calls_of = 100
     program = program_lib.Program(gan, (0,), Batch(dataset.train.images), mesh, calls_of)
     state = program.initialise()
-    places = Places((0,), len(dataset.train), (1, gan.batch_size), False)
+    places = ExampleIndices((0,), len(dataset.train), (1, gan.batch_size), False)
     for step in range(0, config.steps, calls_of):
         given = np.stack([places(s) for s in range(step, step + calls_of)], axis=1)
         state, _ = program.run(state, given)
     generator = jax.tree.map(lambda x: x[0], state.generator.variables)
-    points = Instruments(gan).sample(generator, gan.latent.sample(jax.random.key(1), 1_000))
+    points = NetworkFunctions(gan).sample(generator, gan.latent.sample(jax.random.key(1), 1_000))
     assert ring.modes_found(points) >= 7

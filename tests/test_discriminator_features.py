@@ -10,7 +10,7 @@ from jaxgan.config.presets import update
 from jaxgan.data.dataset import Dataset, Split
 from jaxgan.evaluation.linear_probe import FeatureMeasures
 from jaxgan.inference.feature_maps import Reader, convolution_maps, pooled
-from jaxgan.inference.networks import Instruments
+from jaxgan.inference.networks import NetworkFunctions
 from jaxgan.metrics.images.linear_probe import fit_svm
 from jaxgan.models.mlp import Generator
 from jaxgan.models.registry import Modules
@@ -147,7 +147,7 @@ def test_pooling_takes_each_windows_maximum():
 def test_statistics_are_those_of_the_images_with_nothing_dropped():
     gan, nets = small()
     images = np.random.default_rng(0).integers(0, 256, (30, 20, 20, 3), np.uint8)
-    still = Instruments(gan, batch=10).discriminator_statistics(nets.discriminator, images)
+    still = NetworkFunctions(gan, batch=10).recalibrate_discriminator(nets.discriminator, images)
     kernel = nets.discriminator.params["one"]
     convolve = jax.jit(lambda x: nn.Conv(3, (3, 3), 2).apply({"params": kernel}, x))
     before = convolve(images / np.float32(127.5) - 1)
@@ -170,7 +170,7 @@ def test_the_measures_of_a_run():
     gan, nets = small()
     dataset = data()
     assert min(np.bincount(dataset.train.labels)) >= 100
-    found = FeatureMeasures(Instruments(gan), dataset, limit=50, images=120).svm(nets, ABOUT)
+    found = FeatureMeasures(NetworkFunctions(gan), dataset, limit=50, images=120).svm(nets, ABOUT)
     assert [m.name for m in found] == [
         f"svm_accuracy{few}{which}"
         for which in ("", "_untrained", "_pixels")
@@ -180,7 +180,7 @@ def test_the_measures_of_a_run():
     assert all(m.value > 0.9 for m in found)
     assert "on 120 training images" in found[0].protocol
     assert "on 200 training images" in found[1].protocol
-    few = FeatureMeasures(Instruments(gan), data(few=True), 50, 120).svm(nets, ABOUT)
+    few = FeatureMeasures(NetworkFunctions(gan), data(few=True), 50, 120).svm(nets, ABOUT)
     assert [m.name for m in few] == [f"svm_accuracy{e}" for e in ("", "_untrained", "_pixels")]
 
 
@@ -188,16 +188,16 @@ def test_who_has_no_such_features():
     """A discriminator without convolutions, and data without labels."""
     gan, nets = small()
     bare = Dataset("bare", Split(data().train.images, None), data().validation, data().test)
-    assert FeatureMeasures(Instruments(gan), bare, 50).svm(nets, ABOUT) == []
+    assert FeatureMeasures(NetworkFunctions(gan), bare, 50).svm(nets, ABOUT) == []
     config = update(load_config("gan"), {"width": 0.05})
     dense = build_gan(config, (20, 20, 3))
     state = initialise(dense, jax.random.key(0))
-    assert FeatureMeasures(Instruments(dense), data(), 50).svm(networks(state), ABOUT) == []
+    assert FeatureMeasures(NetworkFunctions(dense), data(), 50).svm(networks(state), ABOUT) == []
 
 
 def test_a_map_without_statistics_stays_as_it_is():
     config = update(load_config("gan"), {"width": 0.05})
     gan = build_gan(config, (20, 20, 3))
     discriminator = networks(initialise(gan, jax.random.key(0))).discriminator
-    still = Instruments(gan).discriminator_statistics(discriminator, data().train.images)
+    still = NetworkFunctions(gan).recalibrate_discriminator(discriminator, data().train.images)
     assert still == Variables(discriminator.params, {})

@@ -11,13 +11,13 @@ from conftest import tiny_config
 from jaxgan.data.dataset import Factor
 from jaxgan.data.sources import glyphs
 from jaxgan.evaluation.factor_metrics import factor_measures, factors_of
-from jaxgan.inference.networks import Instruments
+from jaxgan.inference.networks import NetworkFunctions
 from jaxgan.metrics.codes import dci as dci_file
 from jaxgan.metrics.codes.dci import dci
 from jaxgan.metrics.codes.factor_r2 import factor_r2
 from jaxgan.metrics.codes.factor_vae import factor_vae_score
 from jaxgan.metrics.codes.mig import mutual_information, mutual_information_gap
-from jaxgan.metrics.codes.variables import columns, discretised, spread
+from jaxgan.metrics.codes.variables import columns, discretised, variance
 from jaxgan.training.gan import build_gan
 from jaxgan.training.state import initialise, networks
 
@@ -77,8 +77,8 @@ def test_numbers_are_binned_evenly_and_categories_are_left():
 
 def test_the_spread_of_a_category_is_that_of_its_columns():
     category = np.array([0, 0, 0, 1, 2])
-    assert spread(category) == pytest.approx(columns(category, 3).var(axis=0).sum())
-    assert spread(np.array([1.0, 3.0])) == 1
+    assert variance(category) == pytest.approx(columns(category, 3).var(axis=0).sum())
+    assert variance(np.array([1.0, 3.0])) == 1
 
 
 # --- MIG
@@ -295,7 +295,7 @@ def untrained():
     return gan, networks(jax.jit(lambda: initialise(gan, jax.random.key(0)))())
 
 
-class Knowing(Instruments):
+class Knowing(NetworkFunctions):
     """Reads digit, rotation and width off an image, because it drew it."""
 
     def __init__(self, gan, dataset):
@@ -344,19 +344,19 @@ def test_a_q_that_reads_the_factors_is_measured_so(few, untrained, monkeypatch):
 def test_an_untrained_q_is_measured_through_its_networks(few, untrained, monkeypatch):
     monkeypatch.setattr(dci_file, "TREES", 2)
     gan, nets = untrained
-    rows = factor_measures(Instruments(gan, batch=50), nets, few, ABOUT, 100)
+    rows = factor_measures(NetworkFunctions(gan, batch=50), nets, few, ABOUT, 100)
     assert all(np.isfinite(row.value) for row in rows)
     # Too few images for the votes of the FactorVAE score.
     assert "factor_vae_score" not in {row.name for row in rows}
     none = dataclasses.replace(few, factors=())
-    assert factor_measures(Instruments(gan), nets, none, ABOUT, 100) == []
-    assert factor_measures(Instruments(gan), nets._replace(q=None), few, ABOUT, 100) == []
+    assert factor_measures(NetworkFunctions(gan), nets, none, ABOUT, 100) == []
+    assert factor_measures(NetworkFunctions(gan), nets._replace(q=None), few, ABOUT, 100) == []
 
 
 def test_a_factor_that_does_not_vary_is_left_out(few, untrained, monkeypatch):
     monkeypatch.setattr(dci_file, "TREES", 2)
     gan, nets = untrained
-    rows = factor_measures(Instruments(gan, batch=10), nets, few.only("7"), ABOUT, 1_000)
+    rows = factor_measures(NetworkFunctions(gan, batch=10), nets, few.only("7"), ABOUT, 1_000)
     names = {row.name for row in rows}
     assert {"mig_digit", "factor_vae_score"}.isdisjoint(names)
     assert "mig_font" in names

@@ -16,7 +16,7 @@ from jaxgan.metrics.images import kernel_distance, precision_recall
 from jaxgan.metrics.images.class_score import class_score
 from jaxgan.metrics.images.memorisation import memorisation
 from jaxgan.metrics.images.nearest_neighbour import nearest_neighbour_error, two_sample_accuracy
-from jaxgan.models.conditions import KnownPart, Label
+from jaxgan.models.conditions import Label, MaskedImage
 from jaxgan.reporting.images import cut
 
 ABOUT = {"seed": 0, "step": 1, "checkpoint": "last"}
@@ -205,7 +205,7 @@ def test_where_nothing_is_unseen_nothing_stands_beside(dataset):
 
 
 def test_what_the_generator_was_given_is_said(dataset):
-    filled = SimpleNamespace(gan=SimpleNamespace(condition=KnownPart(0.5)))
+    filled = SimpleNamespace(gan=SimpleNamespace(condition=MaskedImage(0.5)))
     drawn = thumbnails(images(9, 100))
     for instruments, said in ((filled, True), (NO_LABELS, False)):
         [row] = made(dataset, 100, instruments).kernel(drawn, ABOUT)

@@ -10,7 +10,7 @@ from conftest import load_config
 from jaxgan.common.errors import UserError
 from jaxgan.config.presets import update
 from jaxgan.data.pixels import to_uint8
-from jaxgan.inference.feature_map_ablation import Painter, coarse, fit, read_boxes
+from jaxgan.inference.feature_map_ablation import AblatedGenerator, coarse, fit, read_boxes
 from jaxgan.models.latents import joined
 from jaxgan.models.layers import ConvTranspose
 from jaxgan.models.mlp import Discriminator
@@ -46,7 +46,7 @@ def test_dropping_maps_is_editing_the_weights_that_read_them():
     gan, generator = small()
     latent = gan.latent.sample(jax.random.key(1), 7)
     dropped = np.array([0, 1, 0, 0, 1, 1], bool)
-    paint = Painter(gan, batch=4)
+    paint = AblatedGenerator(gan, batch=4)
     assert paint.maps == 6
     images, maps = paint(generator, latent, dropped)
 
@@ -72,9 +72,9 @@ def test_dropping_maps_is_editing_the_weights_that_read_them():
 
 def test_a_generator_that_does_not_end_in_two_convolutions():
     with pytest.raises(UserError, match="does not end in two convolutions"):
-        Painter(build_gan(update(load_config("gan"), {"width": 0.05}), (8, 8, 3)))
+        AblatedGenerator(build_gan(update(load_config("gan"), {"width": 0.05}), (8, 8, 3)))
     with pytest.raises(UserError, match="does not end in two convolutions"):
-        Painter(small(Generator(joins=True))[0])
+        AblatedGenerator(small(Generator(joins=True))[0])
 
 
 def planted(n=12):

@@ -11,7 +11,7 @@ from conftest import load_config
 
 from jaxgan.common.errors import UserError
 from jaxgan.config.presets import update
-from jaxgan.inference.guided_backprop import Seen, guided, shown, with_guided_activations
+from jaxgan.inference.guided_backprop import GuidedGradients, guided, shown, with_guided_activations
 from jaxgan.models.conditions import Label
 from jaxgan.models.layers import leaky_relu
 from jaxgan.models.mlp import Generator
@@ -78,7 +78,7 @@ def test_the_gradient_of_the_most_active_maps():
     gan = small(Discriminator())
     nets = networks(jax.jit(lambda: initialise(gan, jax.random.key(0)))())
     images = np.random.default_rng(0).integers(0, 256, (3, 4, 4, 3), np.uint8)
-    order, gradients = Seen(gan, maps=2)(nets.discriminator, images)
+    order, gradients = GuidedGradients(gan, maps=2)(nets.discriminator, images)
     assert gradients.shape == (3, 2, 4, 4, 3)
     first, second = (
         np.asarray(nets.discriminator.params[name]["kernel"])[0, 0] for name in ("one", "two")
@@ -110,7 +110,7 @@ def test_discriminators_that_cannot_be_looked_into():
     gan = small(Discriminator())
     told = dataclasses.replace(gan, condition=Label(10, tuple(range(10))))
     with pytest.raises(UserError, match="sees the image alone"):
-        Seen(told)
+        GuidedGradients(told)
 
     class Bare(nn.Module):
         pass
@@ -120,7 +120,7 @@ def test_discriminators_that_cannot_be_looked_into():
     dense = small(Fixed())
     nets = networks(jax.jit(lambda: initialise(dense, jax.random.key(0)))())
     with pytest.raises(UserError, match="has no convolution"):
-        Seen(dense)(nets.discriminator, np.zeros((1, 4, 4, 3), np.uint8))
+        GuidedGradients(dense)(nets.discriminator, np.zeros((1, 4, 4, 3), np.uint8))
 
 
 def test_pictures_of_gradients():

@@ -20,7 +20,7 @@ from jaxgan import data
 from jaxgan.common.errors import UserError
 from jaxgan.config.presets import update
 from jaxgan.data.batches import Batch
-from jaxgan.data.loader import Feed, Places
+from jaxgan.data.loader import BatchLoader, ExampleIndices
 from jaxgan.models import conditions
 from jaxgan.reporting.writers import read_rows
 from jaxgan.training import distributed
@@ -101,8 +101,8 @@ def reference(steps):
     mesh = program_lib.make_mesh(1, [gan.batch_size], jax.devices()[:1])
     training = dataset.train
     program = program_lib.Program(gan, (0,), Batch(training.images, training.labels), mesh, 1)
-    places = Places((0,), len(training), (1, gan.batch_size), config.dataset.replacement)
-    feed = Feed(training, places, 0, steps, workers=0, resident=True)
+    places = ExampleIndices((0,), len(training), (1, gan.batch_size), config.dataset.replacement)
+    feed = BatchLoader(training, places, 0, steps, workers=0, resident=True)
     state = program.initialise()
     for _ in range(steps):
         state, _ = program.run(state, feed.next(1))
@@ -157,23 +157,23 @@ def test_two_processes_are_one_run(tmp_path, float64):
 
 
 def test_a_mistake_of_another_process_ends_this_one(monkeypatch):
-    with pytest.raises(UserError, match="mine"), distributed.together():
+    with pytest.raises(UserError, match="mine"), distributed.synchronized():
         raise UserError("mine")
     monkeypatch.setattr(distributed, "highest", lambda failed: 1)
-    with pytest.raises(UserError, match="another process"), distributed.together():
+    with pytest.raises(UserError, match="another process"), distributed.synchronized():
         pass
 
 
 def test_hosts_with_different_configs_are_refused(monkeypatch):
-    distributed.refuse_differing("the config", "seed=0")
+    distributed.check_same("the config", "seed=0")
     monkeypatch.setattr(distributed, "highest", lambda number: max(number, 7))
     with pytest.raises(UserError, match="the config is not the same"):
-        distributed.refuse_differing("the config", "seed=0")
+        distributed.check_same("the config", "seed=0")
 
 
 def test_the_first_process_tells_its_bits():
     told = {"a": np.float32([-0.0, np.nan, np.inf]), "b": np.array(True), "c": np.zeros((0, 2))}
-    found = distributed.from_first(told, told)
+    found = distributed.broadcast_from_primary(told, told)
     for name, array in told.items():
         assert (found[name].dtype, found[name].shape) == (array.dtype, array.shape)
         assert found[name].tobytes() == array.tobytes()
@@ -194,14 +194,14 @@ def test_nobody_waits_for_ever_for_a_coordinator(monkeypatch, capsys):
 def test_outside_of_a_cluster_a_process_stays_alone():
     """Also where the config has asked JAX for its devices, as these tests have."""
     assert jax.devices()
-    distributed.join()
-    assert distributed.alone()
+    distributed.initialize()
+    assert distributed.is_single_process()
     with pytest.raises(UserError, match=r"cannot be joined: .* must be called before"):
-        distributed.join("localhost:1", 2, 1)
+        distributed.initialize("localhost:1", 2, 1)
 
 
 def test_a_taken_port_is_a_line():
     with socket.create_server(("", 0)) as server:
         port = server.getsockname()[1]
         with pytest.raises(UserError, match=f"port {port} cannot be opened"):
-            distributed.join(f"localhost:{port}", 2, 0)
+            distributed.initialize(f"localhost:{port}", 2, 0)

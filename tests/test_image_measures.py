@@ -11,7 +11,7 @@ from jaxgan.data.dataset import Dataset, Modes, Split
 from jaxgan.data.sources import digits, ring
 from jaxgan.evaluation.image_metrics import ImageMeasures
 from jaxgan.evaluation.in_training import Measures
-from jaxgan.inference.networks import Instruments
+from jaxgan.inference.networks import NetworkFunctions
 from jaxgan.metrics.extractors.thumbnails import thumbnails
 from jaxgan.models.conditions import Label
 from jaxgan.reporting.images import scatter
@@ -43,7 +43,7 @@ def flat():
 def test_points_of_ones_own_are_not_measured(flat):
     """Whatever they are called: only data that carries its modes is asked for them."""
     said = []
-    measures = Measures(Instruments(flat[0]), points(), "none", said.append)
+    measures = Measures(NetworkFunctions(flat[0]), points(), "none", said.append)
     assert [measures.at_end(flat[1], ABOUT, 10) for _ in range(2)] == [[], []]
     assert said == ["ring: points, not pictures; there is no measure of them"]
 
@@ -60,7 +60,7 @@ def test_a_measure_of_pictures_cannot_pick_among_points(tmp_path, best_by, datas
 def test_the_modes_are_those_that_the_data_carries(flat):
     two = Modes(ring.centres()[:2] * 3, 5.0)
     for modes, found in ((two, 2), (Modes(two.centres + 100, 0.1), 0)):
-        measures = Measures(Instruments(flat[0]), points(modes=modes), "none")
+        measures = Measures(NetworkFunctions(flat[0]), points(modes=modes), "none")
         [one] = measures.at_end(flat[1], ABOUT, 10)
         assert (one.name, one.value, one.reference) == ("modes_found", found, 2)
 
@@ -89,7 +89,7 @@ def test_who_trains_the_reference_classifier(monkeypatch, name, best_by, trained
     dataset = digits.load()
     condition = Label(10, tuple(range(10))) if name == "cgan" else None
     gan = build_gan(load_config(name), dataset.image_shape, condition)
-    extractor = Measures(Instruments(gan), dataset, best_by)._images.extractor
+    extractor = Measures(NetworkFunctions(gan), dataset, best_by)._images.extractor
     assert extractor.name == ("a classifier" if trained else "8x8 thumbnails")
 
 
@@ -108,7 +108,7 @@ def test_where_nothing_is_held_out_no_floor_stands_beside():
 
     def row(test, train=train):
         dataset = Dataset("own", train, nothing, test)
-        measures = ImageMeasures(Instruments(gan), dataset, classify=False)
+        measures = ImageMeasures(NetworkFunctions(gan), dataset, classify=False)
         return measures.frechet("test", pictures[20:40], ABOUT)
 
     held_out = row(Split(pictures[40:], None))

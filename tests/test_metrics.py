@@ -15,7 +15,7 @@ from jaxgan.data.sources import digits
 from jaxgan.evaluation.code_metrics import real_measures
 from jaxgan.evaluation.in_training import Measures
 from jaxgan.evaluation.results import Measure, table
-from jaxgan.inference.networks import Instruments
+from jaxgan.inference.networks import NetworkFunctions
 from jaxgan.metrics.codes import clustering, information
 from jaxgan.metrics.codes.code_accuracy import (
     code_accuracy,
@@ -23,10 +23,10 @@ from jaxgan.metrics.codes.code_accuracy import (
     match_many_to_one,
     match_one_to_one,
 )
-from jaxgan.metrics.codes.r_squared import determination
+from jaxgan.metrics.codes.r_squared import r_squared
 from jaxgan.models.infogan import CategoricalParameters
 from jaxgan.models.registry import Modules
-from jaxgan.models.variables import Variables, run
+from jaxgan.models.variables import Variables, apply_network
 from jaxgan.training.gan import build_gan
 from jaxgan.training.state import initialise
 from jaxgan.training.state import networks as state_networks
@@ -113,7 +113,7 @@ def test_determination_is_scikit_learns_r2():
     generator = np.random.default_rng(0)
     value = generator.uniform(-1, 1, 100)
     prediction = value + generator.normal(0, 0.2, 100)
-    assert determination(prediction, value) == pytest.approx(r2_score(value, prediction))
+    assert r_squared(prediction, value) == pytest.approx(r2_score(value, prediction))
 
 
 def test_the_score_adds_up_the_codes():
@@ -145,11 +145,13 @@ def networks():
 def test_statistics_are_those_of_the_whole_set(networks):
     """The first BatchNorm's re-estimated statistics are the mean and variance over all images."""
     gan, state = networks
-    instruments = Instruments(gan, batch=20)
+    instruments = NetworkFunctions(gan, batch=20)
     images = np.random.default_rng(0).integers(0, 256, (60, 28, 28, 1), dtype=np.uint8)
-    d, q = instruments.statistics(state.discriminator.variables, state.q.variables, images)
+    d, q = instruments.recalibrate_batch_norm(state.discriminator.variables, state.q.variables, images)
     still = gan.discriminator.clone(momentum=0.0)
-    _, whole = run(still, state.discriminator.variables, images / np.float32(255), None, train=True)
+    _, whole = apply_network(
+        still, state.discriminator.variables, images / np.float32(255), None, train=True
+    )
     for name in ("mean", "var"):
         np.testing.assert_allclose(
             d.batch_stats["conv_2_norm"][name], whole["conv_2_norm"][name], rtol=1e-3, atol=1e-6
@@ -162,14 +164,14 @@ def test_statistics_of_one_batch_are_the_networks_own_at_momentum_0(networks):
     gan, state = networks
     images = np.random.default_rng(0).integers(0, 256, (20, 28, 28, 1), dtype=np.uint8)
     variables = state.discriminator.variables, state.q.variables
-    read = Instruments(gan, batch=20).statistics(*variables, images)
+    read = NetworkFunctions(gan, batch=20).recalibrate_batch_norm(*variables, images)
 
     @jax.jit
     def clones(d, q, images):
-        (_, features), of_d = run(
+        (_, features), of_d = apply_network(
             gan.discriminator.clone(momentum=0.0), d, to_network(images, gan.low), None, train=True
         )
-        return of_d, run(gan.q.clone(momentum=0.0), q, features, train=True)[1]
+        return of_d, apply_network(gan.q.clone(momentum=0.0), q, features, train=True)[1]
 
     expected = clones(*variables, images)
     assert len(jax.tree.leaves(expected)) == 6
@@ -223,26 +225,26 @@ def test_networks_of_ones_own_are_read_with_re_estimated_statistics():
 
     d, q = begin(np.zeros((2, 4, 4, 1)))
     images = np.random.default_rng(0).uniform(size=(30, 4, 4, 1)).astype(np.float32)
-    instruments = Instruments(gan, batch=10)
-    of_d, of_q = instruments.statistics(d, q, images)
+    instruments = NetworkFunctions(gan, batch=10)
+    of_d, of_q = instruments.recalibrate_batch_norm(d, q, images)
     norm = of_d.batch_stats["block"]["norm"]
     dense = images @ d.params["block"]["dense"]["kernel"]
     np.testing.assert_allclose(norm["mean"], dense.mean((0, 1, 2)), rtol=1e-4, atol=1e-6)
     np.testing.assert_allclose(norm["var"], dense.var((0, 1, 2)), rtol=1e-4, atol=1e-6)
     assert float(np.abs(of_q.batch_stats["norm"]["mean"]).min()) > 0
-    [read] = instruments.read(of_d, of_q, images)
+    [read] = instruments.predict_codes(of_d, of_q, images)
     assert read.logits.shape == (30, 3)
 
 
 def test_reading_does_not_depend_on_the_company(networks):
     gan, state = networks
-    instruments = Instruments(gan, batch=16)
+    instruments = NetworkFunctions(gan, batch=16)
     images = np.random.default_rng(0).integers(0, 256, (40, 28, 28, 1), dtype=np.uint8)
     variables = state.discriminator.variables, state.q.variables
-    together = instruments.read(*variables, images)[0].logits
+    together = instruments.predict_codes(*variables, images)[0].logits
     assert together.shape == (40, 10)
     np.testing.assert_allclose(
-        together[30:33], instruments.read(*variables, images[30:33])[0].logits, rtol=1e-4, atol=1e-6
+        together[30:33], instruments.predict_codes(*variables, images[30:33])[0].logits, rtol=1e-4, atol=1e-6
     )
 
 
@@ -253,7 +255,7 @@ ABOUT = {"seed": 0, "step": 1, "checkpoint": "last"}
 
 def measured(networks, dataset):
     gan, state = networks
-    rows = real_measures(Instruments(gan), state_networks(state), dataset, ABOUT, 100)
+    rows = real_measures(NetworkFunctions(gan), state_networks(state), dataset, ABOUT, 100)
     return rows, {(row.name, row.split): row.value for row in rows}
 
 
@@ -286,7 +288,7 @@ def test_a_missing_split_is_stood_in_for_by_name(networks):
 
 def test_samples_come_in_any_number(networks):
     gan, state = networks
-    instruments = Instruments(gan, batch=16)
+    instruments = NetworkFunctions(gan, batch=16)
     latent = gan.latent.sample(jax.random.key(0), 21)
     images = instruments.sample(state.generator.variables, latent)
     assert images.shape == (21, 28, 28, 1)

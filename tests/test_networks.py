@@ -10,7 +10,7 @@ import pytest
 from conftest import load_config
 
 from jaxgan.config.presets import update
-from jaxgan.models.conditions import Features, KnownPart, Label
+from jaxgan.models.conditions import Features, Label, MaskedImage
 from jaxgan.models.layers import Maxout, max_pool
 from jaxgan.models.summary import layers
 from jaxgan.training.gan import build_gan, example_inputs
@@ -179,7 +179,7 @@ def test_a_label_embedded():
 
 def test_the_known_part_is_handed_on():
     config = update(load_config("cgan", "inpaint"), {"width": 0.1, "condition.hole": 0.25})
-    condition = KnownPart(0.25)
+    condition = MaskedImage(0.25)
     gan = build_gan(config, (28, 28, 1), condition)
     image = jax.random.uniform(KEY, (3, 28, 28, 1), minval=-1)
     latent = gan.latent.sample(KEY, 3)._replace(condition=condition.of(image, None, jnp.float32))

@@ -13,7 +13,7 @@ from jaxgan.common.errors import UserError
 from jaxgan.config.presets import update
 from jaxgan.data.batches import Batch, indices
 from jaxgan.data.dataset import Split
-from jaxgan.data.loader import Feed, Places
+from jaxgan.data.loader import BatchLoader, ExampleIndices
 from jaxgan.data.streaming import ArraySource, Streamed
 from jaxgan.models.conditions import Label
 from jaxgan.training import program as program_lib
@@ -138,13 +138,13 @@ def test_a_run_saved_on_eight_devices_goes_on_on_fewer(tmp_path, devices):
 
 def test_hosts_read_what_one_host_would():
     """Each its rows, of the places and of the examples."""
-    whole = Places((3, 4), 100, (2, 16), False)
+    whole = ExampleIndices((3, 4), 100, (2, 16), False)
     parts = [dataclasses.replace(whole, rows=slice(i, i + 8)) for i in (0, 8)]
     np.testing.assert_array_equal(
         np.concatenate([part(step=9) for part in parts], axis=2), whole(step=9)
     )
     split = Split(IMAGES, np.arange(100, dtype=np.int32))
-    feed = Feed(split, parts[1], 9, 11, workers=0)
+    feed = BatchLoader(split, parts[1], 9, 11, workers=0)
     images, labels, *_ = feed.next(2)
     feed.close()
     expected = np.stack([whole(step=step)[:, :, 8:] for step in (9, 10)], axis=1)
@@ -226,7 +226,7 @@ def test_streamed_examples_train_as_resident_ones_do():
     streamed = program_lib.Program(resident.gan, (3,), None, resident.mesh, 1)
     shape = (1, resident.gan.discriminator_batch_size)
     split = Split(Streamed(ArraySource(IMAGES)), None)
-    feed = Feed(split, Places((3,), 100, shape, False), 0, 3, workers=0)
+    feed = BatchLoader(split, ExampleIndices((3,), 100, shape, False), 0, 3, workers=0)
     expected, _ = train(resident, 3)
     state = streamed.initialise()
     for step in range(3):

@@ -7,7 +7,7 @@ import pytest
 from conftest import load_config
 
 from jaxgan.config.presets import get
-from jaxgan.models.conditions import KnownPart, Label
+from jaxgan.models.conditions import Label, MaskedImage
 from jaxgan.training.gan import build_gan
 
 ADAM = {"optimizer": "adam", "beta2": 0.999}
@@ -200,7 +200,7 @@ def test_layers_are_as_stated(preset):
 
 def test_filling_a_hole_is_told_the_rest():
     config = load_config("cgan", "mnist,inpaint")
-    gan = build_gan(config, (28, 28, 1), KnownPart(config.condition.hole))
+    gan = build_gan(config, (28, 28, 1), MaskedImage(config.condition.hole))
     assert isinstance(gan.generator, nn.Module)
     assert (config.condition.kind, config.condition.prior) == ("known_part", "data")
     mask = gan.condition.mask(28, 28)

@@ -51,14 +51,14 @@ def test_images_a_second_are_the_devices_and_not_the_hosts(tmp_path, monkeypatch
     gan = build_gan(config, dataset.image_shape)
     state = initialise(gan, jax.random.key(0))
     state = jax.tree.map(lambda leaf: leaf[None], state)
-    kept = recorder.Record(config, str(tmp_path), dataset, gan, (0,), 0, [state])
+    kept = recorder.RunRecorder(config, str(tmp_path), dataset, gan, (0,), 0, [state])
     for step in range(1, 41):
-        kept.note(step, 1, [{"done": device.step()}])
+        kept.add_metrics(step, 1, [{"done": device.step()}])
         if step % 5 == 0:
             kept.log(step)
         if step % 10 == 0:
             device.wait(device.done + 0.5)  # A sheet is drawn.
-    kept.settle()
+    kept.flush()
     kept.close()
     rows = [json.loads(line) for line in (tmp_path / "metrics.jsonl").read_text().splitlines()]
     assert [row["step"] for row in rows] == list(range(5, 41, 5))
@@ -74,7 +74,7 @@ def test_the_clock_is_read_before_anything_waits_for_the_devices(tmp_path, monke
     called = []
 
     def noted(name):
-        original = getattr(recorder.Record, name)
+        original = getattr(recorder.RunRecorder, name)
 
         def method(self, step, *rest):
             called.append((step, name))
@@ -83,7 +83,7 @@ def test_the_clock_is_read_before_anything_waits_for_the_devices(tmp_path, monke
         return method
 
     for name in ("log", "sample", "evaluate"):
-        monkeypatch.setattr(recorder.Record, name, noted(name))
+        monkeypatch.setattr(recorder.RunRecorder, name, noted(name))
     values = {"log_every": 2, "sample_every": 2, "eval_every": 4, "steps": 4}
     assert train(update(small_config(), values), str(tmp_path / "run")) == 0
     assert called == [

@@ -19,7 +19,7 @@ from jaxgan.page import curves, diagram, page, pictures, runs, tables
 from jaxgan.page.markup import number, tag, text
 from jaxgan.report import main
 from jaxgan.reporting.images import save_png
-from jaxgan.reporting.recorder import Record
+from jaxgan.reporting.recorder import RunRecorder
 from jaxgan.reporting.recorder import _sheet as sheet_of
 from jaxgan.reporting.sheet_paths import Sheets
 
@@ -632,7 +632,7 @@ def test_what_lies_in_the_way_of_a_picture_is_said_and_no_more(run, monkeypatch)
     said = []
     record = SimpleNamespace(workdir=str(run), progress=SimpleNamespace(say=said.append))
     (run / "strip_seed_0.png").mkdir()
-    Record._save(record, np.zeros((4, 4, 1), np.uint8), "strip_seed_0.png")
+    RunRecorder._save(record, np.zeros((4, 4, 1), np.uint8), "strip_seed_0.png")
     assert said == ["no strip_seed_0.png: Is a directory"]
     whole = (run / "strip.png").read_bytes()
     (run / "strip.png").write_bytes(whole[:30] + bytes([whole[30] ^ 1]) + whole[31:])
@@ -644,7 +644,7 @@ def test_what_lies_in_the_way_of_a_picture_is_said_and_no_more(run, monkeypatch)
 
     monkeypatch.setattr("jaxgan.reporting.recorder.save_png", full)
     with pytest.raises(OSError, match="No space"):
-        Record._save(record, np.zeros((4, 4, 1), np.uint8), "strip.png")
+        RunRecorder._save(record, np.zeros((4, 4, 1), np.uint8), "strip.png")
 
 
 def test_a_page_that_cannot_be_written_is_said_and_no_more(run, monkeypatch):

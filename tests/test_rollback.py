@@ -11,7 +11,7 @@ from conftest import tiny_config
 
 from jaxgan.data.dataset import Dataset, Split
 from jaxgan.models.registry import Modules
-from jaxgan.reporting.recorder import NotFinite, Record
+from jaxgan.reporting.recorder import NotFinite, RunRecorder
 from jaxgan.reporting.writers import read_rollbacks
 from jaxgan.train import train
 
@@ -96,7 +96,7 @@ def test_a_seed_goes_back_and_the_other_does_not_notice(rolled_back, tmp_path):
 def test_stopped_on_the_way_it_ends_with_the_same_bits(rolled_back, tmp_path, monkeypatch):
     """Also where the stop's own checkpoint lies between the failure and the step to go back to."""
     folder, stops = tmp_path / "run", [13, 17]
-    note = Record.note
+    note = RunRecorder.note
 
     def stopping(self, step, *rest):
         note(self, step, *rest)
@@ -104,7 +104,7 @@ def test_stopped_on_the_way_it_ends_with_the_same_bits(rolled_back, tmp_path, mo
             stops.pop(0)
             signal.raise_signal(signal.SIGTERM)
 
-    monkeypatch.setattr(Record, "note", stopping)
+    monkeypatch.setattr(RunRecorder, "add_metrics", stopping)
     while stops:
         assert run(folder) == 128 + signal.SIGTERM
     assert run(folder) == 0

@@ -16,7 +16,7 @@ from jaxgan.data.dataset import Dataset, Split
 from jaxgan.data.sources import digits, glyphs, ring, stacked
 from jaxgan.data.streaming import Streamed
 from jaxgan.evaluation.stacked_metrics import stacked_measures
-from jaxgan.inference.networks import Instruments
+from jaxgan.inference.networks import NetworkFunctions
 from jaxgan.metrics.images.stacked_modes import kl_to_data, mode_shares, modes_hit, modes_read
 from jaxgan.models.conditions import Label
 from jaxgan.training.gan import build_gan
@@ -183,7 +183,7 @@ def test_a_runs_generator_is_measured(stack, single, monkeypatch):
     gan = build_gan(config, stack.image_shape)
     nets = networks(jax.jit(lambda: initialise(gan, jax.random.key(0)))())
     about = {"seed": 0, "step": 1, "checkpoint": "last"}
-    found = stacked_measures(Instruments(gan, 10), nets, stack, about, samples=60)
+    found = stacked_measures(NetworkFunctions(gan, 10), nets, stack, about, samples=60)
     assert [row.name for row in found] == ["stacked_modes", "stacked_kl"]
     assert asked == [single]
     # Of generated and of real images, three channels each.
@@ -193,8 +193,8 @@ def test_a_runs_generator_is_measured(stack, single, monkeypatch):
     assert all(row.n_generated == row.n_real == 60 for row in found)
     told = dataclasses.replace(gan, condition=Label(10, tuple(range(10))))
     for instruments, dataset in (
-        (Instruments(told), stack),
-        (Instruments(gan), single),
-        (Instruments(gan), stack.only("0-0-0+0-0-1")),
+        (NetworkFunctions(told), stack),
+        (NetworkFunctions(gan), single),
+        (NetworkFunctions(gan), stack.only("0-0-0+0-0-1")),
     ):
         assert stacked_measures(instruments, nets, dataset, about) == []

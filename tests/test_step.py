@@ -15,11 +15,18 @@ from jaxgan.config.presets import update
 from jaxgan.losses.adversarial import ADVERSARIAL
 from jaxgan.models.conditions import Label
 from jaxgan.training.gan import build_gan
-from jaxgan.training.state import GanState, Player, first_best, initialise, keep_best, networks
+from jaxgan.training.state import (
+    GanState,
+    NetworkState,
+    first_best,
+    initialise,
+    keep_best,
+    networks,
+)
 from jaxgan.training.step import (
     Batch,
-    Draw,
     Examples,
+    GeneratorInput,
     discriminator_update,
     generate,
     generator_update,
@@ -57,7 +64,7 @@ def real_images(n=16, k=1):
 
 
 def draw_of(gan, n=16):
-    return Draw(gan.latent.sample(stream(KEY, "test"), n), KEY)
+    return GeneratorInput(gan.latent.sample(stream(KEY, "test"), n), KEY)
 
 
 def changed(before, after):
@@ -177,7 +184,7 @@ def test_the_accuracy_is_the_share_on_the_right_side(monkeypatch, loss):
     monkeypatch.setattr(step_lib, "run", first_pixel)
     monkeypatch.setattr(step_lib, "_descend", lambda *arguments: arguments[-1])
     gan = build_gan(tiny_config(loss=loss, information="document"), (28, 28, 1))
-    state = GanState(0, 0, True, None, Player(None, None, None), None, None)
+    state = GanState(0, 0, True, None, NetworkState(None, None, None), None, None)
     examples = [Examples(jnp.asarray(x, jnp.float32).reshape(4, 1, 1, 1)) for x in (real, fake)]
     metrics = discriminator_update(gan, state, *examples, KEY)
     boundary = {"non_saturating": 0.0, "least_squares": 0.5}[loss]
@@ -348,7 +355,7 @@ def test_simultaneous_looks_through_the_discriminator_before_its_step():
             np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-6)
     key = stream(KEY, "step", state.attempt, state.step)
     latent = together.latent.sample(stream(key, "latent/generator", 0), 16)
-    draw = Draw(latent, stream(key, "dropout/generator", 0))
+    draw = GeneratorInput(latent, stream(key, "dropout/generator", 0))
     alone, _ = compiled(move_generator, together)(state, draw, stream(key, "generator"))
     for a, b, c in zip(
         weights(after.generator), weights(alone.generator), weights(other.generator), strict=True

@@ -16,10 +16,10 @@ from jaxgan.common.errors import UserError
 from jaxgan.config.presets import update
 from jaxgan.config.validation import validate
 from jaxgan.data.batches import Batch, indices
-from jaxgan.data.loader import Feed, Places
+from jaxgan.data.loader import BatchLoader, ExampleIndices
 from jaxgan.data.tagging.types import Tagged
 from jaxgan.inference import tagging, trained_run
-from jaxgan.inference.networks import Instruments
+from jaxgan.inference.networks import NetworkFunctions
 from jaxgan.metrics import tag_lists as lists_of
 from jaxgan.models import conditions
 from jaxgan.models.variables import Variables
@@ -105,7 +105,7 @@ def small_gan(dataset):
 def test_the_noise_of_an_image_does_not_depend_on_those_after_it():
     dataset = tag_data.table()
     gan = small_gan(dataset)
-    instruments = Instruments(gan)
+    instruments = NetworkFunctions(gan)
     latent, _ = example_inputs(gan)
     params = gan.generator.init(jax.random.key(0), latent, train=False)["params"]
     features = dataset.train.told.table[:12]
@@ -126,7 +126,7 @@ def test_the_noise_of_an_image_does_not_depend_on_those_after_it():
 def test_examples_that_are_read_ahead_come_with_their_features():
     """As on several hosts; where the split lies on the devices a step gathers the same."""
     training = tag_data.table().train
-    feed = Feed(training, Places((5,), len(training), (1, 4), False), 2, 3, 0)
+    feed = BatchLoader(training, ExampleIndices((5,), len(training), (1, 4), False), 2, 3, 0)
     batch = feed.next(1)
     feed.close()
     places = indices(5, 2, len(training), (1, 4), False)

@@ -12,7 +12,7 @@ from jaxgan.common.files import write_json, write_whole
 from jaxgan.common.progress import Progress
 from jaxgan.reporting.figures import curves
 from jaxgan.reporting.images import cut, grid, read_png, save_png, strip
-from jaxgan.reporting.sample_sheets import Sheet, over_time, spread
+from jaxgan.reporting.sample_sheets import Sheet, even_steps, over_time
 from jaxgan.reporting.writers import MetricsFile, TensorBoard, read_rollbacks, read_rows
 
 
@@ -154,10 +154,10 @@ def test_a_strip_has_a_labelled_row_of_enlarged_images():
 
 
 def test_steps_are_spread_over_those_that_are_there():
-    assert spread(range(0, 101, 10), 3) == [0, 50, 100]
-    assert spread([4, 1, 9], 10) == [1, 4, 9]
-    assert spread([0, 10, 20, 90, 100], 4) == [0, 20, 90, 100]
-    assert spread([7]) == [7]
+    assert even_steps(range(0, 101, 10), 3) == [0, 50, 100]
+    assert even_steps([4, 1, 9], 10) == [1, 4, 9]
+    assert even_steps([0, 10, 20, 90, 100], 4) == [0, 20, 90, 100]
+    assert even_steps([7]) == [7]
 
 
 def test_a_sheet_over_time_takes_its_columns_in_turn():

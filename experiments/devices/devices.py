@@ -20,7 +20,7 @@ from ml_collections import ConfigDict
 from jaxgan.config.presets import update
 from jaxgan.config.validation import from_file, validate
 from jaxgan.data.batches import Batch
-from jaxgan.data.loader import Places
+from jaxgan.data.loader import ExampleIndices
 from jaxgan.data.sources import digits
 from jaxgan.models import conditions
 from jaxgan.training import program as program_lib
@@ -65,7 +65,7 @@ def trained(config: ConfigDict, seeds: tuple[int, ...], devices: int, steps: int
     mesh = program_lib.make_mesh(len(seeds), sizes, jax.devices()[:devices])
     program = program_lib.Program(gan, seeds, Batch(dataset.train.images, labels), mesh, 1)
     shape = (gan.discriminator_steps, gan.discriminator_batch_size)
-    places = Places(seeds, len(dataset.train), shape, config.dataset.replacement)
+    places = ExampleIndices(seeds, len(dataset.train), shape, config.dataset.replacement)
     state = program.initialise()
     for step in range(steps):
         state, _ = program.run(state, places(step)[:, None])
@@ -91,7 +91,7 @@ def main() -> None:
     for name in arguments.systems or SYSTEMS:
         file, arg = SYSTEMS[name]
         for dtype in ("float64", "float32"):
-            jax_setup.start(dtype)
+            jax_setup.configure_jax(dtype)
             config = load_config(file, arg, dtype)
             alone = trained(config, (0,), 1, steps)
             others = [trained(config, (0,), devices, steps) for devices in (2, 4, 8)]

@@ -13,8 +13,8 @@ from scipy.ndimage import maximum_filter
 import jaxgan
 from jaxgan import data
 from jaxgan.inference.feature_maps import convolution_maps
-from jaxgan.inference.guided_backprop import Seen, shown
-from jaxgan.inference.networks import Instruments
+from jaxgan.inference.guided_backprop import GuidedGradients, shown
+from jaxgan.inference.networks import NetworkFunctions
 from jaxgan.models.variables import Variables
 from jaxgan.reporting.images import enlarged, grid, save_png
 from jaxgan.training.gan import Gan
@@ -35,14 +35,14 @@ def main() -> None:
     arguments = parser.parse_args()
     run = jaxgan.load(arguments.workdir, arguments.checkpoint)
     dataset = data.load(run.config)
-    instruments, seen = Instruments(run.gan), Seen(run.gan, MAPS)
+    instruments, seen = NetworkFunctions(run.gan), GuidedGradients(run.gan, MAPS)
     unseen = dataset.test.first(READ)
     fresh = jax.jit(lambda: networks(initialise(run.gan, jax.random.key(1))))()
     print("| discriminator | gradient on strokes | strokes around | label by the top map | maps |")
     print("|---|---|---|---|---|")
     sheets = []
     for name, raw in (("trained", run.networks.discriminator), ("untrained", fresh.discriminator)):
-        discriminator = instruments.discriminator_statistics(
+        discriminator = instruments.recalibrate_discriminator(
             raw, dataset.train.first(STATISTICS).images
         )
         _, gradients = seen(discriminator, unseen.images[:100])

@@ -67,7 +67,7 @@ def main() -> None:
     parser.add_argument("--out")
     arguments = parser.parse_args()
     run = jaxgan.load(arguments.workdir)
-    paint, generator = feature_map_ablation.Painter(run.gan), run.networks.generator
+    paint, generator = feature_map_ablation.AblatedGenerator(run.gan), run.networks.generator
     images, maps = paint(generator, run.latent(MARKED, seed=0))
     before, _ = paint(generator, run.latent(UNSEEN, seed=1))
     marks = {name: MASKS[name](images) for name in arguments.mask.split(",")}

@@ -25,7 +25,7 @@ from jaxgan.config.presets import update
 from jaxgan.config.validation import from_file, validate
 from jaxgan.data.batches import Batch
 from jaxgan.data.dataset import Split
-from jaxgan.data.loader import Feed, Places
+from jaxgan.data.loader import BatchLoader, ExampleIndices
 from jaxgan.data.sources import tfds
 from jaxgan.data.streaming import Streamed
 from jaxgan.models import conditions
@@ -39,7 +39,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--steps", type=int, default=20)
     arguments = parser.parse_args()
-    jax_setup.start()
+    jax_setup.configure_jax()
     mnist = tfds.load("mnist", "", 28, 0)
     found = {}
     with tempfile.TemporaryDirectory() as folder:
@@ -75,8 +75,8 @@ def train(steps: int, keys: dict[str, Any]) -> str:
         gan, (0,), resident, program_lib.make_mesh(1, [gan.batch_size]), 1
     )
     shape = (gan.discriminator_steps, gan.discriminator_batch_size)
-    places = Places((0,), len(dataset.train), shape, config.dataset.replacement)
-    feed = Feed(dataset.train, places, 0, steps, workers=0, resident=program.resident)
+    places = ExampleIndices((0,), len(dataset.train), shape, config.dataset.replacement)
+    feed = BatchLoader(dataset.train, places, 0, steps, workers=0, resident=program.resident)
     state = program.initialise()
     for _ in range(steps):
         state, _ = program.run(state, feed.next(1))

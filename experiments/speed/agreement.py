@@ -26,7 +26,7 @@ from jaxgan.data.batches import Batch
 from jaxgan.training import jax_setup
 from jaxgan.training.gan import Gan
 from jaxgan.training.state import GanState, initialise
-from jaxgan.training.step import draw_for, train_step
+from jaxgan.training.step import sample_input, train_step
 
 TOLERANCE = 1e-9
 
@@ -50,7 +50,7 @@ def draws_of(gan: Gan, state: GanState, key: jax.Array, real: Any) -> list[Any]:
     found = []
     for name in names:
         n = gan.discriminator_batch_size if name == "discriminator" else gan.batch_size
-        latent = draw_for(gan, key, name, n, 0, real).latent
+        latent = sample_input(gan, key, name, n, 0, real).latent
         told = latent.condition
         codes = [torch.tensor(np.asarray(code)) for code in latent.codes]
         told = None if told is None else torch.tensor(np.asarray(told))
@@ -130,7 +130,7 @@ def main() -> int:
     parser.add_argument("--steps", type=int, default=2)
     parser.add_argument("--batch", type=int, default=8)
     arguments = parser.parse_args()
-    jax_setup.start("float64")
+    jax_setup.configure_jax("float64")
     print("| system | parameters: G, D, Q | losses, relative | parameters | largest step |")
     print("|---|---|---|---|---|")
     status = 0

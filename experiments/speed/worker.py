@@ -35,11 +35,11 @@ def in_jaxgan(config: Any, channels: int) -> Callable[[], None]:
     import jax
 
     from jaxgan.data.batches import Batch
-    from jaxgan.data.loader import Places
+    from jaxgan.data.loader import ExampleIndices
     from jaxgan.models import conditions
     from jaxgan.training import program as program_lib
 
-    jax_setup.start()
+    jax_setup.configure_jax()
     images, labels = training_data(config, channels)
     gan = build(config, channels)
     told = isinstance(gan.condition, conditions.Label)
@@ -48,7 +48,7 @@ def in_jaxgan(config: Any, channels: int) -> Callable[[], None]:
     calls = 1 if jax.default_backend() == "cpu" else 16
     program = program_lib.Program(gan, (0,), data, mesh, calls)
     shape = (gan.discriminator_steps, gan.discriminator_batch_size)
-    places = Places((0,), IMAGES, shape, config.dataset.replacement)
+    places = ExampleIndices((0,), IMAGES, shape, config.dataset.replacement)
     state, count = program.initialise(), 0
 
     def step() -> None:

@@ -15,7 +15,7 @@ from jaxgan import data
 from jaxgan.data.pixels import to_uint8
 from jaxgan.evaluation.image_metrics import ImageMeasures
 from jaxgan.inference import interpolation
-from jaxgan.inference.networks import Instruments
+from jaxgan.inference.networks import NetworkFunctions
 from jaxgan.inference.trained_run import Run
 from jaxgan.metrics.images.frechet import frechet_distance
 from jaxgan.models.conditions import Label
@@ -35,7 +35,7 @@ def main() -> None:
     arguments = parser.parse_args()
     run = jaxgan.load(arguments.workdir)
     dataset = data.load(run.config)
-    instruments = Instruments(run.gan)
+    instruments = NetworkFunctions(run.gan)
     measures = ImageMeasures(instruments, dataset)
     unseen = dataset.test.first(arguments.n)
 

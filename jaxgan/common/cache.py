@@ -22,7 +22,7 @@ def cache_folder() -> str:
     return os.path.join(folder, "jaxgan")
 
 
-def keep(path: str, arrays: dict[str, Any], say: Callable[[str], None]) -> bool:
+def save_npz(path: str, arrays: dict[str, Any], say: Callable[[str], None]) -> bool:
     """Writes an .npz with its own SHA-256 behind it, which readers of .npz look past; whole or not
     at all. A folder that cannot be written costs the making next time, not this run."""
     written = io.BytesIO()
@@ -45,7 +45,7 @@ def keep(path: str, arrays: dict[str, Any], say: Callable[[str], None]) -> bool:
     return True
 
 
-def kept(path: str, say: Callable[[str], None]) -> dict[str, Any] | None:
+def load_npz(path: str, say: Callable[[str], None]) -> dict[str, Any] | None:
     """The arrays of a file that `keep` wrote and that is whole, or None."""
     try:
         with open(path, "rb") as file:

@@ -69,7 +69,7 @@ class Split:
         Raises:
           UserError: if nothing would be left.
         """
-        refuse_holding_out(count, len(self), name)
+        check_holding_out(count, len(self), name)
         rest = len(self) - count
         if not shuffled:
             return self.take(slice(0, rest)), self.take(slice(rest, None))
@@ -77,7 +77,7 @@ class Split:
         return self.take(order[:rest]), self.take(order[rest:])
 
 
-def refuse_holding_out(count: int, there: int, name: str) -> None:
+def check_holding_out(count: int, there: int, name: str) -> None:
     """Raises UserError if nothing would be left of `there` examples to train on; a source that
     takes long to read asks before."""
     if count >= there:

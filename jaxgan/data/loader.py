@@ -14,7 +14,7 @@ from jaxgan.data.streaming import batches
 
 
 @dataclasses.dataclass(frozen=True)
-class Places:
+class ExampleIndices:
     """Which examples this host reads for a step; a class, so that worker processes can be sent it.
 
     Attributes:
@@ -41,7 +41,7 @@ class Places:
         )
 
 
-class Feed:
+class BatchLoader:
     """The real examples of one group of seeds, step by step.
 
     Args:
@@ -55,7 +55,7 @@ class Feed:
     def __init__(
         self,
         split: Split,
-        places: Places,
+        places: ExampleIndices,
         start: int,
         stop: int,
         workers: int,

@@ -104,7 +104,7 @@ def near_duplicates(
     if len(images) > MOST_COMPARED:
         bits = 0
     path = os.path.join(cache.cache_folder(), f"near-duplicates-{_key(images, bits, reach)}.npz")
-    found = cache.kept(path, say)
+    found = cache.load_npz(path, say)
     if found is None:
         say(f"near-duplicates: {len(images)} images are looked at")
         trained = train_autoencoder(images)
@@ -113,7 +113,7 @@ def near_duplicates(
         distinct = Split(images, None).take(first).images
         group = group_of(functools.partial(codes, trained), distinct, bits, reach)
         found = {"group": group[equal]}
-        cache.keep(path, found, say)
+        cache.save_npz(path, found, say)
     return Groups(_members(found["group"]), bits)
 
 

@@ -8,7 +8,7 @@ import numpy as np
 from jaxgan.common.rng import stream
 from jaxgan.data.dataset import Dataset
 from jaxgan.evaluation.results import Measure
-from jaxgan.inference.networks import Instruments
+from jaxgan.inference.networks import NetworkFunctions
 from jaxgan.losses.information import code_loss
 from jaxgan.metrics.codes import clustering, information
 from jaxgan.metrics.codes.code_accuracy import (
@@ -17,7 +17,7 @@ from jaxgan.metrics.codes.code_accuracy import (
     match_many_to_one,
     match_one_to_one,
 )
-from jaxgan.metrics.codes.r_squared import determination
+from jaxgan.metrics.codes.r_squared import r_squared
 from jaxgan.models.infogan import (
     CategoricalParameters,
     CodeParameters,
@@ -37,7 +37,7 @@ GENERATED_PROTOCOL = (
 
 
 def real_measures(
-    instruments: Instruments,
+    instruments: NetworkFunctions,
     networks: Networks,
     dataset: Dataset,
     about: dict[str, Any],
@@ -56,8 +56,8 @@ def real_measures(
     train = splits["train"]
     unseen, judged = dataset.split("validation")[0], dataset.split("test")[0]
     test = splits[judged]
-    still = instruments.statistics(networks.discriminator, networks.q, train.images)
-    read = {name: instruments.read(*still, split.images) for name, split in splits.items()}
+    still = instruments.recalibrate_batch_norm(networks.discriminator, networks.q, train.images)
+    read = {name: instruments.predict_codes(*still, split.images) for name, split in splits.items()}
     protocol = REAL_PROTOCOL.format(n=len(train))
     measures = []
     for i, code in enumerate(codes):
@@ -102,7 +102,7 @@ def real_measures(
 
 
 def generated_measures(
-    instruments: Instruments, networks: Networks, about: dict[str, Any], limit: int
+    instruments: NetworkFunctions, networks: Networks, about: dict[str, Any], limit: int
 ) -> list[Measure]:
     """What Q reads off generated images: each code's information bound beside its entropy, and
     R^2 of the continuous ones."""
@@ -111,8 +111,8 @@ def generated_measures(
     key = stream(jax.random.key(about["seed"]), "evaluate/generated")
     latent = gan.latent.sample(key, limit)
     images = instruments.sample(networks.generator, latent)
-    still = instruments.statistics(networks.discriminator, networks.q, images)
-    parameters = instruments.read(*still, images)
+    still = instruments.recalibrate_batch_norm(networks.discriminator, networks.q, images)
+    parameters = instruments.predict_codes(*still, images)
     measures = []
     for i, (code, read, value) in enumerate(
         zip(gan.latent.codes, parameters, latent.codes, strict=True)
@@ -131,7 +131,7 @@ def generated_measures(
                 Measure("information_bound", bound, "nats", reference=code.entropy, **shared)
             )
         if isinstance(read, (GaussianParameters, PointParameters)):
-            r2 = determination(np.asarray(read.mean)[:, 0], np.asarray(value)[:, 0])
+            r2 = r_squared(np.asarray(read.mean)[:, 0], np.asarray(value)[:, 0])
             measures.append(Measure("code_r2", r2, "1", reference=1.0, **shared))
     return measures
 

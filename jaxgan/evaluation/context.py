@@ -11,7 +11,7 @@ from jaxgan.evaluation.feature_metrics import DistanceMeasures
 from jaxgan.evaluation.image_metrics import Extractor, ImageMeasures, spread
 from jaxgan.evaluation.linear_probe import SVM_IMAGES, FeatureMeasures
 from jaxgan.evaluation.tag_metrics import TagMeasures
-from jaxgan.inference.networks import Instruments
+from jaxgan.inference.networks import NetworkFunctions
 from jaxgan.models.variables import Networks
 from jaxgan.training.gan import Gan
 
@@ -38,7 +38,7 @@ class Evaluation:
         say: Callable[[str], None] = print,
     ) -> None:
         self.gan, self.dataset, self.limit, self.say = gan, dataset, limit, say
-        self.instruments = Instruments(gan)
+        self.instruments = NetworkFunctions(gan)
         self.images = ImageMeasures(self.instruments, dataset, say, extractor=extractor)
         self.distances = DistanceMeasures(self.images, limit)
         self.tags: TagMeasures | None = None

@@ -6,7 +6,7 @@ import numpy as np
 
 from jaxgan.data.dataset import Dataset, Factor, Split
 from jaxgan.evaluation.results import Measure
-from jaxgan.inference.networks import Instruments
+from jaxgan.inference.networks import NetworkFunctions
 from jaxgan.metrics.codes.dci import LEAF, TREES, dci
 from jaxgan.metrics.codes.factor_r2 import factor_r2
 from jaxgan.metrics.codes.factor_vae import BATCH, VOTES, factor_vae_score
@@ -22,7 +22,7 @@ PROTOCOL = (
 
 
 def factor_measures(
-    instruments: Instruments,
+    instruments: NetworkFunctions,
     networks: Networks,
     dataset: Dataset,
     about: dict[str, Any],
@@ -43,10 +43,10 @@ def factor_measures(
     train = dataset.train.first(limit)
     judged, unseen = dataset.split("test")
     test = unseen.first(limit)
-    still = instruments.statistics(networks.discriminator, networks.q, train.images)
+    still = instruments.recalibrate_batch_norm(networks.discriminator, networks.q, train.images)
 
     def codes_of(images: np.ndarray) -> list[np.ndarray]:
-        return [_code(parameters) for parameters in instruments.read(*still, images)]
+        return [_code(parameters) for parameters in instruments.predict_codes(*still, images)]
 
     factors, (fitted_to, truth) = _varied(dataset.factors, train, test)
     codes = codes_of(test.images)

@@ -15,7 +15,7 @@ from jaxgan.evaluation.results import Measure
 from jaxgan.metrics.images.class_score import class_score
 from jaxgan.metrics.images.kernel_distance import kernel_distance
 from jaxgan.metrics.images.memorisation import LEAST as LEAST_IN_CELL
-from jaxgan.metrics.images.memorisation import Memorisation, Memory, nearest_training
+from jaxgan.metrics.images.memorisation import CopyingResult, CopyingTest, nearest_training
 from jaxgan.metrics.images.nearest_neighbour import nearest_neighbour_error, two_sample_accuracy
 from jaxgan.metrics.images.precision_recall import density_coverage, precision_recall
 from jaxgan.models.conditions import Label
@@ -241,16 +241,16 @@ class DistanceMeasures:
         return self.images.features("train", count, self.images.own)
 
     @functools.cached_property
-    def _memory(self) -> Memory:
+    def _memory(self) -> CopyingTest:
         unseen = self.images.features(self.split, self.count, self.images.own)
-        return Memory(self._train, unseen)
+        return CopyingTest(self._train, unseen)
 
     @property
     def _held_out(self) -> int:
         return min(self.count, len(self.images.dataset.validation))
 
     @functools.cached_property
-    def _memorisation_of_validation(self) -> Memorisation | None:
+    def _memorisation_of_validation(self) -> CopyingResult | None:
         """Real images in the generated ones' place that are not training images themselves."""
         if self.split == "validation" or self._held_out < LEAST:
             return None

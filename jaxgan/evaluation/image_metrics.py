@@ -11,12 +11,12 @@ from jaxgan.common.rng import stream
 from jaxgan.data.dataset import Dataset, Modes, Split
 from jaxgan.data.pixels import to_network, to_uint8
 from jaxgan.evaluation.results import Measure
-from jaxgan.inference.networks import Instruments
+from jaxgan.inference.networks import NetworkFunctions
 from jaxgan.metrics.extractors.classifier import Classifier, reference_classifier
 from jaxgan.metrics.extractors.thumbnails import thumbnails
 from jaxgan.metrics.images import conditional_accuracy, parzen
 from jaxgan.metrics.images.frechet import frechet_distance
-from jaxgan.models.conditions import KnownPart, Label
+from jaxgan.models.conditions import Label, MaskedImage
 from jaxgan.models.latents import Latent
 from jaxgan.models.variables import Networks
 
@@ -48,7 +48,7 @@ class ImageMeasures:
 
     def __init__(
         self,
-        instruments: Instruments,
+        instruments: NetworkFunctions,
         dataset: Dataset,
         say: Callable[[str], None] = print,
         classify: bool = True,
@@ -128,7 +128,7 @@ class ImageMeasures:
     @property
     def kept(self) -> str:
         """What a protocol has to say of generated images that are not the generator's alone."""
-        filled = isinstance(self.instruments.gan.condition, KnownPart)
+        filled = isinstance(self.instruments.gan.condition, MaskedImage)
         return ", whose known part the generator was given" if filled else ""
 
     def draw(
@@ -148,7 +148,7 @@ class ImageMeasures:
         gan = self.instruments.gan
         if isinstance(gan.condition, Label):
             return gan.condition.every(-(-count // len(gan.condition.members)), gan.dtype)[:count]
-        if isinstance(gan.condition, KnownPart):
+        if isinstance(gan.condition, MaskedImage):
             images = np.resize(split.first(count).images, (count, *gan.image_shape))
             return gan.condition.of(to_network(images, gan.low, gan.dtype), None, gan.dtype)
         return None

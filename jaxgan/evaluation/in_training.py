@@ -12,7 +12,7 @@ from jaxgan.evaluation.image_metrics import ImageMeasures
 from jaxgan.evaluation.results import Measure
 from jaxgan.evaluation.stacked_metrics import stacked_measures
 from jaxgan.evaluation.tag_metrics import TagMeasures
-from jaxgan.inference.networks import Instruments
+from jaxgan.inference.networks import NetworkFunctions
 from jaxgan.models.variables import Networks
 
 # Measures of which less is better.
@@ -47,7 +47,7 @@ class Measures:
 
     def __init__(
         self,
-        instruments: Instruments,
+        instruments: NetworkFunctions,
         dataset: Dataset,
         best_by: str,
         say: Callable[[str], None] = print,

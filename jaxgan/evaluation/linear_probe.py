@@ -10,7 +10,7 @@ from jaxgan.common.rng import stream
 from jaxgan.data.dataset import Dataset, Split
 from jaxgan.evaluation.results import Measure
 from jaxgan.inference.feature_maps import Reader
-from jaxgan.inference.networks import Instruments
+from jaxgan.inference.networks import NetworkFunctions
 from jaxgan.metrics.images.linear_probe import fit_svm
 from jaxgan.models.variables import Networks
 from jaxgan.training.gan import Gan
@@ -43,7 +43,7 @@ class FeatureMeasures:
     """
 
     def __init__(
-        self, instruments: Instruments, dataset: Dataset, limit: int, images: int = SVM_IMAGES
+        self, instruments: NetworkFunctions, dataset: Dataset, limit: int, images: int = SVM_IMAGES
     ) -> None:
         self.instruments, self.dataset, self._images = instruments, dataset, images
         self._judged, unseen = dataset.split("test")
@@ -106,7 +106,7 @@ class FeatureMeasures:
         """On a discriminator's features, or on pixels without one; [] without convolutions."""
         features: Any = _pixels
         if networks is not None:
-            still = self.instruments.discriminator_statistics(
+            still = self.instruments.recalibrate_discriminator(
                 networks.discriminator, self._sets[""].images
             )
             features = functools.partial(self._read, still)

@@ -10,7 +10,7 @@ from jaxgan.common.rng import stream
 from jaxgan.data.dataset import Dataset
 from jaxgan.data.pixels import to_uint8
 from jaxgan.evaluation.results import Measure
-from jaxgan.inference.networks import Instruments
+from jaxgan.inference.networks import NetworkFunctions
 from jaxgan.metrics.extractors.classifier import reference_classifier
 from jaxgan.metrics.images.stacked_modes import (
     SAMPLES,
@@ -26,7 +26,7 @@ _BLOCK = 2_000
 
 
 def stacked_measures(
-    instruments: Instruments,
+    instruments: NetworkFunctions,
     networks: Networks,
     dataset: Dataset,
     about: dict[str, Any],

@@ -7,7 +7,7 @@ import numpy as np
 
 from jaxgan.data.tagging.types import Tagged, Tags
 from jaxgan.evaluation.results import Measure
-from jaxgan.inference.networks import Instruments
+from jaxgan.inference.networks import NetworkFunctions
 from jaxgan.inference.tagging import SAMPLES, generated_tags
 from jaxgan.metrics import tag_lists as lists_of
 from jaxgan.models.variables import Networks
@@ -26,7 +26,7 @@ class TagMeasures:
       tags: of its dataset.
     """
 
-    def __init__(self, instruments: Instruments, tags: Tags) -> None:
+    def __init__(self, instruments: NetworkFunctions, tags: Tags) -> None:
         self.instruments, self.tags = instruments, tags
 
     def score(self, networks: Networks, about: dict[str, Any], limit: int) -> Measure:

@@ -21,13 +21,13 @@ from jaxgan.common.errors import UserError
 from jaxgan.data.pixels import to_uint8
 from jaxgan.inference.feature_maps import kernel_axes
 from jaxgan.models.latents import Latent
-from jaxgan.models.variables import Variables, run
+from jaxgan.models.variables import Variables, apply_network
 from jaxgan.training.gan import Gan, example_inputs
 
 COLUMNS = ("sample", "top", "left", "bottom", "right")
 
 
-class Painter:
+class AblatedGenerator:
     """Draws with some feature maps dropped, and reads them; compiled once.
 
     Args:
@@ -117,14 +117,16 @@ def _run(
         return call(*arguments, **named)
 
     with nn.intercept_methods(drop):
-        images, _ = run(gan.generator, generator, latent, train=False, dropout=jax.random.key(0))
+        images, _ = apply_network(
+            gan.generator, generator, latent, train=False, dropout=jax.random.key(0)
+        )
     return images, seen[0]
 
 
 # --- The boundary
 
 
-class Boundary(NamedTuple):
+class ObjectClassifier(NamedTuple):
     """What tells marked positions from others.
 
     Attributes:
@@ -146,7 +148,7 @@ class Boundary(NamedTuple):
         return self.weights > 0
 
 
-def fit(maps: np.ndarray, marked: np.ndarray, seed: int = 0) -> Boundary:
+def fit(maps: np.ndarray, marked: np.ndarray, seed: int = 0) -> ObjectClassifier:
     """Logistic regression (scikit-learn's, its own penalty) between marked positions and as many
     others, drawn at random from the unmarked ones of the images that have marks.
 
@@ -173,7 +175,7 @@ def fit(maps: np.ndarray, marked: np.ndarray, seed: int = 0) -> Boundary:
     x = np.concatenate([positive, negative])
     y = np.arange(len(x)) < len(positive)
     fitted = LogisticRegression(max_iter=2_000).fit(x, y)
-    return Boundary(
+    return ObjectClassifier(
         fitted.coef_[0].astype(np.float64),
         float(fitted.intercept_[0]),
         len(positive),

@@ -10,7 +10,7 @@ import numpy as np
 
 from jaxgan.data.pixels import to_network
 from jaxgan.metrics.images.linear_probe import _BATCH, SIDE
-from jaxgan.models.variables import Variables, run
+from jaxgan.models.variables import Variables, apply_network
 from jaxgan.training.gan import Gan
 
 
@@ -39,7 +39,7 @@ def convolution_maps(gan: Gan, discriminator: Variables, images: jax.Array) -> l
         return result
 
     with nn.intercept_methods(note):
-        run(
+        apply_network(
             gan.discriminator,
             discriminator,
             to_network(images, gan.low, gan.dtype),

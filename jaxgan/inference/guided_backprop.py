@@ -60,7 +60,7 @@ def with_guided_activations(gan: Gan) -> Gan:
     return dataclasses.replace(gan, discriminator=changed)
 
 
-class Seen:
+class GuidedGradients:
     """Guided gradients of the last convolution's most active maps; compiled once.
 
     Args:

@@ -18,11 +18,11 @@ from jaxgan.common.rng import stream
 from jaxgan.data.pixels import to_network
 from jaxgan.models.infogan import CodeParameters
 from jaxgan.models.latents import Latent
-from jaxgan.models.variables import Variables, run
+from jaxgan.models.variables import Variables, apply_network
 from jaxgan.training.gan import Gan
 
 
-class Instruments:
+class NetworkFunctions:
     """The compiled functions that look at a run's networks; none of them changes anything.
 
     Args:
@@ -49,7 +49,7 @@ class Instruments:
         ]
         return np.concatenate(parts)[: len(latent.noise)]
 
-    def statistics(
+    def recalibrate_batch_norm(
         self, discriminator: Variables, q: Variables, images: np.ndarray
     ) -> tuple[Variables, Variables]:
         """The discriminator and Q with BatchNorm's statistics re-estimated on `images`.
@@ -62,15 +62,15 @@ class Instruments:
           images: uint8 or in the network's range, [N, H, W, C].
         """
         batches = [self._statistics(discriminator, q, part) for part in self._parts(images)]
-        of_discriminator, of_q = _pooled(batches)
+        of_discriminator, of_q = _average_statistics(batches)
         return Variables(discriminator.params, of_discriminator), Variables(q.params, of_q)
 
-    def discriminator_statistics(self, discriminator: Variables, images: np.ndarray) -> Variables:
+    def recalibrate_discriminator(self, discriminator: Variables, images: np.ndarray) -> Variables:
         """The same of a discriminator that is told nothing but the image, without a Q."""
         batches = [self._statistics(discriminator, None, part) for part in self._parts(images)]
-        return Variables(discriminator.params, _pooled(batches)[0])
+        return Variables(discriminator.params, _average_statistics(batches)[0])
 
-    def read(
+    def predict_codes(
         self, discriminator: Variables, q: Variables, images: np.ndarray
     ) -> tuple[CodeParameters, ...]:
         """Q(c | x) of each image, as NumPy arrays [N, ...]; statistics as given."""
@@ -99,15 +99,15 @@ def _images(gan: Gan, images: jax.Array) -> jax.Array:
 
 
 def _generate(gan: Gan, generator: Variables, latent: Latent, dropout: jax.Array) -> jax.Array:
-    return run(gan.generator, generator, latent, train=False, dropout=dropout)[0]
+    return apply_network(gan.generator, generator, latent, train=False, dropout=dropout)[0]
 
 
 def _read(gan: Gan, discriminator: Variables, q: Variables, images: jax.Array) -> Any:
     assert gan.q is not None
-    (_, features), _ = run(
+    (_, features), _ = apply_network(
         gan.discriminator, discriminator, _images(gan, images), None, train=False
     )
-    return run(gan.q, q, features, train=False)[0]
+    return apply_network(gan.q, q, features, train=False)[0]
 
 
 def _batch_statistics(
@@ -127,12 +127,12 @@ def _normalised_by_batch(network: nn.Module, variables: Variables, *inputs: Any)
     """A network's output with nothing dropped and every BatchNorm on the batch's statistics, and
     these."""
     tree = {"params": variables.params, "batch_stats": variables.batch_stats}
-    with nn.intercept_methods(_forget):
+    with nn.intercept_methods(_use_batch_statistics):
         output, changed = network.apply(tree, *inputs, train=False, mutable=["batch_stats"])
     return output, changed.get("batch_stats", {})
 
 
-def _forget(
+def _use_batch_statistics(
     call: Callable[..., Any],
     arguments: tuple[Any, ...],
     named: dict[str, Any],
@@ -160,7 +160,7 @@ def _forget(
             object.__setattr__(module, name, value)
 
 
-def _pooled(batches: list[Any]) -> Any:
+def _average_statistics(batches: list[Any]) -> Any:
     """One set of statistics for several batches of one size."""
     flat = [flatten_dict({"d": d, "q": q}) for d, q in batches]
     pooled = {}

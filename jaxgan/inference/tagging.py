@@ -6,7 +6,7 @@ import numpy as np
 
 from jaxgan.common.rng import stream
 from jaxgan.data.tagging.types import WordVectors
-from jaxgan.inference.networks import Instruments
+from jaxgan.inference.networks import NetworkFunctions
 from jaxgan.metrics.tag_lists import tags_of_samples
 from jaxgan.models.latents import Latent
 from jaxgan.models.variables import Variables
@@ -17,7 +17,7 @@ _BLOCK = 10
 
 
 def generated_tags(
-    instruments: Instruments,
+    instruments: NetworkFunctions,
     generator: Variables,
     vocabulary: WordVectors,
     features: np.ndarray,

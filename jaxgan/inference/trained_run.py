@@ -17,7 +17,7 @@ from jaxgan.common.errors import UserError
 from jaxgan.common.rng import stream
 from jaxgan.config import keys
 from jaxgan.data.pixels import to_network, to_uint8
-from jaxgan.inference.networks import Instruments
+from jaxgan.inference.networks import NetworkFunctions
 from jaxgan.models import conditions
 from jaxgan.models.latents import Latent
 from jaxgan.models.registry import Modules
@@ -97,7 +97,7 @@ class Run:
         codes = () if code is None else (code,) if isinstance(code, int) else tuple(code)
         latent = self.latent(n, seed, Asked(label, codes, tuple(continuous), image, features))
         key = stream(jax.random.key(seed), "sample")
-        made = Instruments(self.gan).sample(self.networks.generator, latent, key)
+        made = NetworkFunctions(self.gan).sample(self.networks.generator, latent, key)
         return made if self.draws_points else to_uint8(made, self.gan.low)
 
     @property
@@ -148,7 +148,7 @@ class Run:
         label, image, features = asked.label, asked.image, asked.features
         if label is not None and not isinstance(condition, conditions.Label):
             raise UserError(f"label={label}: the run is told no label", "configs/cgan.py makes one")
-        if image is not None and not isinstance(condition, conditions.KnownPart):
+        if image is not None and not isinstance(condition, conditions.MaskedImage):
             raise UserError(
                 "image: the run fills no holes", "--config=configs/cgan.py:inpaint does"
             )
@@ -158,7 +158,7 @@ class Run:
             members = condition.members if label is None else (self._number(label),)
             labels = jnp.asarray(np.resize(members, n))
             return jax.nn.one_hot(labels, condition.classes, dtype=dtype)
-        if isinstance(condition, conditions.KnownPart):
+        if isinstance(condition, conditions.MaskedImage):
             if image is None:
                 raise UserError("image: the run fills holes and wants an image", "--image=FILE")
             if image.shape != self.gan.image_shape or image.dtype != np.uint8:

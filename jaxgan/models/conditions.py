@@ -49,7 +49,7 @@ class Label:
 
 
 @dataclasses.dataclass(frozen=True)
-class KnownPart:
+class MaskedImage:
     """The image with a square hole in its middle, to be filled (inpainting): [B, H, W, C + 1].
 
     The last channel is 1 where the image is known and 0 in the hole; in the hole the others are 0.
@@ -97,7 +97,7 @@ class Features:
         return features.astype(dtype)
 
 
-Condition = Label | KnownPart | Features
+Condition = Label | MaskedImage | Features
 
 
 def make(
@@ -118,7 +118,7 @@ def make(
     if settings.kind == "none":
         return None
     if settings.kind == "known_part":
-        return KnownPart(settings.hole)
+        return MaskedImage(settings.hole)
     if settings.kind == "features":
         if not features:
             raise UserError(

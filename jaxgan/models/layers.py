@@ -29,16 +29,17 @@ def column_sum(x: jax.Array) -> jax.Array:
 
 
 @functools.partial(jax.custom_vjp, nondiff_argnums=(1,))
-def spread(x: jax.Array, shape: tuple[int, ...]) -> jax.Array:
+def broadcast_rows(x: jax.Array, shape: tuple[int, ...]) -> jax.Array:
     """[C] repeated to `shape`, [..., C]; its gradient is a `column_sum`."""
     return jnp.broadcast_to(x, shape)
 
 
 column_sum.defvjp(
-    lambda x: (column_sum(x), x.shape), lambda shape, gradient: (spread(gradient, shape),)
+    lambda x: (column_sum(x), x.shape), lambda shape, gradient: (broadcast_rows(gradient, shape),)
 )
-spread.defvjp(
-    lambda x, shape: (spread(x, shape), None), lambda shape, _, gradient: (column_sum(gradient),)
+broadcast_rows.defvjp(
+    lambda x, shape: (broadcast_rows(x, shape), None),
+    lambda shape, _, gradient: (column_sum(gradient),),
 )
 
 
@@ -64,7 +65,7 @@ class Dense(nn.Module):
             bias = self.param("bias", nn.initializers.zeros, shape[1:], self.param_dtype)
         x, kernel, bias = nn.dtypes.promote_dtype(x, kernel, bias, dtype=self.dtype)
         y = x @ kernel
-        return y if bias is None else y + spread(bias, y.shape)
+        return y if bias is None else y + broadcast_rows(bias, y.shape)
 
 
 class Conv(nn.Module):
@@ -99,7 +100,7 @@ class Conv(nn.Module):
             assert self.padding == "VALID"
             everywhere = told.astype(y.dtype) @ kernel[:, :, channels:].sum((0, 1))
             y += everywhere[:, None, None, :]
-        return y if bias is None else y + spread(bias, y.shape)
+        return y if bias is None else y + broadcast_rows(bias, y.shape)
 
     def convolve(self, x: jax.Array, kernel: jax.Array) -> jax.Array:
         return conv(x, kernel, self.strides, self.padding)
@@ -147,7 +148,7 @@ class BatchNorm(nn.BatchNorm):
         shift = -mean * factor
         if self.use_bias:
             shift += self.param("bias", self.bias_init, features, self.param_dtype)
-        y = x * spread(factor, x.shape) + spread(shift, x.shape)
+        y = x * broadcast_rows(factor, x.shape) + broadcast_rows(shift, x.shape)
         return y.astype(self.dtype or given.dtype)
 
 
@@ -256,7 +257,7 @@ class Maxout(nn.Module):
         bias = self.param("bias", nn.initializers.zeros, shape[1:], self.param_dtype)
         x, kernel, bias = nn.dtypes.promote_dtype(x, kernel, bias, dtype=self.dtype)
         y = x @ kernel
-        pieces = (y + spread(bias, y.shape)).reshape(-1, self.features, self.pieces)
+        pieces = (y + broadcast_rows(bias, y.shape)).reshape(-1, self.features, self.pieces)
         return jnp.max(pieces, axis=-1)
 
 

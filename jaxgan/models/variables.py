@@ -12,7 +12,7 @@ class Variables(NamedTuple):
     batch_stats: Any
 
 
-def run(
+def apply_network(
     module: nn.Module, variables: Variables, *inputs: Any, train: bool, dropout: Any = None
 ) -> tuple[Any, Any]:
     """Runs a network.

@@ -99,7 +99,7 @@ def read(workdir: str, results: Mapping[str, Any] | None = None) -> Run:
     rows, rollbacks = read_metrics(os.path.join(workdir, "metrics.jsonl"))
     told = _json(os.path.join(workdir, "results.json")) if results is None else dict(results)
     end = _end(about["config"], told, rows)
-    sheets = sheet_paths.there(workdir, float("inf") if end is None else end)
+    sheets = sheet_paths.list_sheets(workdir, float("inf") if end is None else end)
     if not rows and not sheets:
         raise UserError(f"{workdir} has nothing to show yet", "train it for longer")
     names = sorted(os.listdir(workdir))

@@ -11,7 +11,7 @@ from jaxgan.common.rng import stream
 from jaxgan.data.pixels import to_uint8
 from jaxgan.evaluation.image_metrics import ImageMeasures
 from jaxgan.inference import interpolation
-from jaxgan.inference.networks import Instruments
+from jaxgan.inference.networks import NetworkFunctions
 from jaxgan.inference.trained_run import Run
 from jaxgan.models.conditions import Label
 from jaxgan.models.latents import Latent
@@ -30,13 +30,13 @@ ROWS, COLUMNS, FRAMES = 10, 10, 24
 CANDIDATES = 1_000
 
 
-def _named(run: Run) -> int | None:
+def seed_in_names(run: Run) -> int | None:
     return sheet_paths.seed_in_names(run.run_seed, run.config.seeds)
 
 
 def training(workdir: str, run: Run) -> list[np.ndarray]:
     """The run's own sheets in the order of their steps, each under its step."""
-    files = sheet_paths.of_seed(workdir, _named(run))
+    files = sheet_paths.sheets_of_seed(workdir, seed_in_names(run))
     return [titled(read_png(path), f"step {step:,}") for step, path in files.items()]
 
 
@@ -66,8 +66,8 @@ def candidates(
     if isinstance(run.gan.condition, Label):
         return drawn, np.asarray(drawn.condition).argmax(-1), run.label_names
     dataset = data.load(run.config)
-    run_folder.refuse_other_data(workdir, about, dataset)
-    classifier = ImageMeasures(Instruments(run.gan), dataset).classifier
+    run_folder.check_same_data(workdir, about, dataset)
+    classifier = ImageMeasures(NetworkFunctions(run.gan), dataset).classifier
     if classifier is None:
         raise UserError(f"{dataset.name} has no labels that name a concept")
     return drawn, classifier.predict(draw(drawn)), dataset.whole.label_names
@@ -131,5 +131,5 @@ def _number(name: str, names: tuple[str, ...]) -> int:
 
 def drawer(run: Run) -> Draw:
     """What makes images of latents, uint8 [N, H, W, C]; compiled once."""
-    instruments = Instruments(run.gan)
+    instruments = NetworkFunctions(run.gan)
     return lambda latent: to_uint8(instruments.sample(run.networks.generator, latent), run.gan.low)

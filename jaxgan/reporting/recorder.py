@@ -18,14 +18,14 @@ from jaxgan.common.progress import Progress
 from jaxgan.data.dataset import Dataset
 from jaxgan.evaluation.in_training import Measures
 from jaxgan.evaluation.results import Measure
-from jaxgan.inference.networks import Instruments
+from jaxgan.inference.networks import NetworkFunctions
 from jaxgan.page import page
 from jaxgan.page.runs import read_metrics
 from jaxgan.reporting import sample_sheets, sheet_paths
 from jaxgan.reporting.figures import curves
 from jaxgan.reporting.images import read_png, save_png
-from jaxgan.reporting.summary import rollback_in_words
-from jaxgan.reporting.writers import MetricsFile, Silent, TensorBoard
+from jaxgan.reporting.summary import describe_rollback
+from jaxgan.reporting.writers import MetricsFile, NullWriter, TensorBoard
 from jaxgan.training import distributed, run_folder
 from jaxgan.training.gan import Gan
 from jaxgan.training.state import Best, GanState, networks
@@ -52,7 +52,7 @@ class RollBack(Exception):
         self.failed_at, self.attempts, self.what = failed_at, attempts, what
 
 
-class Record:
+class RunRecorder:
     """What a run leaves behind while it trains: rows, sheets, measures.
 
     Args:
@@ -75,13 +75,13 @@ class Record:
     ) -> None:
         self.config, self.workdir, self.dataset, self.gan = config, workdir, dataset, gan
         self.seeds = seeds
-        self.instruments = Instruments(gan)
+        self.instruments = NetworkFunctions(gan)
         self.sheets = sample_sheets.sheets(gan, dataset)
         self._attempts = {seed: int(state.attempt) for seed, state in self._by_seed(states)}
-        self.rows: Any = Silent()
-        self.board: Any = Silent()
-        self.progress: Any = Silent()
-        if distributed.is_first():
+        self.rows: Any = NullWriter()
+        self.board: Any = NullWriter()
+        self.progress: Any = NullWriter()
+        if distributed.is_primary():
             rows = os.path.join(workdir, "metrics.jsonl")
             self.rows = MetricsFile(rows, start, self._attempts)
             if config.tensorboard:
@@ -102,7 +102,7 @@ class Record:
 
     # --- Metrics: fetched one interval late, so that waiting for them never stalls the devices
 
-    def note(self, step: int, count: int, metrics: list[Any]) -> None:
+    def add_metrics(self, step: int, count: int, metrics: list[Any]) -> None:
         """Remembers the metrics, still on the devices, of the `count` steps up to `step`."""
         self._pending.append((step, count, metrics))
 
@@ -118,7 +118,7 @@ class Record:
         self._clock, self._clock_step = now, step
         self._due, self._ready, self._pending = [(step, rate)], self._pending, []
 
-    def settle(self) -> None:
+    def flush(self) -> None:
         """Writes all rows that are due, to the disk, and checks every step so far."""
         self._write(self._ready, self._due)
         self._write(self._pending, [])
@@ -186,7 +186,7 @@ class Record:
         """A line and a row for each seed that was rolled back to `step`."""
         for seed, what in back.what.items():
             row = {"step": step, "seed": seed, "attempt": back.attempts[seed], "rolled_back": what}
-            self.progress.say(rollback_in_words(row))
+            self.progress.say(describe_rollback(row))
             self.rows.write(row)
 
     def _show(self, step: int, here: list[dict[str, float]], rate: float) -> None:
@@ -204,7 +204,7 @@ class Record:
 
     def sample(self, step: int, states: list[GanState]) -> None:
         """Writes each seed's sheets."""
-        if not distributed.is_first():
+        if not distributed.is_primary():
             return
         for seed, state in self._by_seed(states):
             if seed in self._ended:
@@ -220,7 +220,7 @@ class Record:
     def _named(self, seed: int) -> int | None:
         return sheet_paths.seed_in_names(seed, len(self.seeds))
 
-    def _look_back(self) -> None:
+    def _write_summary_figures(self) -> None:
         """Draws the losses over the whole run, and its sheets over time, from what is on disk: so
         a run that was stopped and gone on with shows the same."""
         cross_entropy = self.config.loss in ("non_saturating", "minimax")
@@ -229,10 +229,10 @@ class Record:
             self._save(curves(rows, "loss, nats" if cross_entropy else "loss"), "curves.png")
         for seed in self.seeds:
             # Of a start for more steps that was stopped later ones may be left.
-            there = sheet_paths.of_seed(self.workdir, self._named(seed), self.config.steps)
+            there = sheet_paths.sheets_of_seed(self.workdir, self._named(seed), self.config.steps)
             if seed in self._ended or not there:
                 continue
-            read = {step: _sheet(there[step]) for step in sample_sheets.spread(list(there))}
+            read = {step: _sheet(there[step]) for step in sample_sheets.even_steps(list(there))}
             pictures = {step: picture for step, picture in read.items() if picture is not None}
             if pictures:
                 picture = sample_sheets.over_time(self.gan, self.sheets[0], pictures)
@@ -257,14 +257,14 @@ class Record:
           The score that picks the best, for each group, float32 [S], the same in every process.
         """
         scores = [np.full(len(state.step), np.nan, np.float32) for state in states]
-        with distributed.together():
-            if distributed.is_first():
+        with distributed.synchronized():
+            if distributed.is_primary():
                 rows: dict[int, dict[str, float]] = {}
                 for state, of_group in zip(states, scores, strict=True):
                     for i, (seed, one) in enumerate(self._by_seed([state], offset=len(rows))):
                         rows[seed], of_group[i] = self._evaluate_one(seed, step, one)
                 self._evaluations[step] = rows
-        told: list[np.ndarray] = distributed.from_first(scores, scores)
+        told: list[np.ndarray] = distributed.broadcast_from_primary(scores, scores)
         return told
 
     def _evaluate_one(
@@ -281,9 +281,9 @@ class Record:
     def finish(self, states: list[GanState], bests: list[Best]) -> None:
         """Draws what the run looked like, and writes `report.html` and, last, `results.json`: every
         measure of the last and of the best networks."""
-        if not distributed.is_first():
+        if not distributed.is_primary():
             return
-        self._look_back()
+        self._write_summary_figures()
         self.progress.say("measuring the last and the best networks")
         measures: list[Measure] = []
         for (seed, state), (_, best) in zip(

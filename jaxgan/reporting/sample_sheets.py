@@ -10,9 +10,9 @@ from jaxgan.common.rng import stream
 from jaxgan.data.dataset import Dataset
 from jaxgan.data.pixels import to_network, to_uint8
 from jaxgan.data.tagging.types import Tagged, Tags
-from jaxgan.inference.networks import Instruments
+from jaxgan.inference.networks import NetworkFunctions
 from jaxgan.inference.tagging import generated_tags
-from jaxgan.models.conditions import Features, KnownPart, Label
+from jaxgan.models.conditions import Features, Label, MaskedImage
 from jaxgan.models.latents import Latent
 from jaxgan.models.variables import Variables
 from jaxgan.reporting.images import cut, grid, scatter, strip, tag_sheet
@@ -58,7 +58,7 @@ def sheets(gan: Gan, dataset: Dataset) -> list[Sheet]:
         return [
             Sheet("", latent._replace(condition=gan.condition.every(COLUMNS, gan.dtype)), COLUMNS)
         ]
-    if isinstance(gan.condition, KnownPart):
+    if isinstance(gan.condition, MaskedImage):
         return [_fillings(gan, gan.condition, dataset, key)]
     latent = gan.latent.sample(key, COLUMNS**2)
     if isinstance(gan.condition, Features):
@@ -72,7 +72,7 @@ def sheets(gan: Gan, dataset: Dataset) -> list[Sheet]:
     return [Sheet("", latent, COLUMNS)]
 
 
-def _fillings(gan: Gan, condition: KnownPart, dataset: Dataset, key: jax.Array) -> Sheet:
+def _fillings(gan: Gan, condition: MaskedImage, dataset: Dataset, key: jax.Array) -> Sheet:
     _, unseen = dataset.split("validation")
     images = unseen.first(COLUMNS).images
     told = condition.of(to_network(images, gan.low, gan.dtype), None, gan.dtype)
@@ -84,7 +84,7 @@ def _fillings(gan: Gan, condition: KnownPart, dataset: Dataset, key: jax.Array) 
     )
 
 
-def draw(instruments: Instruments, generator: Variables, sheet: Sheet) -> np.ndarray:
+def draw(instruments: NetworkFunctions, generator: Variables, sheet: Sheet) -> np.ndarray:
     """The sheet as a picture, uint8 [H, W, C]."""
     if sheet.tagged is not None:
         return draw_tags(instruments, generator, *sheet.tagged)
@@ -99,7 +99,7 @@ def draw(instruments: Instruments, generator: Variables, sheet: Sheet) -> np.nda
 
 
 def draw_tags(
-    instruments: Instruments, generator: Variables, tags: Tags, images: Tagged, seed: int = 0
+    instruments: NetworkFunctions, generator: Variables, tags: Tags, images: Tagged, seed: int = 0
 ) -> np.ndarray:
     """Images with their own tags and generated ones: uint8 [H, W, 3]. An image whose number is
     negative has no picture."""
@@ -112,7 +112,7 @@ def draw_tags(
     )
 
 
-def spread(steps: Sequence[int], count: int = STRIP_ROWS) -> list[int]:
+def even_steps(steps: Sequence[int], count: int = STRIP_ROWS) -> list[int]:
     """At most `count` of the steps, ascending, as evenly spread as they allow; the first and the
     last are among them."""
     there = np.unique(steps)

@@ -34,7 +34,7 @@ def file_name(step: int, seed: int | None, name: str = "") -> str:
     return f"step_{step:06}{suffix(seed, name)}.png"
 
 
-def there(workdir: str, most: float = float("inf")) -> list[Sheets]:
+def list_sheets(workdir: str, most: float = float("inf")) -> list[Sheets]:
     """The sheets of a run's folder, those of step `most` at the latest: a run that was started for
     more steps and stopped may have left later ones."""
     folder = os.path.join(workdir, FOLDER)
@@ -51,6 +51,6 @@ def there(workdir: str, most: float = float("inf")) -> list[Sheets]:
     ]
 
 
-def of_seed(workdir: str, seed: int | None, most: float = float("inf")) -> dict[int, str]:
+def sheets_of_seed(workdir: str, seed: int | None, most: float = float("inf")) -> dict[int, str]:
     """The files of a seed's first sheet, by step, ascending."""
-    return next((x.files for x in there(workdir, most) if x[:2] == ("", seed)), {})
+    return next((x.files for x in list_sheets(workdir, most) if x[:2] == ("", seed)), {})

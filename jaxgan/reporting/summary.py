@@ -18,7 +18,7 @@ def describe_finished(config: ConfigDict, workdir: str) -> str:
     trained_on = saved["dataset"]
     lines = [table(results["measures"])]
     # Runs of older versions have no list of them.
-    lines += [rollback_in_words(row) for row in results.get("rollbacks", [])]
+    lines += [describe_rollback(row) for row in results.get("rollbacks", [])]
     lines += [f"not finite, left out: {what}" for what in results["ended"].values()]
     sheets = os.path.join(workdir, "samples", f"step_{results['step']:06}*.png")
     lines += [
@@ -34,7 +34,7 @@ def describe_finished(config: ConfigDict, workdir: str) -> str:
     return "\n".join(lines)
 
 
-def rollback_in_words(row: dict[str, Any]) -> str:
+def describe_rollback(row: dict[str, Any]) -> str:
     """The row of a rollback as a line."""
     return (
         f"seed {row['seed']}: {row['rolled_back']}; rolled back to step {row['step']}, attempt"

@@ -119,7 +119,7 @@ class TensorBoard:
         self._file.close()
 
 
-class Silent:
+class NullWriter:
     """In place of any writer in a process that writes nothing: whatever it is told, it is still."""
 
     def __getattr__(self, name: str) -> Callable[..., None]:

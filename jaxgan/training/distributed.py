@@ -23,7 +23,7 @@ from jaxgan.common.errors import UserError
 _PATIENCE = 300
 
 
-def join(coordinator: str = "", processes: int = 0, process: int = 0) -> None:
+def initialize(coordinator: str = "", processes: int = 0, process: int = 0) -> None:
     """Joins this process with those of the other hosts; to be called before `start`.
 
     Args:
@@ -104,47 +104,47 @@ def _patience(whom: str) -> Iterator[None]:
         timer.cancel()
 
 
-def leave(status: int) -> int:
+def exit_process(status: int) -> int:
     """The last call of a process that does not end as it should: hands the status on, where there
     are no others. Else it ends here and now, for at its usual end JAX waits for all."""
     if jax.distributed.is_initialized():
         sys.stdout.flush()
-        if is_first():
+        if is_primary():
             # It is the one that JAX watches the others from, and they may have a word to say.
             time.sleep(2)
         os._exit(status)
     return status
 
 
-def lost_another(error: Exception) -> bool:
+def is_peer_failure(error: Exception) -> bool:
     """Whether an error of JAX's comes from a process that is gone (on the CPU; elsewhere JAX ends
     the process by itself)."""
     return jax.distributed.is_initialized() and "Gloo" in str(error)
 
 
-def is_first() -> bool:
+def is_primary() -> bool:
     """Whether this is the process that writes."""
     return jax.process_index() == 0
 
 
-def say(text: str) -> None:
+def log(text: str) -> None:
     """Prints in the first process."""
-    if is_first():
+    if is_primary():
         print(text, flush=True)
 
 
-def alone() -> bool:
+def is_single_process() -> bool:
     """Whether there is no other process."""
     return jax.process_count() == 1
 
 
-def highest(number: int) -> int:
+def all_max(number: int) -> int:
     """The highest of all processes' numbers (int32); every process must call it."""
     return int(multihost_utils.process_allgather(np.int32(number)).max())
 
 
 @contextlib.contextmanager
-def together() -> Iterator[None]:
+def synchronized() -> Iterator[None]:
     """A block in which processes may do different things; each waits at its end for all.
 
     Raises:
@@ -155,26 +155,26 @@ def together() -> Iterator[None]:
         yield
         failed = False
     finally:
-        other = highest(failed)
+        other = all_max(failed)
     if other:
         raise UserError("another process has ended with a mistake", "its own output says which")
 
 
-def refuse_differing(what: str, text: str) -> None:
+def check_same(what: str, text: str) -> None:
     """Raises UserError in every process unless `text` is the same in all."""
     here = zlib.crc32(text.encode()) >> 1
-    if highest(here) != -highest(-here):
+    if all_max(here) != -all_max(-here):
         raise UserError(f"{what} is not the same on every host", "start all with the same")
 
 
-def from_first(tree: Any, like: Any) -> Any:
+def broadcast_from_primary(tree: Any, like: Any) -> Any:
     """The first process's tree of NumPy arrays, bit for bit; every process must call it.
 
     Args:
       tree: the other processes' may be anything.
       like: a tree of the same structure, shapes and types, of arrays or `jax.ShapeDtypeStruct`s.
     """
-    if not is_first():
+    if not is_primary():
         tree = jax.tree.map(lambda x: np.zeros(x.shape, x.dtype), like)
     # As bytes: the sum that JAX broadcasts by would make -0.0 a 0.0.
     as_bytes = jax.tree.map(lambda x: np.frombuffer(x.tobytes(), np.uint8), tree)

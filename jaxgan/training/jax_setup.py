@@ -17,7 +17,7 @@ _CPU_FLAG = "--xla_cpu_experimental_ynn_fusion_type=LIBRARY_FUSION_TYPE_DOT"
 _CPU_FLAG_KNOWN = ((0, 10, 0), (0, 12, 0))
 
 
-def start(dtype: str = "float32") -> None:
+def configure_jax(dtype: str = "float32") -> None:
     """Makes JAX ready for a run; wants to be called before anything is put on a device, and by all
     processes.
 
@@ -32,14 +32,14 @@ def start(dtype: str = "float32") -> None:
     if known and _CPU_FLAG.partition("=")[0] not in flags:
         os.environ["XLA_FLAGS"] = f"{flags} {_CPU_FLAG}".strip()
     jax.config.update("jax_enable_x64", dtype == "float64")
-    keep_compiled()
+    enable_compilation_cache()
     if jax.distributed.is_initialized():
         # All are here now. Gloo gives them half a minute for their first meeting; later ones may
         # keep a process waiting as long as they like.
-        distributed.highest(0)
+        distributed.all_max(0)
 
 
-def keep_compiled() -> None:
+def enable_compilation_cache() -> None:
     """Has JAX keep compiled programs under `cache_folder()`, for a program is compiled in 5 to 20 s
     and read back in less than one; where JAX_COMPILATION_CACHE_DIR is set, that says where ("" is
     nowhere). A folder that cannot be written is none."""

@@ -65,7 +65,7 @@ def make_mesh(seeds: int, batch_sizes: Sequence[int], devices: Sequence[Any] | N
     )
 
 
-def over_seeds(function: Callable[..., Any], seeds: int) -> Callable[..., Any]:
+def vmap_seeds(function: Callable[..., Any], seeds: int) -> Callable[..., Any]:
     """`function` of one seed's arguments, over a leading axis of seeds in each of them."""
     if seeds > 1:
         return jax.vmap(function, spmd_axis_name=SEED)
@@ -110,7 +110,7 @@ class Program:
         self._root_keys = jax.jit(jax.vmap(jax.random.key), out_shardings=self._by_seed)
         self.keys = self._root_keys(np.asarray(seeds, np.int32))
         self._initialise = jax.jit(
-            over_seeds(lambda key: initialise(gan, key), len(self.seeds)),
+            vmap_seeds(lambda key: initialise(gan, key), len(self.seeds)),
             out_shardings=self._by_seed,
         )
         self._run = jax.jit(
@@ -235,7 +235,7 @@ class Program:
         def one(state: GanState, given: Any, key: jax.Array) -> tuple[GanState, Metrics]:
             return self._step(state, jax.tree.map(lambda x: x[0], given), key, data)
 
-        state, metrics = over_seeds(one, len(self.seeds))(state, given, keys)
+        state, metrics = vmap_seeds(one, len(self.seeds))(state, given, keys)
         return state, {name: value[:, None] for name, value in metrics.items()}
 
     def _steps(
@@ -246,7 +246,7 @@ class Program:
         keys: jax.Array,
         steps: jax.Array,
     ) -> tuple[GanState, Metrics]:
-        step = over_seeds(
+        step = vmap_seeds(
             lambda state, given, key: self._step(state, given, key, data), len(self.seeds)
         )
         first = jax.tree.map(lambda x: x[:, 0], given)

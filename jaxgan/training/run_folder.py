@@ -85,7 +85,7 @@ def enter(config: ConfigDict, workdir: str, dataset: Dataset, gan: Gan) -> TextI
         if saved is None:
             write_json(os.path.join(workdir, CONFIG), about)
         else:
-            refuse_other_data(workdir, saved, dataset)
+            check_same_data(workdir, saved, dataset)
         if dataset.drawn_from:  # Always anew: another machine may judge a few of them otherwise.
             write_json(os.path.join(workdir, NEAR_DUPLICATES), {"groups": dataset.alike})
         if not os.path.exists(os.path.join(workdir, NETWORKS)):
@@ -114,7 +114,7 @@ def keep_out(workdir: str) -> TextIO:
     return lock
 
 
-def refuse_other_data(workdir: str, saved: dict[str, Any], dataset: Dataset) -> None:
+def check_same_data(workdir: str, saved: dict[str, Any], dataset: Dataset) -> None:
     """Raises UserError if the run, which wrote `saved` about itself, saw other data."""
     if saved["dataset"]["sha256"] != dataset.digest():
         raise UserError(

@@ -10,7 +10,7 @@ from ml_collections import ConfigDict
 
 from jaxgan.data.batches import Batch
 from jaxgan.data.dataset import Dataset
-from jaxgan.data.loader import Feed, Places
+from jaxgan.data.loader import BatchLoader, ExampleIndices
 from jaxgan.data.streaming import Streamed
 from jaxgan.models import conditions
 from jaxgan.training import distributed
@@ -35,7 +35,7 @@ def make_programs(
 def training_data(gan: Gan, dataset: Dataset) -> Batch | None:
     """The training split as one batch, without labels where no network is told any; None where it
     is streamed, or each host is to read its part only."""
-    if isinstance(dataset.train.images, Streamed) or not distributed.alone():
+    if isinstance(dataset.train.images, Streamed) or not distributed.is_single_process():
         return None
     training = dataset.train
     labels = training.labels if isinstance(gan.condition, conditions.Label) else None
@@ -92,7 +92,7 @@ update_best = jax.jit(keep_best)
 
 def make_loaders(
     config: ConfigDict, gan: Gan, programs: list[program_lib.Program], dataset: Dataset, start: int
-) -> list[Feed]:
+) -> list[BatchLoader]:
     """The real examples of each group of seeds, from step `start` on."""
     shape = (gan.discriminator_steps, gan.discriminator_batch_size)
     training = dataset.train
@@ -101,10 +101,12 @@ def make_loaders(
     feeds = []
     for program in programs:
         seeds, rows = program.part
-        places = Places(
+        places = ExampleIndices(
             program.seeds[seeds], len(training), shape, config.dataset.replacement, rows
         )
         feeds.append(
-            Feed(training, places, start, config.steps, config.dataset.workers, program.resident)
+            BatchLoader(
+                training, places, start, config.steps, config.dataset.workers, program.resident
+            )
         )
     return feeds

@@ -8,11 +8,11 @@ import jax.numpy as jnp
 from flax import struct
 
 from jaxgan.common.rng import stream
-from jaxgan.models.variables import Networks, Variables, run
+from jaxgan.models.variables import Networks, Variables, apply_network
 from jaxgan.training.gan import Gan, example_inputs
 
 
-class Player(struct.PyTreeNode):
+class NetworkState(struct.PyTreeNode):
     """One network's numbers: parameters, BatchNorm's moving statistics, the optimiser's state."""
 
     params: Any
@@ -39,23 +39,23 @@ class GanState(struct.PyTreeNode):
     step: jax.Array
     attempt: jax.Array
     alive: jax.Array
-    generator: Player
-    discriminator: Player
-    q: Player | None
+    generator: NetworkState
+    discriminator: NetworkState
+    q: NetworkState | None
     ema: Variables | None
 
 
 def initialise(gan: Gan, key: jax.Array) -> GanState:
     """The state before the first step; `key` is the run's root key."""
     latent, image = example_inputs(gan)
-    generator = _player(gan, "generator", key, latent)
-    discriminator = _player(gan, "discriminator", key, image, latent.condition)
+    generator = _network_state(gan, "generator", key, latent)
+    discriminator = _network_state(gan, "discriminator", key, image, latent.condition)
     q = None
     if gan.q is not None:
-        (_, features), _ = run(
+        (_, features), _ = apply_network(
             gan.discriminator, discriminator.variables, image, latent.condition, train=False
         )
-        q = _player(gan, "q", key, features)
+        q = _network_state(gan, "q", key, features)
     return GanState(
         step=jnp.zeros((), jnp.int32),
         attempt=jnp.zeros((), jnp.int32),
@@ -68,13 +68,13 @@ def initialise(gan: Gan, key: jax.Array) -> GanState:
     )
 
 
-def _player(gan: Gan, name: str, key: jax.Array, *inputs: Any) -> Player:
+def _network_state(gan: Gan, name: str, key: jax.Array, *inputs: Any) -> NetworkState:
     module: nn.Module = getattr(gan, name)
     variables = module.init(stream(key, f"initialise/{name}"), *inputs, train=False)
     params = variables["params"]
     # BatchNorm begins in float32 whatever the parameters are: the first step would change the type.
     stats = jax.tree.map(lambda x: x.astype(gan.dtype), variables.get("batch_stats", {}))
-    return Player(params, stats, gan.optimizers[name].init(params))
+    return NetworkState(params, stats, gan.optimizers[name].init(params))
 
 
 def networks(state: GanState) -> Networks:

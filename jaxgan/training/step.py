@@ -17,10 +17,10 @@ from jaxgan.data.pixels import to_network
 from jaxgan.losses.information import code_loss
 from jaxgan.models.conditions import Features, Label
 from jaxgan.models.latents import Latent
-from jaxgan.models.variables import Variables, run
+from jaxgan.models.variables import Variables, apply_network
 from jaxgan.training import optimizers
 from jaxgan.training.gan import Gan
-from jaxgan.training.state import GanState, Player
+from jaxgan.training.state import GanState, NetworkState
 
 Metrics = dict[str, jax.Array]
 
@@ -34,14 +34,16 @@ class Examples(NamedTuple):
     codes: tuple[jax.Array, ...] = ()
 
 
-class Draw(NamedTuple):
+class GeneratorInput(NamedTuple):
     """A latent and the key of the generator's dropout: what makes the same images again."""
 
     latent: Latent
     dropout: jax.Array
 
 
-def draw_for(gan: Gan, key: jax.Array, player: str, n: int, i: int, told: Any) -> Draw:
+def sample_input(
+    gan: Gan, key: jax.Array, player: str, n: int, i: int, told: Any
+) -> GeneratorInput:
     """What a step's n images are made of, those of the i-th update of one player.
 
     Args:
@@ -53,7 +55,7 @@ def draw_for(gan: Gan, key: jax.Array, player: str, n: int, i: int, told: Any) -
     latent = gan.latent.sample(stream(key, f"latent/{player}", i), n)
     if isinstance(gan.condition, Label) and gan.condition.prior == "uniform":
         told = gan.condition.draw(stream(key, f"condition/{player}", i), n, gan.dtype)
-    return Draw(latent._replace(condition=told), stream(key, f"dropout/{player}", i))
+    return GeneratorInput(latent._replace(condition=told), stream(key, f"dropout/{player}", i))
 
 
 def information_term(
@@ -66,7 +68,7 @@ def information_term(
       The term, each code's own mean loss by name, and Q's statistics after the pass.
     """
     assert gan.q is not None
-    parameters, stats = run(gan.q, q, features, train=True)
+    parameters, stats = apply_network(gan.q, q, features, train=True)
     metrics = {}
     total = jnp.zeros((), gan.dtype)
     for i, (code, read, weight) in enumerate(zip(codes, parameters, gan.code_weights, strict=True)):
@@ -76,7 +78,7 @@ def information_term(
     return total, metrics | {"loss/information": total}, stats
 
 
-class Made(NamedTuple):
+class GeneratedBatch(NamedTuple):
     """Generated images, [B, H, W, C], and how they came about.
 
     Attributes:
@@ -90,15 +92,17 @@ class Made(NamedTuple):
     pull_back: Callable[[jax.Array], tuple[Any]]
 
 
-def generate(gan: Gan, generator: Player, draw: Draw) -> Made:
+def generate(gan: Gan, generator: NetworkState, draw: GeneratorInput) -> GeneratedBatch:
     """The generator in training. Where both players look at the same images they are made once."""
 
     def forward(params: Any) -> tuple[jax.Array, Any]:
         variables = Variables(params, generator.batch_stats)
-        return run(gan.generator, variables, draw.latent, train=True, dropout=draw.dropout)
+        return apply_network(
+            gan.generator, variables, draw.latent, train=True, dropout=draw.dropout
+        )
 
     images, pull_back, stats = jax.vjp(forward, generator.params, has_aux=True)
-    return Made(images, stats, pull_back)
+    return GeneratedBatch(images, stats, pull_back)
 
 
 def discriminator_update(
@@ -132,7 +136,7 @@ def discriminator_update(
         ):
             if examples is None:
                 continue
-            (logits, features), stats["discriminator"] = run(
+            (logits, features), stats["discriminator"] = apply_network(
                 gan.discriminator,
                 Variables(params["discriminator"], stats["discriminator"]),
                 examples.images,
@@ -157,11 +161,11 @@ def discriminator_update(
 
     params = {name: player.params for name, player in players.items()}
     gradients, (metrics, stats) = jax.grad(loss, has_aux=True)(params)
-    return _descend(gan, state, players, gradients, stats, metrics)
+    return _apply_gradients(gan, state, players, gradients, stats, metrics)
 
 
 def generator_update(
-    gan: Gan, state: GanState, draw: Draw, made: Made, key: jax.Array
+    gan: Gan, state: GanState, draw: GeneratorInput, made: GeneratedBatch, key: jax.Array
 ) -> tuple[GanState, Metrics]:
     """One update of the generator, through a discriminator that is only read.
 
@@ -184,7 +188,7 @@ def generator_update(
         images: jax.Array, params: dict[str, Any]
     ) -> tuple[jax.Array, tuple[Metrics, dict[str, Any]]]:
         stats: dict[str, Any] = {"generator": made.batch_stats}
-        (logits, features), _ = run(
+        (logits, features), _ = apply_network(
             gan.discriminator,
             state.discriminator.variables,
             images,
@@ -210,13 +214,13 @@ def generator_update(
     )
     gradients["generator"] = made.pull_back(of_images)[0]
     players = {"generator": state.generator} | heads
-    return _descend(gan, state, players, gradients, stats, metrics)
+    return _apply_gradients(gan, state, players, gradients, stats, metrics)
 
 
-def _descend(
+def _apply_gradients(
     gan: Gan,
     state: GanState,
-    players: dict[str, Player],
+    players: dict[str, NetworkState],
     gradients: dict[str, Any],
     stats: dict[str, Any],
     metrics: Metrics,
@@ -228,13 +232,13 @@ def _descend(
     finite = jnp.all(jnp.isfinite(jnp.stack(list(metrics.values()))))
     alive = state.alive & finite
 
-    def move(players: dict[str, Player]) -> dict[str, Player]:
+    def move(players: dict[str, NetworkState]) -> dict[str, NetworkState]:
         moved = {}
         for name, player in players.items():
             updates, opt_state = gan.optimizers[name].update(
                 gradients[name], player.opt_state, player.params
             )
-            moved[name] = Player(
+            moved[name] = NetworkState(
                 optax.apply_updates(player.params, updates), stats[name], opt_state
             )
         return moved
@@ -275,10 +279,10 @@ def train_step(
     """
     key = stream(key, "step", state.attempt, state.step)
     metrics = Metrics()
-    real = [_real(gan, batch, i, shard) for i in range(gan.discriminator_steps)]
+    real = [_real_examples(gan, batch, i, shard) for i in range(gan.discriminator_steps)]
 
-    def drawn(player: str, n: int, i: int) -> Draw:
-        draw = draw_for(gan, key, player, n, i, real[i].condition)
+    def drawn(player: str, n: int, i: int) -> GeneratorInput:
+        draw = sample_input(gan, key, player, n, i, real[i].condition)
         return draw._replace(latent=shard(draw.latent))
 
     draw, made = None, None
@@ -338,7 +342,7 @@ DISCRIMINATOR_BATCHES = {
 }
 
 
-def _real(gan: Gan, batch: Batch, i: int, shard: Callable[[Any], Any]) -> Examples:
+def _real_examples(gan: Gan, batch: Batch, i: int, shard: Callable[[Any], Any]) -> Examples:
     """The real examples of discriminator step i."""
     images = to_network(batch.images[i], gan.low, gan.dtype)
     if gan.condition is None:

@@ -16,7 +16,7 @@ import numpy as np
 
 from jaxgan.common.errors import UserError
 from jaxgan.data import streaming
-from jaxgan.data.dataset import Dataset, Split, refuse_holding_out
+from jaxgan.data.dataset import Dataset, Split, check_holding_out
 from jaxgan.data.pixels import resize
 from jaxgan.data.streaming import Streamed
 
@@ -64,7 +64,7 @@ def load(
     there = splits["train"].num_examples
     held_out_count = HELD_OUT.get(name, there // 10) if validation < 0 else validation
     if not own:
-        refuse_holding_out(held_out_count, there, name)
+        check_holding_out(held_out_count, there, name)
     used = [split for split in ("train", "validation", "test") if split in splits]
     used = [split for split in used if split != "validation" or own]
     sources = {split: TfdsSource(builder, split, keys[0], size) for split in used}

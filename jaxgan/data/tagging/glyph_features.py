@@ -74,14 +74,14 @@ def reader(
     told = hashlib.sha256(f"{VERSION} {BATCH} {PASSES} {RATE} {factors}".encode())
     told.update(split.images.tobytes() + split.factors.tobytes())
     path = os.path.join(cache.cache_folder(), f"glyph-features-{told.hexdigest()[:16]}.npz")
-    arrays = cache.kept(path, say)
+    arrays = cache.load_npz(path, say)
     if arrays is None:
         say(f"training the network that features come from on {len(split)} images, once")
         began = time.monotonic()
         # In a run of float64 it would draw other numbers, and cost twice the time.
         with jax.enable_x64(False):
             arrays = _train(network, split)
-        cache.keep(path, arrays, say)
+        cache.save_npz(path, arrays, say)
         say(f"the network that features come from: {time.monotonic() - began:.0f} s")
     variables = unflatten_dict({tuple(name.split("/")): leaf for name, leaf in arrays.items()})
     return functools.partial(_features, network, variables)

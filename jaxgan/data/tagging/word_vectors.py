@@ -51,10 +51,10 @@ def skip_gram(
     for sentence in sentences:
         told.update((" ".join(sentence) + "\n").encode())
     path = os.path.join(cache.cache_folder(), f"words-{told.hexdigest()[:16]}.npz")
-    arrays = cache.kept(path, say)
+    arrays = cache.load_npz(path, say)
     if arrays is None:
         arrays = _train(sentences, size, min_count, window)
-        cache.keep(path, arrays, say)
+        cache.save_npz(path, arrays, say)
     return WordVectors(tuple(arrays["words"].tolist()), arrays["vectors"])
 
 

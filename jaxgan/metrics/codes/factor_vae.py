@@ -16,7 +16,7 @@ from collections.abc import Callable, Sequence
 import numpy as np
 
 from jaxgan.data.dataset import Factor
-from jaxgan.metrics.codes.variables import spread
+from jaxgan.metrics.codes.variables import variance
 
 VOTES, BATCH, WHOLE = 800, 50, 2_000
 
@@ -45,7 +45,7 @@ def factor_vae_score(
     if votes < 2 * k:
         raise ValueError(f"{votes} votes for {k} factors: at least 2 each")
     generator = np.random.default_rng([seed, 0])
-    whole = np.array([spread(code) for code in codes_of(_drawn(factors, generator, WHOLE))])
+    whole = np.array([variance(code) for code in codes_of(_drawn(factors, generator, WHOLE))])
     if not whole.any():
         return 1 / k
     held = np.arange(votes) % k
@@ -57,7 +57,7 @@ def factor_vae_score(
         each = np.arange(len(block))
         table[each, :, block] = table[each, :1, block]
         codes = [code.reshape(len(block), batch) for code in codes_of(table.reshape(-1, k))]
-        spreads = np.array([[spread(row) for row in code] for code in codes])
+        spreads = np.array([[variance(row) for row in code] for code in codes])
         relative = np.full(spreads.shape, np.inf)
         np.divide(spreads, whole[:, None], out=relative, where=whole[:, None] > 0)
         still[start : start + together] = relative.argmin(axis=0)

@@ -11,7 +11,7 @@ the mean of c alone would reach.
 import numpy as np
 
 
-def determination(prediction: np.ndarray, value: np.ndarray) -> float:
+def r_squared(prediction: np.ndarray, value: np.ndarray) -> float:
     """R^2 of what is read, `prediction`, against the code that was asked for, two [N]."""
     residual = np.sum(np.square(value - prediction))
     return float(1 - residual / np.sum(np.square(value - value.mean())))

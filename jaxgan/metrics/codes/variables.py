@@ -34,7 +34,7 @@ def columns(variable: np.ndarray, values: int) -> np.ndarray:
     return np.eye(values)[variable]
 
 
-def spread(variable: np.ndarray) -> float:
+def variance(variable: np.ndarray) -> float:
     """The variance of a number; of a category 1 - sum p^2, the sum of its one-hot variances."""
     if not is_categorical(variable):
         return float(np.var(variable.astype(np.float64)))

@@ -36,7 +36,7 @@ from jaxgan.common.rng import stream
 from jaxgan.data.batches import indices
 from jaxgan.data.dataset import Dataset, Split
 from jaxgan.data.pixels import to_network
-from jaxgan.models.variables import Variables, run
+from jaxgan.models.variables import Variables, apply_network
 
 # Goes up with every change to the network or to how it is trained: it is part of the cache's key.
 VERSION = "1"
@@ -165,12 +165,12 @@ def _cached(dataset: Dataset, recipe: Recipe, say: Callable[[str], None]) -> Cla
     network = ReferenceNetwork(classes)
     judged, unseen = _judged(dataset)
     path = os.path.join(cache.cache_folder(), f"classifier-{_key(dataset, recipe, classes)}.npz")
-    arrays = cache.kept(path, say)
+    arrays = cache.load_npz(path, say)
     if arrays is None:
         arrays, seconds = _train(network, dataset, recipe, say)
         classified = _read(network, _variables(arrays), unseen.images)[1].argmax(axis=-1)
         arrays["accuracy"] = np.mean(classified == unseen.labels)
-        kept = cache.keep(path, arrays, say)
+        kept = cache.save_npz(path, arrays, say)
         say(
             f"reference classifier of {dataset.name}: {arrays['accuracy']:.2%} of {len(unseen)}"
             f" {judged} images right, {seconds:.0f} s{f', kept in {path}' if kept else ''}"
@@ -253,7 +253,7 @@ def _update(
     labels: jax.Array,
 ) -> tuple[Variables, optax.OptState]:
     def loss(params: optax.Params) -> tuple[jax.Array, optax.Params]:
-        (_, logits), stats = run(
+        (_, logits), stats = apply_network(
             network, variables._replace(params=params), to_network(images, -1.0), train=True
         )
         losses = optax.softmax_cross_entropy_with_integer_labels(logits, labels)
@@ -296,7 +296,7 @@ def _read(
 def _forward(
     network: ReferenceNetwork, variables: Variables, images: jax.Array
 ) -> tuple[jax.Array, jax.Array]:
-    return run(network, variables, to_network(images, -1.0), train=False)[0]
+    return apply_network(network, variables, to_network(images, -1.0), train=False)[0]
 
 
 def _batches(images: np.ndarray) -> Iterator[np.ndarray]:

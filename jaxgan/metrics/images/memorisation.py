@@ -47,7 +47,7 @@ class Nearest(NamedTuple):
     places: np.ndarray
 
 
-class Memorisation(NamedTuple):
+class CopyingResult(NamedTuple):
     """What the distances say.
 
     Attributes:
@@ -87,7 +87,7 @@ def nearest_training(train: np.ndarray, images: np.ndarray, k: int = 1) -> Neare
     return Nearest(distances.astype(np.float64), places)
 
 
-class Memory:
+class CopyingTest:
     """What generated images are held against: made once, for any number of generators.
 
     Args:
@@ -109,7 +109,7 @@ class Memory:
         self._of_test = nearest_training(self._train, test).distances[:, 0]
         self._home_of_test = self._home(test)
 
-    def of(self, generated: np.ndarray) -> Memorisation:
+    def of(self, generated: np.ndarray) -> CopyingResult:
         """Meehan et al.'s C_T of generated images or features, [M, ...], and what goes with it.
 
         Raises:
@@ -125,7 +125,7 @@ class Memory:
                 z.append(rank_statistic(ours, theirs))
                 counts.append(len(theirs))
         whole = rank_statistic(of_generated, self._of_test)
-        return Memorisation(
+        return CopyingResult(
             statistic=float(np.average(z, weights=counts)) if z else whole,
             z=whole,
             closer=_closer(of_generated, self._of_test),
@@ -136,9 +136,9 @@ class Memory:
 
 def memorisation(
     train: np.ndarray, test: np.ndarray, generated: np.ndarray, cells: int = 10, seed: int = 0
-) -> Memorisation:
+) -> CopyingResult:
     """Meehan et al.'s C_T of one set of generated images; arguments and errors as in `Memory`."""
-    return Memory(train, test, cells, seed).of(generated)
+    return CopyingTest(train, test, cells, seed).of(generated)
 
 
 def rank_statistic(generated: np.ndarray, test: np.ndarray) -> float:
