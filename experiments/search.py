@@ -25,13 +25,13 @@ from reproduce import Children, Job, Mistake, do, kept, log_of, ours, run_all, s
 
 from jaxgan.common.files import write_json, write_text
 from jaxgan.config.keys import KEYS
+from jaxgan.evaluation.registry import Better, metric_named
 
-# As jaxgan.evaluation.in_training has them, which would load JAX.
+# Those that `best_by` knows; the sign is that of a better value.
 MEASURES = {
-    "code_information": 1,
-    "parzen_log_likelihood": 1,
-    "frechet_distance": -1,
-    "tag_precision": 1,
+    name: -1 if metric_named(name).names[name] is Better.LOWER else 1
+    for name in KEYS["best_by"].choices
+    if name != "none"
 }
 
 

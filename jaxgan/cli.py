@@ -144,6 +144,7 @@ def check_hosts(argv: list[str]) -> None:
 
 
 def config_argument(argv: list[str]) -> str:
+    """The value of --config; UserError if it is given twice."""
     given = [value or "" for flag, value in _given(argv) if flag == "config"]
     if len(given) > 1:
         raise UserError(f"--config is given twice: {given[0]} and {given[1]}", "give one of them")

@@ -20,9 +20,9 @@ from jaxgan.common.files import write_json, write_text
 from jaxgan.data.dataset import Dataset
 from jaxgan.evaluation import results as results_lib
 from jaxgan.evaluation import runner
-from jaxgan.evaluation.image_metrics import Extractor
-from jaxgan.evaluation.linear_probe import SVM_IMAGES
-from jaxgan.evaluation.results import table
+from jaxgan.evaluation.context import SVM_IMAGES
+from jaxgan.evaluation.features import Extractor
+from jaxgan.evaluation.results import format_table
 from jaxgan.inference import trained_run
 from jaxgan.metrics.extractors import inception
 from jaxgan.page import page
@@ -95,8 +95,8 @@ def evaluate(workdir: str, checkpoint: str | None, seed: int | None, n: int) -> 
         found = runner.evaluate(
             runs, dataset, n, _SVM_IMAGES.value, _extractor(dataset), config.progress
         )
-        results["measures"] = results_lib.merged(
-            results["measures"], [measure.as_json() for measure in found.measures]
+        results["measures"] = results_lib.merge_results(
+            results["measures"], [row.as_json() for row in found.metrics]
         )
 
         def named(what: str, one: int) -> str:
@@ -112,7 +112,7 @@ def evaluate(workdir: str, checkpoint: str | None, seed: int | None, n: int) -> 
             write_text(f"{named('confusion', one)}.txt", f"{of[one]}\n{confusion}\n")
         page.renew(workdir, results, print)
         write_json(os.path.join(workdir, run_folder.RESULTS), results)
-    print(table(results["measures"]))
+    print(format_table(results["measures"]))
     for one, confusion in found.confusion.items():
         print(f"\nseed {one}:\n{confusion}")
     longest = sorted(found.seconds.items(), key=lambda item: -item[1])

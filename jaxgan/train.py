@@ -13,7 +13,7 @@ from jaxgan import data
 from jaxgan.common.errors import UserError
 from jaxgan.config import keys, validation
 from jaxgan.data.dataset import Dataset
-from jaxgan.evaluation import in_training
+from jaxgan.evaluation import registry
 from jaxgan.models import conditions
 from jaxgan.models.registry import Modules
 from jaxgan.reporting.recorder import RollBack, RunRecorder
@@ -72,7 +72,7 @@ def train(
                 "data.near_duplicates.without_near_duplicates(split) leaves them out",
             )
         dataset = data.load(config) if dataset is None else dataset
-        in_training.refuse(config.best_by, dataset)
+        registry.check_best_by(config.best_by, dataset)
         condition = conditions.make(config, dataset.label_names, dataset.classes, dataset.told_size)
         gan = build_gan(config, dataset.image_shape, condition, modules)
     _refuse_differing(config, dataset)

@@ -3,7 +3,7 @@
 import pytest
 
 from jaxgan.common.errors import UserError
-from jaxgan.evaluation.results import COMPARED_BY, Measure, compare
+from jaxgan.evaluation.results import COMPARED_BY, MetricResult, compare
 
 
 def row(value=2.0, **changed):
@@ -20,7 +20,7 @@ def row(value=2.0, **changed):
         "extractor": "reference classifier 1 (mnist)",
         "extractor_hash": "0123456789abcdef",
     }
-    return Measure(value=value, **(about | changed)).as_json()
+    return MetricResult(value=value, **(about | changed)).as_json()
 
 
 def test_figures_of_two_runs_are_compared():

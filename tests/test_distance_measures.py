@@ -10,7 +10,8 @@ from jaxgan.data.dataset import Dataset, Split
 from jaxgan.data.sources import digits, stacked
 from jaxgan.data.streaming import ArraySource, Streamed
 from jaxgan.evaluation.feature_metrics import DistanceMeasures
-from jaxgan.evaluation.image_metrics import Extractor, ImageMeasures
+from jaxgan.evaluation.features import Extractor
+from jaxgan.evaluation.image_metrics import ImageMeasures
 from jaxgan.metrics.extractors.thumbnails import thumbnails
 from jaxgan.metrics.images import kernel_distance, precision_recall
 from jaxgan.metrics.images.class_score import class_score

@@ -19,7 +19,7 @@ from jaxgan.data.dataset import Factor
 from jaxgan.data.sources import digits, ring, stacked
 from jaxgan.evaluation import registry, runner
 from jaxgan.evaluation import results as results_lib
-from jaxgan.evaluation.results import Measure, table
+from jaxgan.evaluation.results import MetricResult, format_table
 from jaxgan.inference.trained_run import Run
 from jaxgan.metrics.extractors.thumbnails import thumbnails
 from jaxgan.models.conditions import Label
@@ -149,7 +149,7 @@ def test_the_page_and_the_table_of_labels_are_made_anew(folder, run, monkeypatch
 
 def found_measure(results):
     """The first measure of a results.json."""
-    return Measure(**json.loads(results)["measures"][0])
+    return MetricResult(**json.loads(results)["measures"][0])
 
 
 def test_training_makes_the_page_before_the_results(trained):
@@ -271,18 +271,18 @@ def row(**values):
 )
 def test_a_row_takes_the_place_of_the_same_one_only(part):
     old = [row(name="before"), row(), row(name="after")]
-    assert [m["value"] for m in results_lib.merged(old, [row(value=7)])] == [0, 7, 0]
+    assert [m["value"] for m in results_lib.merge_results(old, [row(value=7)])] == [0, 7, 0]
     other = row(value=7, **{part: "other"})
-    assert results_lib.merged(old, [other]) == [*old, other]
+    assert results_lib.merge_results(old, [other]) == [*old, other]
 
 
 def test_rows_of_an_older_version_stay():
     bare = {name: row()[name] for name in ("name", "seed", "step", "checkpoint", "split", "code")}
-    assert results_lib.merged([bare | {"value": 1}], [row(value=7)]) == [row(value=7)]
+    assert results_lib.merge_results([bare | {"value": 1}], [row(value=7)]) == [row(value=7)]
 
 
 def test_two_extractors_are_not_averaged():
-    shown = table(
+    shown = format_table(
         [
             row(value=1.0, unit="1", reference=None, extractor="eyes", extractor_hash="12"),
             row(value=3.0, unit="1", reference=None, extractor="eyes", extractor_hash="34"),

@@ -348,8 +348,9 @@ def test_the_commands_are_real(tmp_path):
 
 
 def test_the_measures_are_those_that_pick_the_best():
-    from jaxgan.config.keys import KEYS
     from jaxgan.evaluation.in_training import FALLING
+
+    from jaxgan.config.keys import KEYS
 
     assert set(search.MEASURES) == set(KEYS["best_by"].choices) - {"none"}
     assert {name for name, sign in search.MEASURES.items() if sign < 0} == set(FALLING)

@@ -4,13 +4,13 @@ import jax
 import numpy as np
 import pytest
 from conftest import load_config
+from jaxgan.evaluation.in_training import Measures
 
 from jaxgan.common.errors import UserError
 from jaxgan.config.presets import update
 from jaxgan.data.dataset import Dataset, Modes, Split
 from jaxgan.data.sources import digits, ring
 from jaxgan.evaluation.image_metrics import ImageMeasures
-from jaxgan.evaluation.in_training import Measures
 from jaxgan.inference.networks import NetworkFunctions
 from jaxgan.metrics.extractors.thumbnails import thumbnails
 from jaxgan.models.conditions import Label

@@ -8,13 +8,13 @@ import pytest
 from conftest import tiny_config
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from jaxgan.evaluation.in_training import Measures
 
 from jaxgan.config.presets import base, update
 from jaxgan.data.pixels import to_network
 from jaxgan.data.sources import digits
 from jaxgan.evaluation.code_metrics import real_measures
-from jaxgan.evaluation.in_training import Measures
-from jaxgan.evaluation.results import Measure, table
+from jaxgan.evaluation.results import MetricResult, format_table
 from jaxgan.inference.networks import NetworkFunctions
 from jaxgan.metrics.codes import clustering, information
 from jaxgan.metrics.codes.code_accuracy import (
@@ -119,9 +119,9 @@ def test_determination_is_scikit_learns_r2():
 def test_the_score_adds_up_the_codes():
     about = {"split": "validation", "seed": 0, "step": 1, "checkpoint": "last", "protocol": ""}
     rows = [
-        Measure("code_information", 1.5, "nats", code=0, **about),
-        Measure("code_information", 0.25, "nats", code=1, **about),
-        Measure("code_accuracy", 0.9, "share", code=0, **about),
+        MetricResult("code_information", 1.5, "nats", code=0, **about),
+        MetricResult("code_information", 0.25, "nats", code=1, **about),
+        MetricResult("code_accuracy", 0.9, "share", code=0, **about),
     ]
     assert SCORE(rows) == 1.75
     assert math.isnan(SCORE(rows[2:]))
@@ -129,8 +129,8 @@ def test_the_score_adds_up_the_codes():
 
 def test_the_table_averages_over_seeds():
     about = {"unit": "share", "split": "test", "step": 9, "checkpoint": "last", "protocol": ""}
-    rows = [Measure("nmi", v, seed=s, **about).as_json() for s, v in enumerate((0.5, 0.7))]
-    line = table(rows).splitlines()[1]
+    rows = [MetricResult("nmi", v, seed=s, **about).as_json() for s, v in enumerate((0.5, 0.7))]
+    line = format_table(rows).splitlines()[1]
     # Student: 12.706 with one degree of freedom, times .1414 / sqrt(2).
     assert "0.6000 ± 1.2706 (0.5000 to 0.7000)" in line
     assert "last, step 9" in line
@@ -147,7 +147,9 @@ def test_statistics_are_those_of_the_whole_set(networks):
     gan, state = networks
     instruments = NetworkFunctions(gan, batch=20)
     images = np.random.default_rng(0).integers(0, 256, (60, 28, 28, 1), dtype=np.uint8)
-    d, q = instruments.recalibrate_batch_norm(state.discriminator.variables, state.q.variables, images)
+    d, q = instruments.recalibrate_batch_norm(
+        state.discriminator.variables, state.q.variables, images
+    )
     still = gan.discriminator.clone(momentum=0.0)
     _, whole = apply_network(
         still, state.discriminator.variables, images / np.float32(255), None, train=True
@@ -244,7 +246,10 @@ def test_reading_does_not_depend_on_the_company(networks):
     together = instruments.predict_codes(*variables, images)[0].logits
     assert together.shape == (40, 10)
     np.testing.assert_allclose(
-        together[30:33], instruments.predict_codes(*variables, images[30:33])[0].logits, rtol=1e-4, atol=1e-6
+        together[30:33],
+        instruments.predict_codes(*variables, images[30:33])[0].logits,
+        rtol=1e-4,
+        atol=1e-6,
     )
 
 

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from jaxgan.common.errors import UserError
-from jaxgan.evaluation.results import Measure
+from jaxgan.evaluation.results import MetricResult
 from jaxgan.metrics.images.conditional_accuracy import confusion_table
 from jaxgan.models.summary import Layer, describe
 from jaxgan.page import curves, diagram, page, pictures, runs, tables
@@ -47,7 +47,7 @@ NETWORKS = "\n\n".join(
 def measure(seed, value, checkpoint="last", **more):
     told = {"split": "test", "step": 30, "protocol": "matched", "n_real": 7, "reference": 0.5}
     told |= {"name": "code_accuracy", "value": value, "unit": "share"}
-    return Measure(**told | {"seed": seed, "checkpoint": checkpoint} | more).as_json()
+    return MetricResult(**told | {"seed": seed, "checkpoint": checkpoint} | more).as_json()
 
 
 def write_run(folder, seeds=(0, 1), **config):

@@ -13,7 +13,7 @@ import numpy as np
 import jaxgan
 from jaxgan import data
 from jaxgan.data.pixels import to_uint8
-from jaxgan.evaluation.image_metrics import ImageMeasures
+from jaxgan.evaluation.features import RealFeatures
 from jaxgan.inference import interpolation
 from jaxgan.inference.networks import NetworkFunctions
 from jaxgan.inference.trained_run import Run
@@ -36,14 +36,14 @@ def main() -> None:
     run = jaxgan.load(arguments.workdir)
     dataset = data.load(run.config)
     instruments = NetworkFunctions(run.gan)
-    measures = ImageMeasures(instruments, dataset)
+    classifier = RealFeatures(dataset).classifier
     unseen = dataset.test.first(arguments.n)
 
     def draw(latent):
         return to_uint8(instruments.sample(run.networks.generator, latent), run.gan.low)
 
-    between(run, draw, measures.classifier, unseen.images, arguments.n)
-    sums(run, draw, measures.classifier)
+    between(run, draw, classifier, unseen.images, arguments.n)
+    sums(run, draw, classifier)
 
 
 def between(run: Run, draw, classifier, unseen: np.ndarray, n: int) -> None:

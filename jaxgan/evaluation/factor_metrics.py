@@ -1,114 +1,132 @@
-"""What the codes that Q reads off real images say of the factors that these were drawn from."""
+"""Rows of metrics of an InfoGAN's codes on images whose generating factors are known."""
 
 from typing import Any
 
 import numpy as np
 
-from jaxgan.data.dataset import Dataset, Factor, Split
-from jaxgan.evaluation.results import Measure
-from jaxgan.inference.networks import NetworkFunctions
+from jaxgan.data.dataset import Factor, Split
+from jaxgan.evaluation.context import GeneratedSamples
+from jaxgan.evaluation.results import MetricResult
 from jaxgan.metrics.codes.dci import LEAF, TREES, dci
 from jaxgan.metrics.codes.factor_r2 import factor_r2
 from jaxgan.metrics.codes.factor_vae import BATCH, VOTES, factor_vae_score
 from jaxgan.metrics.codes.mig import mutual_information_gap
 from jaxgan.metrics.codes.variables import BINS
 from jaxgan.models.infogan import CategoricalParameters, CodeParameters
-from jaxgan.models.variables import Networks
 
-PROTOCOL = (
-    "the mean, or likeliest value, that Q reads of each code off real images; BatchNorm's"
+_PROTOCOL = (
+    "the mean, or likeliest value, that Q predicts for each code of real images; BatchNorm's"
     " statistics of D and Q re-estimated on {n} training images"
 )
 
 
-def factor_measures(
-    instruments: NetworkFunctions,
-    networks: Networks,
-    dataset: Dataset,
-    about: dict[str, Any],
-    limit: int,
-) -> list[Measure]:
-    """MIG, DCI, the FactorVAE score, and R^2 of each continuous code and each factor that varies;
-    [] for a dataset whose factors are not known, or a run without Q.
+def codes_against_factors(samples: GeneratedSamples) -> list[MetricResult]:
+    """MIG, DCI, the FactorVAE score, and R^2 of each continuous code and each factor that varies.
 
-    Where a measure speaks of one factor, its name ends in it: `mig_rotation`. The FactorVAE score
-    wants a dataset that can draw (with some classes only it cannot).
-
-    Args:
-      limit: at most so many images of the training and of the test split (or of the one before it,
-        where there is none); the FactorVAE score draws at most four times as many.
+    A row of one factor has its name as the ending: `mig_rotation`. At most `limit` images of the
+    training and of the test split are used. The FactorVAE score draws at most four times as many,
+    and is left out where the dataset cannot draw (with some of its classes only).
     """
-    if networks.q is None or not dataset.factors:
-        return []
-    train = dataset.train.first(limit)
-    judged, unseen = dataset.split("test")
-    test = unseen.first(limit)
-    still = instruments.recalibrate_batch_norm(networks.discriminator, networks.q, train.images)
+    context, networks, dataset = samples.context, samples.networks, samples.context.dataset
+    train = dataset.train.first(context.limit)
+    tested, unseen = dataset.split("test")
+    test = unseen.first(context.limit)
+    assert networks.q is not None
+    recalibrated = context.functions.recalibrate_batch_norm(
+        networks.discriminator, networks.q, train.images
+    )
 
     def codes_of(images: np.ndarray) -> list[np.ndarray]:
-        return [_code(parameters) for parameters in instruments.predict_codes(*still, images)]
+        return [_value(code) for code in context.functions.predict_codes(*recalibrated, images)]
 
     factors, (fitted_to, truth) = _varied(dataset.factors, train, test)
-    codes = codes_of(test.images)
-    protocol = PROTOCOL.format(n=len(train))
-    read = {"split": judged, "n_real": len(test), **about}
     names = [factor.name for factor in factors]
+    codes = codes_of(test.images)
+    protocol = _PROTOCOL.format(n=len(train))
+    shared = {"split": tested, "n_real": len(test), **samples.about}
+    rows = _mig(codes, truth, names, protocol, shared)
+    rows += _dci(codes_of(train.images), fitted_to, codes, truth, names, protocol, shared)
+    votes = min(VOTES, 4 * context.limit // BATCH)
+    draw = dataset.draw
+    if draw is not None and votes >= 2 * len(names):
+        score = factor_vae_score(dataset.factors, lambda table: codes_of(draw(table)), votes)
+        how = f"{votes} votes of {BATCH} images, half of them to fit; reference: chance"
+        drawn: dict[str, Any] = {
+            "split": "drawn anew",
+            "n_real": votes * BATCH,
+            "reference": 1 / len(names),
+        }
+        rows.append(
+            MetricResult(
+                "factor_vae_score",
+                score,
+                "share",
+                protocol=f"{protocol}; {how}",
+                **drawn,
+                **samples.about,
+            )
+        )
+    how = f"{protocol}; a straight line, or the means of a category"
+    rows += [
+        MetricResult(
+            f"factor_r2_{name}", factor_r2(code, factor), "1", code=i, protocol=how, **shared
+        )
+        for i, code in enumerate(codes)
+        if not context.gan.latent.codes[i].categorical
+        for name, factor in zip(names, truth, strict=True)
+    ]
+    return rows
 
-    gap = mutual_information_gap(codes, truth)
+
+def _mig(
+    codes: list[np.ndarray],
+    factors: list[np.ndarray],
+    names: list[str],
+    protocol: str,
+    shared: dict[str, Any],
+) -> list[MetricResult]:
+    gap = mutual_information_gap(codes, factors)
     how = f"{protocol}; numbers in {BINS} bins"
-    measures = [Measure("mig", gap.score, "1", protocol=f"{how}; the mean over factors", **read)]
-    measures += [
-        Measure(f"mig_{name}", float(value), "1", protocol=how, **read)
-        for name, value in zip(names, gap.gaps, strict=True)
+    return [
+        MetricResult("mig", gap.score, "1", protocol=f"{how}; the mean over factors", **shared),
+        *(
+            MetricResult(f"mig_{name}", float(value), "1", protocol=how, **shared)
+            for name, value in zip(names, gap.gaps, strict=True)
+        ),
     ]
 
-    fitted = dci(codes_of(train.images), fitted_to, codes, truth)
+
+def _dci(
+    train_codes: list[np.ndarray],
+    train_factors: list[np.ndarray],
+    codes: list[np.ndarray],
+    factors: list[np.ndarray],
+    names: list[str],
+    protocol: str,
+    shared: dict[str, Any],
+) -> list[MetricResult]:
+    found = dci(train_codes, train_factors, codes, factors)
     how = (
         f"{protocol}; random forests of {TREES} trees, {LEAF} examples a leaf, fitted on these;"
         " counts weighed by what is predicted"
     )
-    measures += [
-        Measure("dci_disentanglement", fitted.disentanglement, "1", protocol=how, **read),
-        Measure("dci_completeness", fitted.completeness, "1", protocol=how, **read),
-        Measure("dci_informativeness", fitted.informativeness, "1", protocol=how, **read),
+    values = {
+        "dci_disentanglement": found.disentanglement,
+        "dci_completeness": found.completeness,
+        "dci_informativeness": found.informativeness,
+    }
+    for name, value in zip(names, found.predicted, strict=True):
+        values[f"dci_informativeness_{name}"] = float(value)
+    return [
+        MetricResult(name, value, "1", protocol=how, **shared) for name, value in values.items()
     ]
-    measures += [
-        Measure(f"dci_informativeness_{name}", float(value), "1", protocol=how, **read)
-        for name, value in zip(names, fitted.predicted, strict=True)
-    ]
-
-    votes = min(VOTES, 4 * limit // BATCH)
-    draw = dataset.draw
-    if draw is not None and votes >= 2 * len(names):
-        measures.append(
-            Measure(
-                "factor_vae_score",
-                factor_vae_score(dataset.factors, lambda table: codes_of(draw(table)), votes),
-                "share",
-                "drawn anew",
-                n_real=votes * BATCH,
-                reference=1 / len(names),
-                protocol=f"{protocol}; {votes} votes of {BATCH} images, half of them to fit; beside"
-                " it chance",
-                **about,
-            )
-        )
-
-    how = f"{protocol}; a straight line, or the means of a category"
-    measures += [
-        Measure(f"factor_r2_{name}", factor_r2(code, factor), "1", code=i, protocol=how, **read)
-        for i, code in enumerate(codes)
-        if not instruments.gan.latent.codes[i].categorical
-        for name, factor in zip(names, truth, strict=True)
-    ]
-    return measures
 
 
 def _varied(
     factors: tuple[Factor, ...], *splits: Split
 ) -> tuple[list[Factor], list[list[np.ndarray]]]:
-    """The factors that have more than one value in every split (of one class the class has not),
-    and their values in each split."""
+    """The factors that have more than one value in every split, and their values in each split. (Of
+    one class, the class itself does not vary.)"""
     columns = [factors_of(split, factors) for split in splits]
     varied = [
         i for i in range(len(factors)) if all(np.ptp(of_split[i]) > 0 for of_split in columns)
@@ -125,7 +143,7 @@ def factors_of(split: Split, factors: tuple[Factor, ...]) -> list[np.ndarray]:
     ]
 
 
-def _code(parameters: CodeParameters) -> np.ndarray:
+def _value(parameters: CodeParameters) -> np.ndarray:
     """int64 [N] of a categorical code, else float [N]."""
     if isinstance(parameters, CategoricalParameters):
         return np.asarray(parameters.logits).argmax(axis=-1)

@@ -1,165 +1,288 @@
-"""The metrics, and which of them apply to a run."""
+"""The table of metrics: what each one needs, which way is better, and when it is taken.
 
-from collections.abc import Callable
+Training, `jaxgan.evaluate`, the choice of the best networks (`best_by`), `experiments/search.py`
+and docs/reference.md follow it. A new metric is a function of `GeneratedSamples` and a row here.
+"""
 
+import enum
+from collections.abc import Callable, Iterable
+from typing import NamedTuple
+
+from jaxgan.common.errors import UserError
 from jaxgan.data.dataset import Dataset
-from jaxgan.evaluation import code_metrics
-from jaxgan.evaluation.context import Subject
-from jaxgan.evaluation.factor_metrics import factor_measures
-from jaxgan.evaluation.results import Measure
-from jaxgan.evaluation.stacked_metrics import stacked_measures
+from jaxgan.evaluation import (
+    code_metrics,
+    factor_metrics,
+    feature_metrics,
+    image_metrics,
+    linear_probe,
+    stacked_metrics,
+    tag_metrics,
+)
+from jaxgan.evaluation.context import GeneratedSamples
+from jaxgan.evaluation.results import MetricResult
 from jaxgan.models.conditions import Label
 from jaxgan.training.gan import Gan
 
 
-def codes_of_real_images(subject: Subject) -> list[Measure]:
-    """What Q reads off real images: information, code accuracy, NMI, ARI."""
-    shared = subject.evaluation
-    return code_metrics.real_measures(
-        shared.instruments, subject.networks, shared.dataset, subject.about, shared.limit
-    )
+class Better(enum.Enum):
+    """Which value a good generator has."""
+
+    HIGHER = "higher"
+    LOWER = "lower"
+    REFERENCE = "near the reference"
+    CHANCE = "near 0.5"
 
 
-def codes_of_generated_images(subject: Subject) -> list[Measure]:
-    """What Q reads off generated images: bounds and R^2."""
-    shared = subject.evaluation
-    return code_metrics.generated_measures(
-        shared.instruments, subject.networks, subject.about, shared.limit
-    )
+class Taken(enum.Enum):
+    """The cheapest occasion at which a metric is taken; at the later ones it is taken too."""
+
+    EVALUATION = "at every evaluation of a training"
+    END = "at the end of a training"
+    END_WITHOUT_CODES = "at the end of a training without codes"  # Elsewhere: a classifier's cost.
+    COMMAND = "by jaxgan.evaluate"
 
 
-def codes_against_factors(subject: Subject) -> list[Measure]:
-    """MIG, DCI, the FactorVAE score and R^2, where the factors of the images are known."""
-    shared = subject.evaluation
-    return factor_measures(
-        shared.instruments, subject.networks, shared.dataset, subject.about, shared.limit
-    )
+class Property(enum.Enum):
+    """What a run has, and a metric may need."""
+
+    CODES = "codes that Q reads"
+    FACTORS = "images drawn from known factors"
+    LABEL_CONDITION = "networks conditioned on a label"
+    IMAGES = "images"
+    SINGLE_IMAGES = "images that are not stacked"
+    STACKED_IMAGES = "stacked images"
+    MODES = "points around known modes"
+    TAGS = "tags of images"
 
 
-def conditional_accuracy(subject: Subject) -> list[Measure]:
-    """How often the label that was asked for is read."""
-    return subject.evaluation.images.labels(subject.drawn, subject.about)
+class Metric(NamedTuple):
+    """One row of the table.
+
+    Attributes:
+      function: from samples to the rows of results.json; [] where there are too few images, labels
+        or classes.
+      names: of the rows, each with the better direction. A name may be followed by a variant:
+        `mig_rotation`, `svm_accuracy_pixels`.
+      needs: properties of the run.
+      taken: when.
+    """
+
+    function: Callable[[GeneratedSamples], list[MetricResult]]
+    names: dict[str, Better]
+    needs: frozenset[Property]
+    taken: Taken
 
 
-def frechet_distance(subject: Subject) -> list[Measure]:
-    """On the reference classifier's features, or on thumbnails where there are no labels."""
-    return [subject.evaluation.images.frechet_of(subject.split, subject.features, subject.about)]
+def _metric(
+    function: Callable[[GeneratedSamples], list[MetricResult]],
+    taken: Taken,
+    needs: Iterable[Property],
+    **names: Better,
+) -> Metric:
+    return Metric(function, names, frozenset(needs), taken)
 
 
-def kernel_distance(subject: Subject) -> list[Measure]:
-    """On the same features, without bias."""
-    return subject.evaluation.distances.kernel(subject.features, subject.about)
-
-
-def precision_and_recall(subject: Subject) -> list[Measure]:
-    """The shares of generated images that look real, and of real ones that could be generated."""
-    return subject.evaluation.distances.precision_recall(subject.features, subject.about)
-
-
-def density_and_coverage(subject: Subject) -> list[Measure]:
-    """The same two questions, less moved by outliers."""
-    return subject.evaluation.distances.density_coverage(subject.features, subject.about)
-
-
-def two_sample_accuracy(subject: Subject) -> list[Measure]:
-    """How well a nearest neighbour tells generated from real images."""
-    return subject.evaluation.distances.two_sample(subject.features, subject.about)
-
-
-def class_score(subject: Subject) -> list[Measure]:
-    """The score by classes, where there is a classifier."""
-    return subject.evaluation.distances.class_score(subject.chosen, subject.about)
-
-
-def memorisation(subject: Subject) -> list[Measure]:
-    """Whether generated images are closer to the training images than unseen ones are."""
-    return subject.evaluation.distances.memorisation(subject.own_features, subject.about)
-
-
-def nearest_neighbour_error(subject: Subject) -> list[Measure]:
-    """The test error of a nearest neighbour among generated images of known labels."""
-    shared = subject.evaluation
-    asked = shared.images.asked(len(subject.drawn))
-    return shared.distances.nearest_neighbour_error(subject.drawn, asked, subject.about)
-
-
-def parzen_log_likelihood(subject: Subject) -> list[Measure]:
-    """Of the unseen images under windows on the generated ones."""
-    images, limit = subject.evaluation.images, subject.evaluation.limit
-    return [images.parzen("test", subject.drawn, subject.about, limit)]
-
-
-def svm_accuracy(subject: Subject) -> list[Measure]:
-    """The discriminator's convolutions as features, beside an untrained one's and raw pixels."""
-    return subject.evaluation.features.svm(subject.networks, subject.about)
-
-
-def modes_of_stacked_digits(subject: Subject) -> list[Measure]:
-    """Of the thousand, how many are drawn, and how evenly."""
-    shared = subject.evaluation
-    return stacked_measures(
-        shared.instruments, subject.networks, shared.dataset, subject.about, shared.say
-    )
-
-
-def modes_found(subject: Subject) -> list[Measure]:
-    """Where the dataset knows its modes."""
-    shared = subject.evaluation
-    return shared.images.all(subject.networks, subject.about, shared.limit)
-
-
-def tags_of_images(subject: Subject) -> list[Measure]:
-    """Precision and recall of generated tags, beside lists that want no GAN."""
-    shared = subject.evaluation
-    assert shared.tags is not None
-    return shared.tags.all(subject.networks, subject.about, shared.limit)
-
-
-OF_CODES = (codes_of_real_images, codes_of_generated_images)
-
-
-OF_FACTORS = (codes_against_factors,)
-
-
-OF_LABELS = (conditional_accuracy, nearest_neighbour_error)
-
-
-OF_PICTURES = (
-    frechet_distance,
-    kernel_distance,
-    precision_and_recall,
-    density_and_coverage,
-    two_sample_accuracy,
-    class_score,
-    memorisation,
-    parzen_log_likelihood,
+# In the order of results.json.
+METRICS = (
+    _metric(
+        code_metrics.codes_of_real_images,
+        Taken.EVALUATION,
+        [Property.CODES],
+        code_information=Better.HIGHER,
+        code_accuracy=Better.HIGHER,
+        code_accuracy_many_to_one=Better.HIGHER,
+        nmi=Better.HIGHER,
+        ari=Better.HIGHER,
+    ),
+    _metric(
+        code_metrics.codes_of_generated_images,
+        Taken.END,
+        [Property.CODES],
+        information_bound=Better.HIGHER,
+        code_r2=Better.HIGHER,
+    ),
+    _metric(
+        factor_metrics.codes_against_factors,
+        Taken.END,
+        [Property.CODES, Property.FACTORS],
+        mig=Better.HIGHER,
+        dci_disentanglement=Better.HIGHER,
+        dci_completeness=Better.HIGHER,
+        dci_informativeness=Better.HIGHER,
+        factor_vae_score=Better.HIGHER,
+        factor_r2=Better.HIGHER,
+    ),
+    _metric(
+        image_metrics.conditional_accuracy,
+        Taken.END_WITHOUT_CODES,
+        [Property.IMAGES, Property.LABEL_CONDITION],
+        conditional_accuracy=Better.HIGHER,
+    ),
+    _metric(
+        feature_metrics.nearest_neighbour_error,
+        Taken.COMMAND,
+        [Property.IMAGES, Property.LABEL_CONDITION],
+        nearest_neighbour_error=Better.LOWER,
+    ),
+    _metric(
+        image_metrics.frechet_distance,
+        Taken.END_WITHOUT_CODES,
+        [Property.IMAGES],
+        frechet_distance=Better.LOWER,
+    ),
+    _metric(
+        feature_metrics.kernel_distance,
+        Taken.COMMAND,
+        [Property.IMAGES],
+        kernel_distance=Better.LOWER,
+    ),
+    _metric(
+        feature_metrics.precision_and_recall,
+        Taken.COMMAND,
+        [Property.IMAGES],
+        precision=Better.HIGHER,
+        recall=Better.HIGHER,
+    ),
+    _metric(
+        feature_metrics.density_and_coverage,
+        Taken.COMMAND,
+        [Property.IMAGES],
+        density=Better.HIGHER,
+        coverage=Better.HIGHER,
+    ),
+    _metric(
+        feature_metrics.two_sample_accuracy,
+        Taken.COMMAND,
+        [Property.IMAGES],
+        two_sample_accuracy=Better.CHANCE,
+    ),
+    _metric(
+        feature_metrics.class_score,
+        Taken.COMMAND,
+        [Property.IMAGES],
+        class_score=Better.HIGHER,
+    ),
+    _metric(
+        feature_metrics.memorisation,
+        Taken.COMMAND,
+        [Property.IMAGES],
+        memorisation=Better.REFERENCE,
+        memorisation_closer=Better.REFERENCE,
+    ),
+    _metric(
+        image_metrics.parzen_log_likelihood,
+        Taken.END_WITHOUT_CODES,
+        [Property.IMAGES],
+        parzen_log_likelihood=Better.HIGHER,
+    ),
+    _metric(
+        linear_probe.svm_accuracy,
+        Taken.COMMAND,
+        [Property.SINGLE_IMAGES],
+        svm_accuracy=Better.HIGHER,
+    ),
+    _metric(
+        stacked_metrics.modes_of_stacked_digits,
+        Taken.END,
+        [Property.STACKED_IMAGES],
+        stacked_modes=Better.HIGHER,
+        stacked_kl=Better.LOWER,
+    ),
+    _metric(
+        image_metrics.modes_found,
+        Taken.END_WITHOUT_CODES,
+        [Property.MODES],
+        modes_found=Better.HIGHER,
+    ),
+    _metric(
+        tag_metrics.tags_of_images,
+        Taken.END,
+        [Property.TAGS],
+        tag_precision=Better.HIGHER,
+        tag_recall=Better.HIGHER,
+    ),
+    _metric(
+        tag_metrics.tags_without_a_gan,
+        Taken.END,
+        [Property.TAGS],
+        tag_precision=Better.HIGHER,
+        tag_recall=Better.HIGHER,
+    ),
 )
 
 
-# A linear classifier of a thousand modes is another matter.
-OF_SINGLE_PICTURES = (svm_accuracy,)
-
-
-OF_STACKED_PICTURES = (modes_of_stacked_digits,)
-
-
-OF_POINTS = (modes_found,)
-
-
-OF_TAGS = (tags_of_images,)
-
-
-def suited(gan: Gan, dataset: Dataset) -> list[Callable[[Subject], list[Measure]]]:
-    """The measures that suit a run, in the order of a report."""
-    codes = gan.q is not None
+def properties(dataset: Dataset, gan: Gan | None = None) -> frozenset[Property]:
+    """What a run has; without `gan`, what its dataset has."""
+    found = set()
+    if gan is not None and gan.q is not None:
+        found.add(Property.CODES)
+    if gan is not None and isinstance(gan.condition, Label):
+        found.add(Property.LABEL_CONDITION)
+    if dataset.factors:
+        found.add(Property.FACTORS)
     if dataset.tags is not None:
-        return [*OF_TAGS]
-    if dataset.points:
-        return [*(OF_CODES if codes else ()), *OF_POINTS]
-    return [
-        *(OF_CODES if codes else ()),
-        *(OF_FACTORS if codes and dataset.factors else ()),
-        *(OF_LABELS if isinstance(gan.condition, Label) else ()),
-        *OF_PICTURES,
-        *(OF_SINGLE_PICTURES if dataset.stacked is None else OF_STACKED_PICTURES),
-    ]
+        found.add(Property.TAGS)
+    elif dataset.points:
+        found |= {Property.MODES} if dataset.modes is not None else set()
+    else:
+        found.add(Property.IMAGES)
+        single = dataset.stacked is None
+        found.add(Property.SINGLE_IMAGES if single else Property.STACKED_IMAGES)
+    return frozenset(found)
+
+
+def applicable_metrics(gan: Gan, dataset: Dataset) -> list[Metric]:
+    """All metrics of a run, in the order of results.json."""
+    present = properties(dataset, gan)
+    return [metric for metric in METRICS if metric.needs <= present]
+
+
+def metrics_at_end(gan: Gan, dataset: Dataset) -> list[Metric]:
+    """Those that training itself takes at its end."""
+    taken = {Taken.EVALUATION, Taken.END}
+    if gan.q is None:
+        taken.add(Taken.END_WITHOUT_CODES)
+    return [metric for metric in applicable_metrics(gan, dataset) if metric.taken in taken]
+
+
+def metric_named(name: str) -> Metric:
+    """The metric that reports a name, which may be followed by a variant.
+
+    Raises:
+      KeyError: if there is none.
+    """
+    for metric in METRICS:
+        if name in metric.names:
+            return metric
+    for metric in METRICS:
+        if any(name.startswith(f"{known}_") for known in metric.names):
+            return metric
+    raise KeyError(name)
+
+
+def check_best_by(best_by: str, dataset: Dataset) -> None:
+    """Raises UserError if the metric that chooses the best networks does not suit the data."""
+    if best_by == "none":
+        return
+    needs, present = metric_named(best_by).needs, properties(dataset)
+    if dataset.points and Property.IMAGES in needs - present:
+        raise UserError(
+            f"best_by={best_by}: {dataset.name} holds {dataset.train.images.dtype} points, and this"
+            " is a metric of uint8 images",
+            "choose best_by=none",
+        )
+    if Property.TAGS in needs - present:
+        raise UserError(
+            f"best_by={best_by}: {dataset.name} has no images with tags", "choose best_by=none"
+        )
+
+
+def score(best_by: str, results: Iterable[MetricResult]) -> float:
+    """What the best networks are chosen by: higher is better, and no test label enters. Summed over
+    the codes that report it; NaN where nothing does."""
+    values = [result.value for result in results if result.name == best_by]
+    if not values:
+        return float("nan")
+    lower = metric_named(best_by).names[best_by] is Better.LOWER
+    return -sum(values) if lower else sum(values)

@@ -1,4 +1,4 @@
-"""A figure that describes itself."""
+"""The rows of `results.json`: one metric of one seed's networks each, with its protocol."""
 
 import dataclasses
 import math
@@ -8,7 +8,7 @@ from typing import Any
 
 from jaxgan.common.errors import UserError
 
-# What two figures must share: otherwise their difference says nothing of two generators.
+# Fields that two results must share for their difference to mean anything.
 COMPARED_BY = (
     "name",
     "code",
@@ -22,21 +22,22 @@ COMPARED_BY = (
 
 
 @dataclasses.dataclass(frozen=True)
-class Measure:
+class MetricResult:
     """One row of `results.json`.
 
     Attributes:
       name: such as "code_accuracy".
-      value: the figure.
+      value: of the metric.
       unit: "share", "nats", "1" for a bare number.
       split: the real split it was read on, or "generated".
       seed, step: of the run.
       checkpoint: "last" or "best".
-      protocol: how it was taken, in a sentence.
-      n_real, n_generated: examples behind it.
-      code: which code it speaks of, where it speaks of one.
-      reference: what to hold it against (a bound's entropy), where there is something.
-      extractor, extractor_hash: the features' network, where there is one.
+      protocol: how the value was taken, in a sentence.
+      n_real, n_generated: examples that it was computed from.
+      code: index of the code, for a metric of one code.
+      reference: value to compare with (real images in the samples' place, a bound's entropy), or
+        None.
+      extractor, extractor_hash: the network whose features were used, or None.
     """
 
     name: str
@@ -59,14 +60,14 @@ class Measure:
 
 
 def compare(one: Mapping[str, Any], other: Mapping[str, Any]) -> float:
-    """How far the first of two figures lies above the second.
+    """The first of two results minus the second.
 
     Args:
       one, other: rows of `results.json`, of one run or of two.
 
     Raises:
-      UserError: if they are not figures of one kind: of another measure or code, read on another
-        split, from another number of images, or by another extractor.
+      UserError: if they do not compare: another metric or code, another split, another number of
+        images, or another extractor.
     """
     differing = [key for key in COMPARED_BY if one.get(key) != other.get(key)]
     if differing:
@@ -89,11 +90,11 @@ def half_interval(values: Sequence[float]) -> float:
     return float(stdtrit(len(values) - 1, 0.975) * error)
 
 
-def table(measures: list[dict[str, Any]]) -> str:
-    """The rows of `results.json` as text: a line for each measure and code, seeds averaged.
+def format_table(measures: list[dict[str, Any]]) -> str:
+    """The rows of `results.json` as text: a line for each metric and code, averaged over seeds.
 
-    With several seeds the mean stands with its 95 % interval, and the lowest and highest value. A
-    measure that was taken on the features of several extractors names each.
+    With several seeds a line has the mean, its 95 % interval, and the lowest and highest value. A
+    metric that was taken with several extractors names each.
     """
     groups: dict[tuple[Any, ...], list[dict[str, Any]]] = {}
     by: dict[str, set[tuple[Any, ...]]] = {}
@@ -102,7 +103,7 @@ def table(measures: list[dict[str, Any]]) -> str:
         key = (measure["checkpoint"], measure["name"], measure["code"], measure["split"], extractor)
         groups.setdefault(key, []).append(measure)
         by.setdefault(measure["name"], set()).add(extractor)
-    lines = [("measure", "code", "split", "checkpoint", "value", "beside it", "unit", "seeds")]
+    lines = [("measure", "code", "split", "checkpoint", "value", "reference", "unit", "seeds")]
     for (checkpoint, name, code, split, extractor), rows in groups.items():
         values = [row["value"] for row in rows]
         value = f"{sum(values) / len(values):.4f}"
@@ -126,7 +127,9 @@ def table(measures: list[dict[str, Any]]) -> str:
 IDENTITY = ("name", "seed", "step", "checkpoint", "split", "code", "extractor", "extractor_hash")
 
 
-def merged(old: Iterable[dict[str, Any]], new: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
+def merge_results(
+    old: Iterable[dict[str, Any]], new: Iterable[dict[str, Any]]
+) -> list[dict[str, Any]]:
     """The rows of a `results.json` with new ones: each takes the place of the row that measures
     the same thing on the same networks, or stands at the end."""
     rows = {tuple(row.get(part) for part in IDENTITY): row for row in old}

@@ -9,9 +9,11 @@ import jax.numpy as jnp
 import numpy as np
 
 from jaxgan.data.pixels import to_network
-from jaxgan.metrics.images.linear_probe import _BATCH, SIDE
 from jaxgan.models.variables import Variables, apply_network
 from jaxgan.training.gan import Gan
+
+# Maps are pooled to SIDE x SIDE; images go through the discriminator in batches.
+SIDE, _BATCH = 4, 250
 
 
 def convolution_maps(gan: Gan, discriminator: Variables, images: jax.Array) -> list[jax.Array]:
@@ -74,7 +76,7 @@ def pooled(maps: jax.Array) -> jax.Array:
     return maps.reshape(len(maps), -1)
 
 
-class Reader:
+class FeatureReader:
     """Reads the features of images off discriminators of one kind; compiled once.
 
     Args:

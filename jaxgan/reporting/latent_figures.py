@@ -9,7 +9,7 @@ from jaxgan import data
 from jaxgan.common.errors import UserError
 from jaxgan.common.rng import stream
 from jaxgan.data.pixels import to_uint8
-from jaxgan.evaluation.image_metrics import ImageMeasures
+from jaxgan.evaluation.features import RealFeatures
 from jaxgan.inference import interpolation
 from jaxgan.inference.networks import NetworkFunctions
 from jaxgan.inference.trained_run import Run
@@ -31,6 +31,7 @@ CANDIDATES = 1_000
 
 
 def seed_in_names(run: Run) -> int | None:
+    """The run's seed, or None where its files' names hold none."""
     return sheet_paths.seed_in_names(run.run_seed, run.config.seeds)
 
 
@@ -67,7 +68,7 @@ def candidates(
         return drawn, np.asarray(drawn.condition).argmax(-1), run.label_names
     dataset = data.load(run.config)
     run_folder.check_same_data(workdir, about, dataset)
-    classifier = ImageMeasures(NetworkFunctions(run.gan), dataset).classifier
+    classifier = RealFeatures(dataset).classifier
     if classifier is None:
         raise UserError(f"{dataset.name} has no labels that name a concept")
     return drawn, classifier.predict(draw(drawn)), dataset.whole.label_names

@@ -16,8 +16,9 @@ from ml_collections import ConfigDict
 from jaxgan.common.files import write_json
 from jaxgan.common.progress import Progress
 from jaxgan.data.dataset import Dataset
-from jaxgan.evaluation.in_training import Measures
-from jaxgan.evaluation.results import Measure
+from jaxgan.evaluation import registry
+from jaxgan.evaluation.results import MetricResult
+from jaxgan.evaluation.runner import TrainingMetrics
 from jaxgan.inference.networks import NetworkFunctions
 from jaxgan.page import page
 from jaxgan.page.runs import read_metrics
@@ -87,7 +88,7 @@ class RunRecorder:
             if config.tensorboard:
                 self.board = TensorBoard(os.path.join(workdir, "tensorboard"), start, seeds)
             self.progress = Progress(config.steps, start, config.progress)
-        self.measures = Measures(self.instruments, dataset, config.best_by, self.progress.say)
+        self.metrics = TrainingMetrics(self.instruments, dataset, config.best_by, self.progress.say)
         self._pending: list[tuple[int, int, list[Any]]] = []
         self._ready: list[tuple[int, int, list[Any]]] = []
         self._due: list[tuple[int, float]] = []
@@ -273,10 +274,10 @@ class RunRecorder:
         if not bool(state.alive):
             return {}, float("nan")
         about = {"seed": seed, "step": step, "checkpoint": "last"}
-        measures = self.measures.at_step(networks(state), about, self.config.eval_images)
-        several = len({m.code for m in measures}) > 1
-        row = {f"eval/{m.name}" + (f"_{m.code}" if several else ""): m.value for m in measures}
-        return row, self.measures.score(measures)
+        results = self.metrics.at_evaluation(networks(state), about, self.config.eval_images)
+        several = len({m.code for m in results}) > 1
+        row = {f"eval/{m.name}" + (f"_{m.code}" if several else ""): m.value for m in results}
+        return row, registry.score(self.config.best_by, results)
 
     def finish(self, states: list[GanState], bests: list[Best]) -> None:
         """Draws what the run looked like, and writes `report.html` and, last, `results.json`: every
@@ -285,7 +286,7 @@ class RunRecorder:
             return
         self._write_summary_figures()
         self.progress.say("measuring the last and the best networks")
-        measures: list[Measure] = []
+        measures: list[MetricResult] = []
         for (seed, state), (_, best) in zip(
             self._by_seed(states), self._by_seed(bests), strict=True
         ):
@@ -296,7 +297,7 @@ class RunRecorder:
                 found.append(("best", int(best.step), best.networks))
             for checkpoint, step, nets in found:
                 about = {"seed": seed, "step": step, "checkpoint": checkpoint}
-                measures += self.measures.at_end(nets, about, self.config.results_images)
+                measures += self.metrics.at_end(nets, about, self.config.results_images)
         results = {
             "step": self.config.steps,
             "measures": [m.as_json() for m in measures],

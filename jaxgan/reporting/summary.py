@@ -5,7 +5,7 @@ from typing import Any
 
 from ml_collections import ConfigDict
 
-from jaxgan.evaluation.results import table
+from jaxgan.evaluation.results import format_table
 from jaxgan.page import page
 from jaxgan.training import run_folder
 
@@ -16,7 +16,7 @@ def describe_finished(config: ConfigDict, workdir: str) -> str:
     assert saved is not None
     assert results is not None
     trained_on = saved["dataset"]
-    lines = [table(results["measures"])]
+    lines = [format_table(results["measures"])]
     # Runs of older versions have no list of them.
     lines += [describe_rollback(row) for row in results.get("rollbacks", [])]
     lines += [f"not finite, left out: {what}" for what in results["ended"].values()]

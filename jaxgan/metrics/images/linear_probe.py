@@ -24,14 +24,9 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-SIDE = 4
 CS = (0.01, 0.1, 1.0, 10.0)
-_BATCH = 250
 # Liblinear's stopping criterion: 0.01 reads the same shares to .001 in a third of the time of 1e-4.
 _TOLERANCE = 0.01
-
-
-# The classifier
 
 
 class Svm(NamedTuple):
