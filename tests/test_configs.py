@@ -43,10 +43,10 @@ def test_two_tiny_steps(name, arg):
         dataset.image_shape,
         conditions.make(config, dataset.label_names, dataset.classes, dataset.told_size),
     )
-    mesh = program_lib.make_mesh(1, [gan.batch_size], jax.devices()[:1])
+    mesh = program_lib.make_mesh(1, [gan.config.batch_size], jax.devices()[:1])
     program = program_lib.Program(gan, (0,), Batch(images, labels, features), mesh, 1)
     state = program.initialise()
-    shape = (gan.discriminator_steps, gan.discriminator_batch_size)
+    shape = (gan.config.discriminator_steps, gan.discriminator_batch_size)
     for step in range(2):
         places = indices(0, step, len(images), shape, config.dataset.replacement)
         state, metrics = program.run(state, places[None, None])
@@ -81,12 +81,12 @@ def test_a_gan_finds_the_modes_of_a_ring():
     validate(config)
     dataset = ring.load()
     gan = build_gan(config, dataset.image_shape)
-    mesh = program_lib.make_mesh(1, [gan.batch_size], jax.devices()[:1])
+    mesh = program_lib.make_mesh(1, [gan.config.batch_size], jax.devices()[:1])
     # Dense networks lose nothing in a loop, even on a CPU.
     calls_of = 100
     program = program_lib.Program(gan, (0,), Batch(dataset.train.images), mesh, calls_of)
     state = program.initialise()
-    places = ExampleIndices((0,), len(dataset.train), (1, gan.batch_size), False)
+    places = ExampleIndices((0,), len(dataset.train), (1, gan.config.batch_size), False)
     for step in range(0, config.steps, calls_of):
         given = np.stack([places(s) for s in range(step, step + calls_of)], axis=1)
         state, _ = program.run(state, given)

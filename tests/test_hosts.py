@@ -98,10 +98,12 @@ def reference(steps):
     dataset = data.load(config)
     condition = conditions.make(config, dataset.label_names, dataset.classes)
     gan = build_gan(config, dataset.image_shape, condition)
-    mesh = program_lib.make_mesh(1, [gan.batch_size], jax.devices()[:1])
+    mesh = program_lib.make_mesh(1, [gan.config.batch_size], jax.devices()[:1])
     training = dataset.train
     program = program_lib.Program(gan, (0,), Batch(training.images, training.labels), mesh, 1)
-    places = ExampleIndices((0,), len(training), (1, gan.batch_size), config.dataset.replacement)
+    places = ExampleIndices(
+        (0,), len(training), (1, gan.config.batch_size), config.dataset.replacement
+    )
     feed = BatchLoader(training, places, 0, steps, workers=0, resident=True)
     state = program.initialise()
     for _ in range(steps):

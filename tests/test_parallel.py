@@ -71,7 +71,7 @@ SYSTEMS = {"infogan": infogan, "cgan": cgan, "paper": paper}
 @functools.cache
 def program(system="infogan", seeds=(3,), devices=1, steps_per_call=1):
     gan, data = SYSTEMS[system]()
-    mesh = program_lib.make_mesh(len(seeds), [gan.batch_size], jax.devices()[:devices])
+    mesh = program_lib.make_mesh(len(seeds), [gan.config.batch_size], jax.devices()[:devices])
     return program_lib.Program(gan, seeds, data, mesh, steps_per_call)
 
 

@@ -61,10 +61,10 @@ def trained(config: ConfigDict, seeds: tuple[int, ...], devices: int, steps: int
     condition = conditions.make(config, dataset.label_names, dataset.classes)
     gan = build_gan(config, dataset.image_shape, condition)
     labels = dataset.train.labels if isinstance(condition, conditions.Label) else None
-    sizes = (gan.batch_size, gan.discriminator_batch_size)
+    sizes = (gan.config.batch_size, gan.discriminator_batch_size)
     mesh = program_lib.make_mesh(len(seeds), sizes, jax.devices()[:devices])
     program = program_lib.Program(gan, seeds, Batch(dataset.train.images, labels), mesh, 1)
-    shape = (gan.discriminator_steps, gan.discriminator_batch_size)
+    shape = (gan.config.discriminator_steps, gan.discriminator_batch_size)
     places = ExampleIndices(seeds, len(dataset.train), shape, config.dataset.replacement)
     state = program.initialise()
     for step in range(steps):

@@ -72,9 +72,9 @@ def train(steps: int, keys: dict[str, Any]) -> str:
     streamed = isinstance(dataset.train.images, Streamed)
     resident = None if streamed else Batch(dataset.train.images, dataset.train.labels)
     program = program_lib.Program(
-        gan, (0,), resident, program_lib.make_mesh(1, [gan.batch_size]), 1
+        gan, (0,), resident, program_lib.make_mesh(1, [gan.config.batch_size]), 1
     )
-    shape = (gan.discriminator_steps, gan.discriminator_batch_size)
+    shape = (gan.config.discriminator_steps, gan.discriminator_batch_size)
     places = ExampleIndices((0,), len(dataset.train), shape, config.dataset.replacement)
     feed = BatchLoader(dataset.train, places, 0, steps, workers=0, resident=program.resident)
     state = program.initialise()

@@ -44,12 +44,12 @@ class Agreement(NamedTuple):
 def draws_of(gan: Gan, state: GanState, key: jax.Array, real: Any) -> list[Any]:
     """What a step of jaxgan's makes its images of, as PyTorch's takes it."""
     key = stream(key, "step", state.attempt, state.step)
-    names = ["generator"] if gan.order == "generator_first" else ["discriminator"]
-    if gan.fresh_noise:
+    names = ["generator"] if gan.config.order == "generator_first" else ["discriminator"]
+    if gan.config.fresh_noise:
         names = ["discriminator", "generator"]
     found = []
     for name in names:
-        n = gan.discriminator_batch_size if name == "discriminator" else gan.batch_size
+        n = gan.discriminator_batch_size if name == "discriminator" else gan.config.batch_size
         latent = sample_input(gan, key, name, n, 0, real).latent
         told = latent.condition
         codes = [torch.tensor(np.asarray(code)) for code in latent.codes]

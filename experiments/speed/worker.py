@@ -44,10 +44,10 @@ def in_jaxgan(config: Any, channels: int) -> Callable[[], None]:
     gan = build(config, channels)
     told = isinstance(gan.condition, conditions.Label)
     data = Batch(images, labels.astype(np.int32) if told else None)
-    mesh = program_lib.make_mesh(1, [gan.batch_size], jax.devices()[:1])
+    mesh = program_lib.make_mesh(1, [gan.config.batch_size], jax.devices()[:1])
     calls = 1 if jax.default_backend() == "cpu" else 16
     program = program_lib.Program(gan, (0,), data, mesh, calls)
-    shape = (gan.discriminator_steps, gan.discriminator_batch_size)
+    shape = (gan.config.discriminator_steps, gan.discriminator_batch_size)
     places = ExampleIndices((0,), IMAGES, shape, config.dataset.replacement)
     state, count = program.initialise(), 0
 

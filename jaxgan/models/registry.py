@@ -160,3 +160,24 @@ SYSTEMS: dict[str, Callable[..., Modules]] = {
     "infogan": _infogan,
     "tags": _tags,
 }
+
+
+def make_modules(
+    config: ConfigDict, image_shape: Shape, codes: tuple[Code, ...], dtype: Any
+) -> Modules:
+    """The networks that a config names.
+
+    Args:
+      config: validated.
+      image_shape: (H, W, C) of the data.
+      codes: that Q reads; () for none.
+      dtype: of the parameters.
+    """
+    types: Types = {
+        "dtype": jnp.bfloat16 if config.dtype == "bfloat16" else dtype,
+        "param_dtype": dtype,
+        "width": config.width,
+    }
+    if config.condition.embedding:
+        types["embedding"] = config.condition.embedding
+    return SYSTEMS[config.system](config, image_shape, codes, types)

@@ -114,7 +114,7 @@ class RunRecorder:
         self._write(self._ready, self._due)
         # After the wait for the interval before: in the long run the host is no faster than that.
         now = time.monotonic()
-        rate = float(self.gan.batch_size * (step - self._clock_step))
+        rate = float(self.gan.config.batch_size * (step - self._clock_step))
         rate /= max(now - self._clock, 1e-9)
         self._clock, self._clock_step = now, step
         self._due, self._ready, self._pending = [(step, rate)], self._pending, []

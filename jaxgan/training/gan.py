@@ -7,73 +7,79 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 import optax
-from ml_collections import ConfigDict
+from ml_collections import ConfigDict, FrozenConfigDict
 
 from jaxgan.common.errors import UserError
-from jaxgan.losses import adversarial as adversarial_lib
-from jaxgan.losses.adversarial import Adversarial
+from jaxgan.losses.adversarial import ADVERSARIAL, Adversarial
 from jaxgan.models.conditions import Condition, Features
 from jaxgan.models.infogan import CategoricalParameters
 from jaxgan.models.latents import Latent, LatentSpec, parse_codes
-from jaxgan.models.registry import SYSTEMS, Modules
-from jaxgan.training import optimizers as optimizers_lib
+from jaxgan.models.registry import Modules, make_modules
+from jaxgan.training.optimizers import optimizer
 
 
 @dataclasses.dataclass(frozen=True)
 class Gan:
-    """What is fixed in a run: the networks, what feeds them, and the rules of the game.
+    """What is fixed in a run: the networks, the prior of their inputs, and the config.
 
     Attributes:
       generator, discriminator, q: Linen modules; `q` is None without codes.
-      optimizers: one optax optimiser for each player, by name.
-      latent: the prior of the generator's noise and codes.
-      condition: what both networks are told besides, or None.
-      image_shape: (H, W, C).
       low: the lower end of the images' range: -1 (tanh) or 0 (sigmoid).
-      adversarial: the two sides of the adversarial loss.
-      real_target, fake_target, generator_target: its targets.
-      real_factor, fake_factor, generator_factor: of its terms.
-      information: who learns from the information term besides the generator: "document", Q's own
-        head, in the generator's update; "paper", the trunk and Q's head, in the discriminator's.
-      code_weights: lambda of each code.
-      learned_deviation: whether Q says how sure it is of a continuous code.
-      batch_size: of the generator's update.
-      discriminator_batch_size: real examples, and as many generated ones, in a discriminator step.
-      discriminator_steps: for each generator update (k in Goodfellow et al. 2014, algorithm 1).
-      discriminator_batches: "together", one update on both; "real_fake" or "fake_real", two.
-      order: "discriminator_first"; "generator_first"; or "simultaneous", the generator through the
-        discriminator as it was before its last step.
-      fresh_noise: whether the generator's update draws noise of its own.
-      ema_decay: of the generator's moving average, 0 for none.
-      dtype: of the images and losses.
+      optimizers: one optax optimiser for each network, by name.
+      latent: the prior of the generator's noise and codes.
+      condition: the input that both networks have besides, or None.
+      image_shape: (H, W, C).
+      config: of the run; what a key means stands in docs/reference.md.
     """
 
     generator: nn.Module
     discriminator: nn.Module
     q: nn.Module | None
+    low: float
     optimizers: dict[str, optax.GradientTransformation]
     latent: LatentSpec
     condition: Condition | None
     image_shape: tuple[int, int, int]
-    low: float
-    adversarial: Adversarial
-    real_target: float
-    fake_target: float
-    generator_target: float
-    real_factor: float
-    fake_factor: float
-    generator_factor: float
-    information: str
-    code_weights: tuple[float, ...]
-    learned_deviation: bool
-    batch_size: int
-    discriminator_batch_size: int
-    discriminator_steps: int
-    discriminator_batches: str
-    order: str
-    fresh_noise: bool
-    ema_decay: float
-    dtype: Any = jnp.float32
+    config: FrozenConfigDict
+
+    @property
+    def dtype(self) -> Any:
+        """Of the images, the losses and the parameters."""
+        return parameter_dtype(self.config)
+
+    @property
+    def adversarial(self) -> Adversarial:
+        """The two sides of the adversarial loss."""
+        return ADVERSARIAL[self.config.loss]
+
+    @property
+    def generator_target(self) -> float:
+        """The target of generated images in the generator's loss."""
+        aims_at_real = self.adversarial.generator_aims_at_real
+        return float(self.config.generator_target if aims_at_real else self.config.fake_target)
+
+    @property
+    def discriminator_batch_size(self) -> int:
+        """Real examples, and as many generated ones, in a discriminator step."""
+        return int(self.config.discriminator_batch_size or self.config.batch_size)
+
+    @property
+    def code_weights(self) -> tuple[float, ...]:
+        """lambda of each code."""
+        return tuple(
+            self.config.lambda_categorical if code.categorical else self.config.lambda_continuous
+            for code in self.latent.codes
+        )
+
+    @property
+    def learned_deviation(self) -> bool:
+        """Whether Q predicts the standard deviation of a continuous code."""
+        return self.config.q.continuous == "gaussian" and self.config.q.deviation != "fixed"
+
+
+def parameter_dtype(config: ConfigDict | FrozenConfigDict) -> Any:
+    """float64 where the config asks for it, else float32 (with bfloat16 too)."""
+    return jnp.float64 if config.dtype == "float64" else jnp.float32
 
 
 def example_inputs(gan: Gan) -> tuple[Latent, jax.Array]:
@@ -107,59 +113,25 @@ def build_gan(
       UserError: if the latent codes are not of the form that `parse_codes` reads, or the networks
         do not make images of that shape, or return something else than `Modules` says.
     """
-    dtype = jnp.float64 if config.dtype == "float64" else jnp.float32
-    types: dict[str, Any] = {
-        "dtype": jnp.bfloat16 if config.dtype == "bfloat16" else dtype,
-        "param_dtype": dtype,
-        "width": config.width,
-    }
+    dtype = parameter_dtype(config)
     codes = parse_codes(config.latent.codes)
-    if config.condition.embedding:
-        types["embedding"] = config.condition.embedding
-    adversarial = adversarial_lib.ADVERSARIAL[config.loss]
     own = modules is not None
     if modules is None:
-        modules = SYSTEMS[config.system](config, image_shape, codes, types)
-    optimizers = {
-        "generator": optimizers_lib.optimizer(config.generator),
-        "discriminator": optimizers_lib.optimizer(config.discriminator),
-        # Q's head learns at the rate of the player in whose update it learns.
-        "q": optimizers_lib.optimizer(
-            config.generator if config.information == "document" else config.discriminator
-        ),
-    }
+        modules = make_modules(config, image_shape, codes, dtype)
     gan = Gan(
-        generator=modules.generator,
-        discriminator=modules.discriminator,
-        q=modules.q,
-        optimizers=optimizers,
+        *modules,
+        optimizers={
+            "generator": optimizer(config.generator),
+            "discriminator": optimizer(config.discriminator),
+            # Q's head learns at the rate of the network in whose update it learns.
+            "q": optimizer(
+                config.generator if config.information == "document" else config.discriminator
+            ),
+        },
         latent=LatentSpec(config.latent.noise, config.latent.noise_prior, codes, dtype),
         condition=condition,
         image_shape=image_shape,
-        low=modules.low,
-        adversarial=adversarial,
-        real_target=config.real_target,
-        fake_target=config.fake_target,
-        generator_target=(
-            config.generator_target if adversarial.generator_aims_at_real else config.fake_target
-        ),
-        real_factor=config.real_factor,
-        fake_factor=config.fake_factor,
-        generator_factor=config.generator_factor,
-        information=config.information,
-        code_weights=tuple(
-            config.lambda_categorical if code.categorical else config.lambda_continuous
-            for code in codes
-        ),
-        learned_deviation=config.q.continuous == "gaussian" and config.q.deviation != "fixed",
-        batch_size=config.batch_size,
-        discriminator_batch_size=config.discriminator_batch_size or config.batch_size,
-        discriminator_steps=config.discriminator_steps,
-        discriminator_batches=config.discriminator_batches,
-        order=config.order,
-        fresh_noise=config.fresh_noise,
-        ema_decay=config.ema_decay,
-        dtype=dtype,
+        config=FrozenConfigDict(config),
     )
     if own:
         _check_contract(gan)

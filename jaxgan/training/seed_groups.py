@@ -27,7 +27,9 @@ def make_programs(
     steps_per_call = config.steps_per_call or 16
     if jax.default_backend() == "cpu":
         steps_per_call = 1
-    mesh = program_lib.make_mesh(len(groups[0]), (gan.batch_size, gan.discriminator_batch_size))
+    mesh = program_lib.make_mesh(
+        len(groups[0]), (gan.config.batch_size, gan.discriminator_batch_size)
+    )
     first = program_lib.Program(gan, groups[0], training_data(gan, dataset), mesh, steps_per_call)
     return [first] + [first.for_seeds(seeds) for seeds in groups[1:]]
 
@@ -94,7 +96,7 @@ def make_loaders(
     config: ConfigDict, gan: Gan, programs: list[program_lib.Program], dataset: Dataset, start: int
 ) -> list[BatchLoader]:
     """The real examples of each group of seeds, from step `start` on."""
-    shape = (gan.discriminator_steps, gan.discriminator_batch_size)
+    shape = (gan.config.discriminator_steps, gan.discriminator_batch_size)
     training = dataset.train
     if not isinstance(gan.condition, conditions.Label):
         training = dataclasses.replace(training, labels=None)

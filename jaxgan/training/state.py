@@ -64,7 +64,7 @@ def initialise(gan: Gan, key: jax.Array) -> GanState:
         discriminator=discriminator,
         q=q,
         # Copied, not shared: two names for one buffer cannot both be donated.
-        ema=jax.tree.map(jnp.copy, generator.variables) if gan.ema_decay else None,
+        ema=jax.tree.map(jnp.copy, generator.variables) if gan.config.ema_decay else None,
     )
 
 

@@ -123,7 +123,7 @@ def discriminator_update(
       The new state; the losses, means over the batch, in nats for the cross entropies; and the
       shares of real and of fake examples taken for what they are.
     """
-    learner = state.q if fake is not None and gan.information == "paper" else None
+    learner = state.q if fake is not None and gan.config.information == "paper" else None
     players = {"discriminator": state.discriminator} | ({} if learner is None else {"q": learner})
 
     def loss(params: dict[str, Any]) -> tuple[jax.Array, tuple[Metrics, dict[str, Any]]]:
@@ -131,8 +131,8 @@ def discriminator_update(
         metrics: Metrics = {}
         total = jnp.zeros((), gan.dtype)
         for name, examples, target, factor in (
-            ("real", real, gan.real_target, gan.real_factor),
-            ("fake", fake, gan.fake_target, gan.fake_factor),
+            ("real", real, gan.config.real_target, gan.config.real_factor),
+            ("fake", fake, gan.config.fake_target, gan.config.fake_factor),
         ):
             if examples is None:
                 continue
@@ -181,7 +181,7 @@ def generator_update(
     Returns:
       The new state and the losses, means over the batch.
     """
-    learner = state.q if gan.information == "document" else None
+    learner = state.q if gan.config.information == "document" else None
     heads = {} if learner is None else {"q": learner}
 
     def loss(
@@ -197,7 +197,7 @@ def generator_update(
             dropout=stream(key, "dropout/fake"),
         )
         targets = jnp.full_like(logits, gan.generator_target)
-        total = gan.generator_factor * jnp.mean(gan.adversarial.generator(logits, targets))
+        total = gan.config.generator_factor * jnp.mean(gan.adversarial.generator(logits, targets))
         metrics = {"loss/generator": total}
         if state.q is not None:
             q = Variables(params.get("q", state.q.params), state.q.batch_stats)
@@ -279,25 +279,25 @@ def train_step(
     """
     key = stream(key, "step", state.attempt, state.step)
     metrics = Metrics()
-    real = [_real_examples(gan, batch, i, shard) for i in range(gan.discriminator_steps)]
+    real = [_real_examples(gan, batch, i, shard) for i in range(gan.config.discriminator_steps)]
 
     def drawn(player: str, n: int, i: int) -> GeneratorInput:
         draw = sample_input(gan, key, player, n, i, real[i].condition)
         return draw._replace(latent=shard(draw.latent))
 
     draw, made = None, None
-    if gan.order == "generator_first":
-        draw = drawn("generator", gan.batch_size, 0)
+    if gan.config.order == "generator_first":
+        draw = drawn("generator", gan.config.batch_size, 0)
         made = generate(gan, state.generator, draw)
         state, metrics = generator_update(gan, state, draw, made, stream(key, "generator"))
-    for i in range(gan.discriminator_steps):
-        if draw is None or gan.fresh_noise or i > 0:
+    for i in range(gan.config.discriminator_steps):
+        if draw is None or gan.config.fresh_noise or i > 0:
             draw = drawn("discriminator", gan.discriminator_batch_size, i)
         # What the generator of a simultaneous game looks through: D before its last step.
         unmoved = state
         made = generate(gan, state.generator, draw)
         fake = Examples(made.images, draw.latent.condition, draw.latent.codes)
-        for part in DISCRIMINATOR_BATCHES[gan.discriminator_batches]:
+        for part in DISCRIMINATOR_BATCHES[gan.config.discriminator_batches]:
             state, terms = discriminator_update(
                 gan,
                 state,
@@ -306,27 +306,27 @@ def train_step(
                 stream(key, "discriminator", i),
             )
             metrics |= terms
-    if gan.order != "generator_first":
-        if gan.fresh_noise:
-            draw = drawn("generator", gan.batch_size, 0)
+    if gan.config.order != "generator_first":
+        if gan.config.fresh_noise:
+            draw = drawn("generator", gan.config.batch_size, 0)
             made = generate(gan, state.generator, draw)
         assert draw is not None
         assert made is not None
-        through = unmoved if gan.order == "simultaneous" else state
+        through = unmoved if gan.config.order == "simultaneous" else state
         through = through.replace(alive=state.alive)
         moved, terms = generator_update(gan, through, draw, made, stream(key, "generator"))
         state = state.replace(generator=moved.generator, alive=moved.alive)
-        if gan.information == "document":
+        if gan.config.information == "document":
             state = state.replace(q=moved.q)
         metrics |= terms
     metrics["loss/discriminator"] = (
         metrics["loss/discriminator_real"] + metrics["loss/discriminator_fake"]
     )
-    if gan.ema_decay:
+    if gan.config.ema_decay:
         now = state.generator.variables
         average = jax.lax.cond(
             state.alive,
-            lambda average: optimizers.moving_average(average, now, gan.ema_decay),
+            lambda average: optimizers.moving_average(average, now, gan.config.ema_decay),
             lambda average: average,
             state.ema,
         )
