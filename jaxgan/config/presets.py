@@ -14,20 +14,7 @@ SHORT = {"classes": "dataset.classes", "size": "dataset.size", "dataset": "datas
 
 def base() -> ConfigDict:
     """A config with every key at its default."""
-    config = ConfigDict()
-    for path, key in KEYS.items():
-        put(config, path, key.default)
-    return config
-
-
-def put(config: ConfigDict, path: str, value: Any) -> None:
-    """config.a.b = value for the path "a.b"; missing groups are made."""
-    *groups, name = path.split(".")
-    for group in groups:
-        if group not in config:
-            config[group] = ConfigDict()
-        config = config[group]
-    config[name] = value
+    return update(ConfigDict(), {path: key.default for path, key in KEYS.items()})
 
 
 def get(config: ConfigDict, path: str) -> Any:
@@ -48,8 +35,15 @@ def leaves(config: ConfigDict, prefix: str = "") -> Iterator[tuple[str, Any]]:
 
 def update(config: ConfigDict, values: Mapping[str, Any]) -> ConfigDict:
     """Sets paths to values, in place; returns the config."""
+    # `update_from_flattened_dict` makes no groups.
     for path, value in values.items():
-        put(config, path, value)
+        *groups, name = path.split(".")
+        group = config
+        for part in groups:
+            if part not in group:
+                group[part] = ConfigDict()
+            group = group[part]
+        group[name] = value
     return config
 
 
@@ -99,7 +93,7 @@ def apply_argument(
             path = SHORT.get(path, path)
             if path not in KEYS:
                 raise UserError(f"ARG '{arg}': no key '{path}'", nearest(path))
-            put(config, path, parse_value(path, text))
+            update(config, {path: parse_value(path, text)})
     return config
 
 

@@ -1,6 +1,7 @@
 """Real examples, and which of them a step trains on: a pure function of the seed and the step."""
 
 import functools
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -57,6 +58,31 @@ def indices(
         here = places // images == epoch
         out[here] = _permutation(seed, int(epoch), images)[places[here] % images]
     return out.reshape(shape)
+
+
+def map_batches(function: Callable[[Any, int], Any], tree: Any, size: int) -> Any:
+    """A compiled function of batches, over any number of examples.
+
+    The last batch is filled up with the first examples, so that all have one shape and the function
+    is traced once. (Filled up with zeros, a network could overflow unseen.)
+
+    Args:
+      function: of a batch and its number, counted from 0; returns arrays with an axis of examples.
+      tree: arrays [N, ...], N > 0.
+      size: of a batch.
+
+    Returns:
+      What the function returns for all N examples, NumPy arrays [N, ...].
+    """
+    import jax  # Processes that only read images do without.
+
+    n = len(jax.tree.leaves(tree)[0])
+    results = []
+    for i, start in enumerate(range(0, n, size)):
+        rows = np.arange(start, start + size) % n
+        batch = jax.tree.map(lambda x, rows=rows: np.asarray(x)[rows], tree)
+        results.append(jax.device_get(function(batch, i)))
+    return jax.tree.map(lambda *parts: np.concatenate(parts)[:n], *results)
 
 
 @functools.lru_cache(maxsize=64)

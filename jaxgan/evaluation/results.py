@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from jaxgan.common.errors import UserError
+from jaxgan.common.files import text_table
 
 # Fields that two results must share for their difference to mean anything.
 COMPARED_BY = (
@@ -117,11 +118,7 @@ def format_table(measures: list[dict[str, Any]]) -> str:
         if len(by[name]) > 1:  # Features of two networks cannot be compared.
             name += f" ({' '.join(filter(None, extractor)) or 'no extractor'})"
         lines.append((name, shown, split, at, value, of, rows[0]["unit"], str(len(rows))))
-    widths = [max(len(line[i]) for line in lines) for i in range(len(lines[0]))]
-    return "\n".join(
-        "  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip()
-        for line in lines
-    )
+    return text_table(lines)
 
 
 IDENTITY = ("name", "seed", "step", "checkpoint", "split", "code", "extractor", "extractor_hash")

@@ -18,6 +18,7 @@ import jax
 import numpy as np
 
 from jaxgan.common.errors import UserError
+from jaxgan.data.batches import map_batches
 from jaxgan.data.pixels import to_uint8
 from jaxgan.inference.feature_maps import kernel_axes
 from jaxgan.models.latents import Latent
@@ -67,12 +68,9 @@ class AblatedGenerator:
           float32 [N, h, w, maps].
         """
         kept = np.ones(self.maps) if dropped is None else 1.0 - dropped
-        n, parts = len(latent.noise), []
-        for start in range(0, n, self.batch):
-            places = np.arange(start, start + self.batch) % n  # One shape, one trace.
-            one = jax.tree.map(lambda x, places=places: np.asarray(x)[places], latent)
-            parts.append(jax.device_get(self._run(generator, one, kept)))
-        images, maps = (np.concatenate(column)[:n] for column in zip(*parts, strict=True))
+        images, maps = map_batches(
+            lambda batch, _: self._run(generator, batch, kept), latent, self.batch
+        )
         return to_uint8(images, self.gan.low), maps.astype(np.float32)
 
 

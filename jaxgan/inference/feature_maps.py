@@ -8,6 +8,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from jaxgan.data.batches import map_batches
 from jaxgan.data.pixels import to_network
 from jaxgan.models.variables import Variables, apply_network
 from jaxgan.training.gan import Gan
@@ -96,12 +97,10 @@ class FeatureReader:
         Returns:
           float32 [N, F]; F is 0 for a network without convolutions.
         """
-        parts = []
-        for start in range(0, len(images), _BATCH):
-            # Wrapped around: one shape, one trace.
-            places = np.arange(start, start + _BATCH) % len(images)
-            parts.append(np.asarray(self._features(discriminator, images[places])))
-        return np.concatenate(parts)[: len(images)]
+        features: np.ndarray = map_batches(
+            lambda batch, _: self._features(discriminator, batch), images, _BATCH
+        )
+        return features
 
 
 def _features(gan: Gan, discriminator: Variables, images: jax.Array) -> jax.Array:

@@ -5,7 +5,7 @@ mix real and generated batches, so images are read with statistics re-estimated 
 """
 
 import functools
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import flax.linen as nn
@@ -15,6 +15,7 @@ import numpy as np
 from flax.traverse_util import flatten_dict, unflatten_dict
 
 from jaxgan.common.rng import stream
+from jaxgan.data.batches import map_batches
 from jaxgan.data.pixels import to_network
 from jaxgan.models.infogan import CodeParameters
 from jaxgan.models.latents import Latent
@@ -43,11 +44,11 @@ class NetworkFunctions:
         is the same one every time.
         """
         key = jax.random.key(0) if key is None else key
-        parts = [
-            np.asarray(self._generate(generator, part, stream(key, "sample/dropout", i)))
-            for i, part in enumerate(self._batches(latent))
-        ]
-        return np.concatenate(parts)[: len(latent.noise)]
+        return map_batches(
+            lambda batch, i: self._generate(generator, batch, stream(key, "sample/dropout", i)),
+            latent,
+            self.batch,
+        )
 
     def recalibrate_batch_norm(
         self, discriminator: Variables, q: Variables, images: np.ndarray
@@ -74,9 +75,10 @@ class NetworkFunctions:
         self, discriminator: Variables, q: Variables, images: np.ndarray
     ) -> tuple[CodeParameters, ...]:
         """Q(c | x) of each image, as NumPy arrays [N, ...]; statistics as given."""
-        parts = [self._read(discriminator, q, part) for part in self._batches(images)]
-        n = len(images)
-        return jax.tree.map(lambda *x: np.concatenate([np.asarray(y) for y in x])[:n], *parts)
+        predicted: tuple[CodeParameters, ...] = map_batches(
+            lambda batch, _: self._read(discriminator, q, batch), images, self.batch
+        )
+        return predicted
 
     def _parts(self, images: np.ndarray) -> list[np.ndarray]:
         """Batches of one size; the last one reaches back over images already counted, so that none
@@ -84,14 +86,6 @@ class NetworkFunctions:
         size = min(self.batch, len(images))
         starts = [min(i, len(images) - size) for i in range(0, len(images), size)]
         return [images[i : i + size] for i in starts]
-
-    def _batches(self, tree: Any) -> Iterator[Any]:
-        """Whole batches, the last one filled up with its first examples: one shape, one trace."""
-        n = len(jax.tree.leaves(tree)[0])
-        for start in range(0, n, self.batch):
-            # Wrapped around, not zeros: with zeros a network could overflow where nobody looks.
-            places = np.arange(start, start + self.batch) % n
-            yield jax.tree.map(lambda x, places=places: np.asarray(x)[places], tree)
 
 
 def _images(gan: Gan, images: jax.Array) -> jax.Array:

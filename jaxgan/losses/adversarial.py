@@ -74,17 +74,19 @@ class Adversarial(NamedTuple):
       generator_aims_at_real: whether the generator's target is the real one (its own side of the
         game) or the fake one (minimax: the discriminator's term with the sign turned).
       boundary: the logit above which the discriminator takes an example for real.
+      unit: of the values, "nats" or "".
     """
 
     discriminator: Callable[[jax.Array, jax.Array], jax.Array]
     generator: Callable[[jax.Array, jax.Array], jax.Array]
     generator_aims_at_real: bool
     boundary: float = 0.0
+    unit: str = ""
 
 
 ADVERSARIAL = {
-    "non_saturating": Adversarial(sigmoid_cross_entropy, sigmoid_cross_entropy, True),
-    "minimax": Adversarial(sigmoid_cross_entropy, minimax, False),
+    "non_saturating": Adversarial(sigmoid_cross_entropy, sigmoid_cross_entropy, True, unit="nats"),
+    "minimax": Adversarial(sigmoid_cross_entropy, minimax, False, unit="nats"),
     "least_squares": Adversarial(least_squares, least_squares, True, boundary=0.5),
     "hinge": Adversarial(hinge, hinge_generator, True),
 }

@@ -224,10 +224,10 @@ class RunRecorder:
     def _write_summary_figures(self) -> None:
         """Draws the losses over the whole run, and its sheets over time, from what is on disk: so
         a run that was stopped and gone on with shows the same."""
-        cross_entropy = self.config.loss in ("non_saturating", "minimax")
         rows, _ = read_metrics(self.rows.path)
         if rows:
-            self._save(curves(rows, "loss, nats" if cross_entropy else "loss"), "curves.png")
+            label = ", ".join(filter(None, ["loss", self.gan.adversarial.unit]))
+            self._save(curves(rows, label), "curves.png")
         for seed in self.seeds:
             # Of a start for more steps that was stopped later ones may be left.
             there = sheet_paths.sheets_of_seed(self.workdir, self._named(seed), self.config.steps)

@@ -52,7 +52,7 @@ def inspect(config: ConfigDict, workdir: str) -> dict[str, Any] | None:
         if not os.path.isdir(workdir):
             raise UserError(f"{workdir} is a file", ANOTHER)
         # A start that was killed early may have left these.
-        if set(os.listdir(workdir)) - {LOCK, f"{CONFIG}.part"}:
+        if any(name != LOCK and not _is_part(name) for name in os.listdir(workdir)):
             raise UserError(f"{workdir} holds something else than a run", ANOTHER)
     parent = os.path.abspath(workdir)
     while not os.path.exists(parent):
@@ -120,6 +120,10 @@ def check_same_data(workdir: str, saved: dict[str, Any], dataset: Dataset) -> No
         raise UserError(
             f"{workdir} was trained on other images or labels than {dataset.name} has now", ANOTHER
         )
+
+
+def _is_part(name: str) -> bool:
+    return name.startswith(CONFIG) and name.endswith(".part")
 
 
 def _unwritable(workdir: str, error: OSError) -> Exception:

@@ -25,7 +25,7 @@ from flax.traverse_util import flatten_dict, unflatten_dict
 
 from jaxgan.common import cache
 from jaxgan.common.rng import stream
-from jaxgan.data.batches import indices
+from jaxgan.data.batches import indices, map_batches
 from jaxgan.data.dataset import Factor, Split
 from jaxgan.data.pixels import to_network
 
@@ -139,13 +139,11 @@ def _loss(factor: Factor, head: jax.Array, target: jax.Array) -> jax.Array:
 
 
 def _features(network: FactorNetwork, variables: Any, images: np.ndarray) -> np.ndarray:
-    parts = []
-    for start in range(0, len(images), _BLOCK):
-        # The last block is filled up with the first images: one shape, one trace.
-        block = images[np.arange(start, start + _BLOCK) % len(images)]
-        with jax.enable_x64(False):
-            parts.append(np.asarray(_forward(network, variables, block)))
-    return np.concatenate(parts)[: len(images)]
+    with jax.enable_x64(False):
+        features: np.ndarray = map_batches(
+            lambda block, _: _forward(network, variables, block), images, _BLOCK
+        )
+    return features
 
 
 @functools.partial(jax.jit, static_argnums=0)

@@ -21,7 +21,7 @@ import hashlib
 import math
 import os
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 
 import flax.linen as nn
 import jax
@@ -33,7 +33,7 @@ from flax.traverse_util import flatten_dict, unflatten_dict
 from jaxgan.common import cache
 from jaxgan.common.errors import UserError
 from jaxgan.common.rng import stream
-from jaxgan.data.batches import indices
+from jaxgan.data.batches import indices, map_batches
 from jaxgan.data.dataset import Dataset, Split
 from jaxgan.data.pixels import to_network
 from jaxgan.models.variables import Variables, apply_network
@@ -283,13 +283,12 @@ def _read(
     network: ReferenceNetwork, variables: Variables, images: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
     """Features [N, 128] and logits [N, classes], float32."""
-    parts = [_forward(network, variables, batch) for batch in _batches(images)]
-    if not parts:
+    if not len(images):
         return np.zeros((0, FEATURES), np.float32), np.zeros((0, network.classes), np.float32)
-    features, logits = (
-        np.concatenate([np.asarray(x) for x in column]) for column in zip(*parts, strict=True)
+    read: tuple[np.ndarray, np.ndarray] = map_batches(
+        lambda batch, _: _forward(network, variables, batch), images, _BATCH
     )
-    return features[: len(images)], logits[: len(images)]
+    return read
 
 
 @functools.partial(jax.jit, static_argnums=0)
@@ -297,12 +296,6 @@ def _forward(
     network: ReferenceNetwork, variables: Variables, images: jax.Array
 ) -> tuple[jax.Array, jax.Array]:
     return apply_network(network, variables, to_network(images, -1.0), train=False)[0]
-
-
-def _batches(images: np.ndarray) -> Iterator[np.ndarray]:
-    """Whole batches, the last one filled up with the first images: one shape, one trace."""
-    for start in range(0, len(images), _BATCH):
-        yield images[np.arange(start, start + _BATCH) % len(images)]
 
 
 # The cache

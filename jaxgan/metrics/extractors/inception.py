@@ -35,6 +35,7 @@ import numpy as np
 from flax.traverse_util import flatten_dict, unflatten_dict
 
 from jaxgan.common.errors import UserError
+from jaxgan.data.batches import map_batches
 
 FEATURES = 2048
 SIZE = 299
@@ -192,14 +193,14 @@ class Inception:
         """The last pooling of uint8 images [N, H, W, C], C 1 or 3: float32 [N, 2048], from 0 up."""
         if images.dtype != np.uint8 or images.ndim != 4 or images.shape[3] not in (1, 3):
             raise ValueError(f"images are {images.dtype} {images.shape}, not uint8 [N, H, W, 1|3]")
-        parts = [np.zeros((0, FEATURES), np.float32)]
+        if not len(images):
+            return np.zeros((0, FEATURES), np.float32)
         # Outside this block a run in float64 would pay twice for the same.
         with jax.enable_x64(False):
-            for start in range(0, len(images), _BATCH):
-                # The last batch is filled up with the first images: one shape, one trace.
-                batch = images[np.arange(start, start + _BATCH) % len(images)]
-                parts.append(np.asarray(_forward(self.variables, batch)))
-        return np.concatenate(parts)[: len(images)]
+            features: np.ndarray = map_batches(
+                lambda batch, _: _forward(self.variables, batch), images, _BATCH
+            )
+        return features
 
 
 def load(path: str) -> Inception:

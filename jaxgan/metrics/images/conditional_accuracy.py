@@ -15,6 +15,8 @@ Units: shares in [0, 1]; chance is 1 / classes.
 
 import numpy as np
 
+from jaxgan.common.files import text_table
+
 
 def conditional_accuracy(asked: np.ndarray, read: np.ndarray) -> float:
     """The share of images that are read as the class that was asked for, in [0, 1].
@@ -92,14 +94,7 @@ def confusion_table(counts: np.ndarray, names: tuple[str, ...]) -> str:
         total = counts[i].sum()
         share = f"{counts[i, i] / total:.1%}" if total else "-"
         lines.append((name, *map(str, counts[i]), share))
-    widths = [max(len(line[i]) for line in lines) for i in range(len(lines[0]))]
-    return "\n".join(
-        "  ".join(
-            cell.rjust(width) if i else cell.ljust(width)
-            for i, (cell, width) in enumerate(zip(line, widths, strict=True))
-        )
-        for line in lines
-    )
+    return text_table(lines, right=True)
 
 
 def _check(asked: np.ndarray, read: np.ndarray) -> None:
