@@ -5,6 +5,5 @@ from importlinter.cli import lint_imports
 
 
 def test_packages_import_only_from_those_below_them(monkeypatch):
-
     monkeypatch.chdir(ROOT)
     assert lint_imports(no_cache=True) == 0
