@@ -25,7 +25,7 @@ from jaxgan.evaluation.features import Extractor
 from jaxgan.evaluation.results import format_table
 from jaxgan.inference import trained_run
 from jaxgan.metrics.extractors import inception
-from jaxgan.page import page
+from jaxgan.page.report import renew_report
 from jaxgan.page.tables import networks_in_words
 from jaxgan.reporting import sheet_paths
 from jaxgan.reporting.images import neighbours, save_png, titled
@@ -110,7 +110,7 @@ def evaluate(workdir: str, checkpoint: str | None, seed: int | None, n: int) -> 
             save_png(f"{named('neighbours', one)}.png", sheet)
         for one, confusion in found.confusion.items():
             write_text(f"{named('confusion', one)}.txt", f"{of[one]}\n{confusion}\n")
-        page.renew(workdir, results, print)
+        renew_report(workdir, results, print)
         write_json(os.path.join(workdir, run_folder.RESULTS), results)
     print(format_table(results["measures"]))
     for one, confusion in found.confusion.items():

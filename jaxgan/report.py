@@ -13,7 +13,7 @@ from typing import NoReturn
 
 from jaxgan.cli import complain, end_at_signals
 from jaxgan.common.errors import UserError
-from jaxgan.page import page
+from jaxgan.page.report import write_report
 
 
 class _Parser(argparse.ArgumentParser):
@@ -33,7 +33,7 @@ def main(argv: list[str]) -> int:
     except OSError as error:
         if error.errno not in (errno.ENOSPC, errno.EDQUOT):
             raise
-        return complain(f"{error.strerror}; the page is as it was", 1)
+        return complain(f"{error.strerror}; the report is as it was", 1)
     print(f"{os.path.getsize(path) / 1e6:.1f} MB: {path}")
     return 0
 
@@ -47,9 +47,9 @@ def report(workdirs: list[str], out: str | None) -> str:
     if not workdirs:
         raise UserError("--workdir is missing", "it names a run's folder, under runs/")
     if out is not None and os.path.splitext(out)[1].lower() not in (".html", ".htm"):
-        raise UserError(f"--out={out}: a page ends in .html", "give another --out")
+        raise UserError(f"--out={out}: a report ends in .html", "give another --out")
     try:
-        return page.write(workdirs, out)
+        return write_report(workdirs, out)
     except OSError as error:
         if error.errno in (errno.ENOSPC, errno.EDQUOT):
             raise

@@ -18,7 +18,7 @@ from jaxgan.common.errors import UserError
 from jaxgan.inference import interpolation
 from jaxgan.inference.trained_run import load, read_about
 from jaxgan.models.conditions import Label, MaskedImage
-from jaxgan.page import page
+from jaxgan.page.report import renew_report
 from jaxgan.reporting import sheet_paths
 from jaxgan.reporting.images import save_gif, save_png
 from jaxgan.reporting.latent_figures import (
@@ -102,7 +102,7 @@ def write_all(workdir: str) -> int:
             print("training.gif is left out: there are no sheets in samples/")
         for name, save in write:
             save(os.path.join(workdir, name))
-        page.renew(workdir, None, print)
+        renew_report(workdir, None, print)
     except OSError as error:
         raise UserError(f"{workdir}: {error.strerror or error}") from error
     print(f"by the {run.checkpoint} networks (step {run.step}): {workdir}")

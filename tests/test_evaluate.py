@@ -23,7 +23,7 @@ from jaxgan.evaluation.results import MetricResult, format_table
 from jaxgan.inference.trained_run import Run
 from jaxgan.metrics.extractors.thumbnails import thumbnails
 from jaxgan.models.conditions import Label
-from jaxgan.page import page
+from jaxgan.page import report as html_report
 from jaxgan.reporting.images import read_png
 from jaxgan.train import train
 from jaxgan.training.gan import build_gan
@@ -141,7 +141,7 @@ def test_the_page_and_the_table_of_labels_are_made_anew(folder, run, monkeypatch
 
     changed = dataclasses.replace(found_measure(before), value=0.0)
     monkeypatch.setattr(runner, "evaluate", lambda *_: found._replace(measures=[changed]))
-    monkeypatch.setattr(page, "write", full)
+    monkeypatch.setattr(html_report, "write_report", full)
     assert run(WORKDIR=str(folder), N=40) == 1
     assert "results.json is as it was" in capsys.readouterr().err
     assert (folder / "results.json").read_text() == before

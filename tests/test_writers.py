@@ -182,12 +182,12 @@ def test_curves_are_drawn_for_every_loss():
         for step in range(0, 120, 10)
         for seed in (0, 1)
     ]
-    picture = curves(rows, "loss, nats")
+    picture = curves(rows, "minimax")
     assert picture.dtype == np.uint8
     assert np.median(picture) == 255
     # A green line where the discriminator's loss on real images is, and none without it.
     green = [0x00, 0x9E, 0x73]
     assert (picture == green).all(-1).sum() > 100
     short = [{k: v for k, v in row.items() if "code" not in k} for row in rows]
-    assert len(curves(short, "loss")) < len(picture)
-    assert not np.array_equal(curves(rows[:-2], "loss, nats"), picture)
+    assert len(curves(short, "hinge")) < len(picture)
+    assert not np.array_equal(curves(rows[:-2], "minimax"), picture)

@@ -1,1 +1,1 @@
-"""The page that shows runs: `report.html`, one file that asks no network for anything."""
+"""The HTML report of runs: one self-contained file."""

@@ -1,83 +1,193 @@
-"""Loss curves drawn with matplotlib."""
+"""Curves of a run's metrics, drawn with matplotlib: `curves.png` and the plots of the report."""
 
+import math
 from collections.abc import Mapping, Sequence
-from typing import Any
+from statistics import fmean
+from typing import Any, NamedTuple
 
 import numpy as np
 
-# The curves of one pair of axes, each with its colour, told apart by the colour-blind as well.
-ADVERSARIAL = {
-    "discriminator": "#000000",
-    "discriminator_real": "#009E73",
-    "discriminator_fake": "#D55E00",
-    "generator": "#0072B2",
-}
+Row = Mapping[str, Any]
+Points = list[tuple[int, float]]
+
+# Colours that the colour-blind tell apart (Okabe and Ito), and dashes for print without colour.
+COLOURS = (
+    "#000000", "#009E73", "#D55E00", "#0072B2", "#CC79A7", "#E69F00", "#56B4E9", "#999999",
+)  # fmt: skip
+DASHES = ((), (5, 2), (2, 2), (7, 2, 2, 2), (9, 3), (1, 2), (5, 2, 1, 2), (3, 1))
+# A mean curve has at most so many points, each over several steps: single batches are noise.
+_MEAN_POINTS = 50
+# Points of the seeds' curves: at most so many a plot, and so many a curve.
+_PLOT_POINTS, _CURVE_POINTS = 4000, 240
+_ADVERSARIAL = tuple(
+    f"loss/{name}"
+    for name in ("discriminator", "discriminator_real", "discriminator_fake", "generator")
+)
 
 
-INFORMATION, CODES = "#CC79A7", ("#56B4E9", "#E69F00", "#009E73", "#999999")
+class CurveGroup(NamedTuple):
+    """Metrics that share a pair of axes; the report folds away those that are not `main`."""
+
+    title: str
+    names: list[str]
+    main: bool
 
 
-# A curve's strong line has so many points at most, each a mean: single batches are noise.
-_POINTS = 50
+class Curve(NamedTuple):
+    """A metric over the steps: its label, and for each seed its (step, value) pairs."""
+
+    label: str
+    seeds: list[Points]
 
 
-def curves(rows: Sequence[Mapping[str, Any]], label: str) -> np.ndarray:
-    """The losses over the steps: pale, each seed's as they were noted; strong, the mean over the
-    seeds and over a fiftieth of the run.
+class MeanPoint(NamedTuple):
+    """A point of a mean curve: the mean over some steps and all seeds, and the lowest and highest
+    of the seeds' means."""
+
+    step: float
+    value: float
+    low: float
+    high: float
+
+
+def group_curves(rows: Sequence[Row], loss: str) -> list[CurveGroup]:
+    """Decides which metrics are drawn together: the adversarial losses, the information term, each
+    evaluated metric alone, and the others by their prefix.
 
     Args:
-      rows: of `metrics.jsonl`, at least one.
-      label: of the adversarial losses' axis.
+      rows: of `metrics.jsonl`.
+      loss: the config's key, which gives the unit.
+    """
+    from jaxgan.losses.adversarial import ADVERSARIAL  # Loads JAX.
+
+    unit = ADVERSARIAL[loss].unit if loss in ADVERSARIAL else ""
+    names = sorted({x for row in rows for x, value in row.items() if "/" in x and _is_drawn(value)})
+    information = [x for x in names if x == "loss/information" or x.startswith("loss/code_")]
+    known = {*_ADVERSARIAL, *information}
+    if len(information) == 2:  # The term of a single code is that code's loss, weighted.
+        information.remove("loss/code_0")
+    groups = {
+        ", ".join(filter(None, ["losses", unit])): [x for x in _ADVERSARIAL if x in names],
+        "information term": sorted(information, key=lambda x: (x != "loss/information", x)),
+        **{x.removeprefix("eval/"): [x] for x in names if x.startswith("eval/")},
+    }
+    other: dict[str, list[str]] = {}
+    for name in names:
+        if name not in known and not name.startswith("eval/"):
+            other.setdefault(f"other {name.partition('/')[0]}", []).append(name)
+    return [CurveGroup(title, group, True) for title, group in groups.items() if group] + [
+        CurveGroup(title, group, False) for title, group in other.items()
+    ]
+
+
+def read_curve(rows: Sequence[Row], name: str, label: str) -> Curve:
+    """The finite values of a metric, for each seed that has any."""
+    by_seed: dict[int, Points] = {}
+    for row in rows:
+        if _is_drawn(row.get(name)):
+            by_seed.setdefault(row["seed"], []).append((row["step"], row[name]))
+    return Curve(label, [points for _, points in sorted(by_seed.items())])
+
+
+def _is_drawn(value: Any) -> bool:
+    # Beyond 1e100 the limits of the axes would overflow.
+    return isinstance(value, int | float) and math.isfinite(value) and abs(value) < 1e100
+
+
+def mean_curve(curve: Curve) -> list[MeanPoint]:
+    """The mean over the seeds and over fiftieths of the run.
+
+    Args:
+      curve: of at least one seed.
+    """
+    steps = sorted({step for points in curve.seeds for step, _ in points})
+    size = -(-len(steps) // _MEAN_POINTS)
+    by_step = [dict(points) for points in curve.seeds]
+    found = []
+    for i in range(0, len(steps), size):
+        part = steps[i : i + size]
+        values = [[points[step] for step in part if step in points] for points in by_step]
+        means = [fmean(of_seed) for of_seed in values if of_seed]
+        found.append(MeanPoint(fmean(part), fmean(means), min(means), max(means)))
+    return found
+
+
+def thin(points: Points, most: int) -> list[tuple[float, float]]:
+    """At most `most` points, each the mean of neighbours."""
+    size = -(-len(points) // most)
+    parts = [points[i : i + size] for i in range(0, len(points), size)]
+    return [(fmean(x for x, _ in part), fmean(y for _, y in part)) for part in parts]
+
+
+def draw_curves(axes: Any, curves: Sequence[Curve]) -> None:
+    """Draws each seed's curve pale and the mean strong.
+
+    Args:
+      axes: matplotlib's.
+      curves: each takes the colour of its place; one without a seed is skipped.
+    """
+    seeds = sum(len(curve.seeds) for curve in curves) or 1
+    most = max(2, min(_CURVE_POINTS, _PLOT_POINTS // seeds))
+    drawn: list[float] = []
+    for i, curve in enumerate(curves):
+        if not curve.seeds:
+            continue
+        colour, dashes = COLOURS[i % len(COLOURS)], DASHES[i % len(DASHES)]
+        for points in curve.seeds:
+            x, y = zip(*thin(points, most), strict=True)
+            axes.plot(x, y, color=colour, alpha=0.3, linewidth=0.7)
+            drawn += y
+        means = mean_curve(curve)
+        axes.plot(
+            [point.step for point in means],
+            [point.value for point in means],
+            color=colour,
+            linestyle=(0, dashes) if dashes else "-",
+            linewidth=1.6,
+            marker="o" if len(means) == 1 else "",
+            label=curve.label,
+        )
+    axes.grid(color="0.9")
+    axes.spines[["top", "right"]].set_visible(False)
+    if drawn:
+        axes.set_ylim(*_limits(drawn))
+
+
+def _limits(values: list[float]) -> tuple[float, float]:
+    """Where nearly all of the values lie: a few outliers would press the other curves flat."""
+    low, high = np.percentile(values, [0.5, 99.5])
+    margin = 0.05 * (high - low) or 0.1 * abs(high) or 1.0
+    return float(low - margin), float(high + margin)
+
+
+def curves(rows: Sequence[Row], loss: str) -> np.ndarray:
+    """The losses over the steps, as `curves.png` shows them.
+
+    Args:
+      rows: of `metrics.jsonl`.
+      loss: the config's key, which gives the unit.
 
     Returns:
       uint8 [H, W, 3], dark on light.
     """
-    # Not pyplot, which keeps figures and asks for a screen.
+    # Not pyplot, which keeps figures and looks for a display.
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
-    codes = sorted(name for name in rows[0] if name.startswith("loss/code_"))
-    information = {"information": INFORMATION} if codes else {}
-    if len(codes) > 1:  # The term of a single code is that code's loss, weighted.
-        information |= {
-            name.removeprefix("loss/"): CODES[i % len(CODES)] for i, name in enumerate(codes)
-        }
-    panels = [(label, ADVERSARIAL), *([("information term", information)] if codes else [])]
-    figure = Figure((8, 3.2 * len(panels) + 0.4), dpi=120, layout="constrained")
+    groups = [
+        group
+        for group in group_curves(rows, loss)
+        if group.main and group.names[0].startswith("loss/")
+    ] or [CurveGroup("losses", [], True)]
+    figure = Figure((8, 3.2 * len(groups) + 0.4), dpi=120, layout="constrained")
     canvas = FigureCanvasAgg(figure)
-    every = figure.subplots(len(panels), squeeze=False, sharex=True)[:, 0]
-    for axes, (title, group) in zip(every, panels, strict=True):
-        for name, colour in group.items():
-            _curve(axes, rows, name, colour)
-        axes.set_ylabel(title)
-        axes.grid(color="0.9")
-        axes.spines[["top", "right"]].set_visible(False)
-        axes.legend(loc="center left", bbox_to_anchor=(1, 0.5), frameon=False)
-        axes.set_ylim(*_limits(rows, group))
+    every = figure.subplots(len(groups), squeeze=False, sharex=True)[:, 0]
+    for axes, group in zip(every, groups, strict=True):
+        labels = [name.partition("/")[2].replace("_", " ") for name in group.names]
+        draw_curves(axes, [read_curve(rows, *x) for x in zip(group.names, labels, strict=True)])
+        axes.set_ylabel(group.title)
+        if group.names:
+            axes.legend(loc="center left", bbox_to_anchor=(1, 0.5), frameon=False)
     every[-1].set_xlabel("step")
     canvas.draw()
     return np.asarray(canvas.buffer_rgba())[..., :3]
-
-
-def _curve(axes: Any, rows: Sequence[Mapping[str, Any]], name: str, colour: str) -> None:
-    seeds = sorted({row["seed"] for row in rows})
-    by_step: dict[int, list[float]] = {}
-    for seed in seeds:
-        own = [(row["step"], row[f"loss/{name}"]) for row in rows if row["seed"] == seed]
-        axes.plot(*zip(*own, strict=True), color=colour, alpha=0.25, linewidth=0.7)
-        for step, value in own:
-            by_step.setdefault(step, []).append(value)
-    steps = sorted(by_step)
-    means = [np.mean(by_step[step]) for step in steps]
-    size = -(-len(steps) // _POINTS)
-    starts = range(0, len(steps), size)
-    x, y = ([np.mean(v[i : i + size]) for i in starts] for v in (steps, means))
-    axes.plot(x, y, color=colour, linewidth=1.6, label=name.replace("_", " "))
-
-
-def _limits(rows: Sequence[Mapping[str, Any]], names: Mapping[str, str]) -> tuple[float, float]:
-    """Where nearly all of the values lie: a few at the start would press the others flat."""
-    values = np.array([row[f"loss/{name}"] for row in rows for name in names])
-    low, high = np.percentile(values[np.isfinite(values)], [0.5, 99.5])
-    room = 0.05 * (high - low) or 1.0
-    return float(low - room), float(high + room)

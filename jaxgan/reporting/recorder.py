@@ -20,8 +20,8 @@ from jaxgan.evaluation import registry
 from jaxgan.evaluation.results import MetricResult
 from jaxgan.evaluation.runner import TrainingMetrics
 from jaxgan.inference.networks import NetworkFunctions
-from jaxgan.page import page
-from jaxgan.page.runs import read_metrics
+from jaxgan.page.report import renew_report
+from jaxgan.page.run_data import read_metrics
 from jaxgan.reporting import sample_sheets, sheet_paths
 from jaxgan.reporting.figures import curves
 from jaxgan.reporting.images import read_png, save_png
@@ -224,10 +224,9 @@ class RunRecorder:
     def _write_summary_figures(self) -> None:
         """Draws the losses over the whole run, and its sheets over time, from what is on disk: so
         a run that was stopped and gone on with shows the same."""
-        rows, _ = read_metrics(self.rows.path)
+        rows = read_metrics(self.rows.path).rows
         if rows:
-            label = ", ".join(filter(None, ["loss", self.gan.adversarial.unit]))
-            self._save(curves(rows, label), "curves.png")
+            self._save(curves(rows, self.config.loss), "curves.png")
         for seed in self.seeds:
             # Of a start for more steps that was stopped later ones may be left.
             there = sheet_paths.sheets_of_seed(self.workdir, self._named(seed), self.config.steps)
@@ -301,11 +300,11 @@ class RunRecorder:
         results = {
             "step": self.config.steps,
             "measures": [m.as_json() for m in measures],
-            "rollbacks": read_metrics(self.rows.path)[1],
+            "rollbacks": read_metrics(self.rows.path).rollbacks,
             "ended": {str(seed): what for seed, what in self._ended.items()},
         }
         # Before the results, which say that nothing is left to do.
-        page.renew(self.workdir, results, self.progress.say)
+        renew_report(self.workdir, results, self.progress.say)
         write_json(os.path.join(self.workdir, run_folder.RESULTS), results)
 
     def _by_seed(self, groups: list[Any], offset: int = 0) -> list[tuple[int, Any]]:

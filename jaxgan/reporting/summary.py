@@ -6,7 +6,7 @@ from typing import Any
 from ml_collections import ConfigDict
 
 from jaxgan.evaluation.results import format_table
-from jaxgan.page import page
+from jaxgan.page.report import FILE_NAME
 from jaxgan.training import run_folder
 
 
@@ -28,7 +28,7 @@ def describe_finished(config: ConfigDict, workdir: str) -> str:
         f"run: {workdir}",
         f"last sheets: {sheets}",
     ]
-    report = os.path.join(workdir, page.NAME)
+    report = os.path.join(workdir, FILE_NAME)
     if os.path.exists(report):  # Runs of older versions have none.
         lines.append(f"report: {report}")
     return "\n".join(lines)

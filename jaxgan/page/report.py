@@ -1,0 +1,158 @@
+"""`report.html`: one file that shows a run, or several side by side, and loads nothing."""
+
+import base64
+import errno
+import hashlib
+import importlib.resources
+import os
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import jinja2
+from markupsafe import Markup
+
+from jaxgan.common.errors import UserError
+from jaxgan.common.files import write_text
+from jaxgan.page import tables
+from jaxgan.page.curves import plots
+from jaxgan.page.pictures import sheets_over_time, single_pictures
+from jaxgan.page.run_data import Run, read_run
+
+FILE_NAME = "report.html"
+# Bytes of a report at most; pictures are made smaller or left out until it fits.
+_LIMIT = 5_000_000
+# Bytes of a section around its sheets.
+_MARGIN = 2_000
+# Each has a template of its name; it is left out where there is nothing to show.
+_SECTIONS = {
+    "notices": "Notices",
+    "run": "What was run",
+    "curves": "Curves",
+    "sheets": "Sheets over time",
+    "measures": "Measures",
+    "confusion": "Confusion",
+    "pictures": "Pictures",
+    "networks": "Networks",
+}
+
+
+def write_report(
+    workdirs: Sequence[str], out: str | None = None, results: Mapping[str, Any] | None = None
+) -> str:
+    """Writes the report of some runs, whole or not at all.
+
+    Args:
+      workdirs: the runs' folders, at least one.
+      out: the file; None is report.html in the first folder.
+      results: replaces the first run's `results.json`, which is written after the report.
+
+    Returns:
+      The file's path.
+
+    Raises:
+      UserError: if a folder holds no run, or nothing to show yet.
+      OSError: if the file cannot be written.
+    """
+    runs = [read_run(workdir, None if i else results) for i, workdir in enumerate(workdirs)]
+    path = out or os.path.join(workdirs[0], FILE_NAME)
+    write_text(path, render(_with_distinct_names(runs, workdirs)))
+    return path
+
+
+def renew_report(
+    workdir: str, results: Mapping[str, Any] | None, say: Callable[[str], None]
+) -> None:
+    """Writes a run's own report, or says why it cannot: what was measured must not be lost for it.
+
+    Args:
+      workdir, results: as in `write_report`.
+      say: takes the line.
+
+    Raises:
+      OSError: if the disk is full.
+    """
+    try:
+        write_report([workdir], results=results)
+    except UserError as error:
+        say(f"no {FILE_NAME}: {error}")
+    except OSError as error:
+        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+            raise
+        say(f"no {FILE_NAME}: {error.strerror}")
+
+
+def render(runs: Sequence[Run], limit: int = _LIMIT) -> str:
+    """The report as HTML.
+
+    Args:
+      runs: at least one; of several no two have one name.
+      limit: bytes; only curves and tables may exceed it.
+    """
+    sections: dict[str, Any] = {
+        "notices": [
+            f"{run.name}: {notice}" if len(runs) > 1 else notice
+            for run in runs
+            for notice in run.notices
+        ],
+        "run": tables.run_tables(runs),
+        "curves": plots(runs),
+        "measures": tables.measures(runs),
+        "confusion": tables.confusions(runs),
+        "networks": _networks(runs),
+    }
+    # The pictures have a third of what is free, the sheets the rest.
+    budget = (limit - len(_fill_in(runs, sections).encode())) // 3
+    sections["pictures"] = single_pictures(runs, budget, sections["notices"])
+    budget = limit - len(_fill_in(runs, sections).encode()) - _MARGIN
+    sections["sheets"] = sheets_over_time(runs, budget)
+    return _fill_in(runs, sections)
+
+
+def content_hash(source: str) -> str:
+    """Names a script or a style in the report's Content-Security-Policy."""
+    return f"sha256-{base64.b64encode(hashlib.sha256(source.encode()).digest()).decode()}"
+
+
+def _with_distinct_names(runs: list[Run], workdirs: Sequence[str]) -> list[Run]:
+    """Names the runs by their folders, or where these are equal by the paths."""
+    if len({run.name for run in runs}) == len(runs):
+        return runs
+    found = []
+    for i, (run, workdir) in enumerate(zip(runs, workdirs, strict=True)):
+        again = workdir in workdirs[:i]
+        found.append(run._replace(name=f"{workdir} ({i + 1})" if again else workdir))
+    return found
+
+
+def _networks(runs: Sequence[Run]) -> dict[str, list[str]]:
+    """The names of the runs, by the networks that they share."""
+    found: dict[str, list[str]] = {}
+    for run in runs:
+        if run.networks.strip():
+            found.setdefault(run.networks, []).append(run.name)
+    return found
+
+
+def _fill_in(runs: Sequence[Run], sections: Mapping[str, Any]) -> str:
+    files = importlib.resources.files("jaxgan.page")
+    environment = jinja2.Environment(
+        loader=jinja2.FunctionLoader(lambda name: (files / "templates" / name).read_text()),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    style, script = ((files / name).read_text() for name in ("page.css", "page.js"))
+    page = environment.get_template("report.html.j2").render(
+        runs=[run.name for run in runs],
+        title=", ".join(run.name for run in runs),
+        summaries=list(dict.fromkeys(map(tables.summary, runs))),
+        titles={name: title for name, title in _SECTIONS.items() if sections.get(name)},
+        style=Markup(style),
+        script=Markup(script),
+        style_hash=content_hash(style),
+        script_hash=content_hash(script),
+        **sections,
+    )
+    # A file's name may be no UTF-8, which Python holds as lone surrogates.
+    return page.encode(errors="replace").decode()
