@@ -25,9 +25,9 @@ from jaxgan.evaluation.features import Extractor
 from jaxgan.evaluation.results import format_table
 from jaxgan.inference import trained_run
 from jaxgan.metrics.extractors import inception
-from jaxgan.page.report import renew_report
-from jaxgan.page.tables import networks_in_words
 from jaxgan.reporting import sheet_paths
+from jaxgan.reporting.html.report import renew_report
+from jaxgan.reporting.html.tables import networks_in_words
 from jaxgan.reporting.images import neighbours, save_png, titled
 from jaxgan.training import jax_setup, run_folder
 

@@ -13,7 +13,7 @@ from typing import NoReturn
 
 from jaxgan.cli import complain, end_at_signals
 from jaxgan.common.errors import UserError
-from jaxgan.page.report import write_report
+from jaxgan.reporting.html.report import write_report
 
 
 class _Parser(argparse.ArgumentParser):

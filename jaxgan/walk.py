@@ -18,8 +18,8 @@ from jaxgan.common.errors import UserError
 from jaxgan.inference import interpolation
 from jaxgan.inference.trained_run import load, read_about
 from jaxgan.models.conditions import Label, MaskedImage
-from jaxgan.page.report import renew_report
 from jaxgan.reporting import sheet_paths
+from jaxgan.reporting.html.report import renew_report
 from jaxgan.reporting.images import save_gif, save_png
 from jaxgan.reporting.latent_figures import (
     arithmetic,

@@ -23,7 +23,7 @@ from jaxgan.evaluation.results import MetricResult, format_table
 from jaxgan.inference.trained_run import Run
 from jaxgan.metrics.extractors.thumbnails import thumbnails
 from jaxgan.models.conditions import Label
-from jaxgan.page import report as html_report
+from jaxgan.reporting.html import report as html_report
 from jaxgan.reporting.images import read_png
 from jaxgan.train import train
 from jaxgan.training.gan import build_gan

@@ -22,7 +22,7 @@ from jaxgan.config.presets import update
 from jaxgan.data.batches import Batch
 from jaxgan.data.loader import BatchLoader, ExampleIndices
 from jaxgan.models import conditions
-from jaxgan.reporting.writers import read_rows
+from jaxgan.reporting.writers import read_metrics
 from jaxgan.training import distributed
 from jaxgan.training import program as program_lib
 from jaxgan.training.checkpoint import Checkpoints
@@ -115,7 +115,7 @@ def left_at_20(run):
     """Rows without their times, and each leaf's digest, up to step 20."""
     rows = [
         {name: value for name, value in row.items() if not name.startswith("time/")}
-        for row in read_rows(str(run / "metrics.jsonl"))
+        for row in read_metrics(str(run / "metrics.jsonl")).rows
         if row["step"] <= 20
     ]
     return rows, json.loads((run / "checkpoints" / "20" / "digests" / "metadata").read_text())

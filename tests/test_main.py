@@ -17,7 +17,7 @@ from conftest import ROOT, command_environment, load_config, run_main
 from jaxgan import cli
 from jaxgan.common.errors import UserError
 from jaxgan.config.presets import update
-from jaxgan.reporting.writers import read_rows
+from jaxgan.reporting.writers import read_metrics
 from jaxgan.train import train
 
 CONFIG = f"--config={ROOT}/configs/infogan.py"
@@ -193,7 +193,7 @@ def comparable(folder):
     """Rows without their times, results, and the newest checkpoint's digests of every leaf."""
     rows = [
         {k: v for k, v in row.items() if not k.startswith("time/")}
-        for row in read_rows(str(folder / "metrics.jsonl"))
+        for row in read_metrics(str(folder / "metrics.jsonl")).rows
     ]
     newest = max((folder / "checkpoints").iterdir(), key=lambda path: int(path.name))
     (digests,) = [p for p in (newest / "digests").iterdir() if p.name == "metadata"]
@@ -387,6 +387,6 @@ def test_losses_that_are_not_finite_end_the_run_with_status_1(tmp_path):
     assert "not finite at step" in done.stderr
     assert "Traceback" not in done.stderr
     assert not (folder / "results.json").exists()
-    last_row = read_rows(str(folder / "metrics.jsonl"))
+    last_row = read_metrics(str(folder / "metrics.jsonl")).rows
     assert all(row["step"] <= 5 for row in last_row)
     assert not finished_checkpoints(folder)

@@ -10,14 +10,15 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
+from jaxgan.page import diagram, page, runs
+from jaxgan.page.markup import number, tag, text
 
 from jaxgan.common.errors import UserError
 from jaxgan.evaluation.results import MetricResult
 from jaxgan.metrics.images.conditional_accuracy import confusion_table
 from jaxgan.models.summary import Layer, describe
-from jaxgan.page import curves, diagram, page, pictures, runs, tables
-from jaxgan.page.markup import number, tag, text
 from jaxgan.report import main
+from jaxgan.reporting.html import curves, pictures, tables
 from jaxgan.reporting.images import save_png
 from jaxgan.reporting.recorder import RunRecorder
 from jaxgan.reporting.recorder import _sheet as sheet_of

@@ -12,7 +12,7 @@ from conftest import tiny_config
 from jaxgan.data.dataset import Dataset, Split
 from jaxgan.models.registry import Modules
 from jaxgan.reporting.recorder import NotFinite, RunRecorder
-from jaxgan.reporting.writers import read_rollbacks
+from jaxgan.reporting.writers import read_metrics
 from jaxgan.train import train
 
 LIMIT = 3.2
@@ -115,5 +115,5 @@ def test_after_so_many_rollbacks_it_stops(tmp_path, monkeypatch):
     monkeypatch.setattr(f"{__name__}.LIMIT", -9.0)
     with pytest.raises(NotFinite, match=r"seed 0.*not finite at step 1"):
         run(tmp_path / "run", rollbacks=2, seeds=1)
-    told = read_rollbacks(str(tmp_path / "run" / "metrics.jsonl"))
+    told = read_metrics(str(tmp_path / "run" / "metrics.jsonl")).rollbacks
     assert [(row["step"], row["attempt"]) for row in told] == [(0, 1), (0, 2)]

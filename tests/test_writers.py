@@ -13,7 +13,7 @@ from jaxgan.common.progress import Progress
 from jaxgan.reporting.figures import curves
 from jaxgan.reporting.images import cut, grid, read_png, save_png, strip
 from jaxgan.reporting.sample_sheets import Sheet, even_steps, over_time
-from jaxgan.reporting.writers import MetricsFile, TensorBoard, read_rollbacks, read_rows
+from jaxgan.reporting.writers import MetricsFile, TensorBoard, read_metrics
 
 
 def test_rows_after_the_step_and_a_torn_line_are_cut(tmp_path):
@@ -25,20 +25,20 @@ def test_rows_after_the_step_and_a_torn_line_are_cut(tmp_path):
     with open(path, "a") as file:
         file.write('{"step": 40, "se')
     MetricsFile(path, after=30).close()
-    assert [row["step"] for row in read_rows(path)] == [10, 20, 30]
+    assert [row["step"] for row in read_metrics(path).rows] == [10, 20, 30]
     rows = MetricsFile(path, after=20)
     rows.write({"step": 30, "seed": 1})
     rows.sync()
     rows.close()
-    assert read_rows(path)[-1] == {"step": 30, "seed": 1}
-    assert len(read_rows(path)) == 3
+    assert read_metrics(path).rows[-1] == {"step": 30, "seed": 1}
+    assert len(read_metrics(path).rows) == 3
 
 
 def test_a_torn_line_with_a_newline_is_cut_too(tmp_path):
     path = tmp_path / "metrics.jsonl"
     path.write_text('{"step": 1, "seed": 0}\n{"step": 2, "s\n')
     MetricsFile(str(path), after=9).close()
-    assert [row["step"] for row in read_rows(str(path))] == [1]
+    assert [row["step"] for row in read_metrics(str(path)).rows] == [1]
 
 
 def test_rows_of_later_rollbacks_are_cut(tmp_path):
@@ -47,11 +47,11 @@ def test_rows_of_later_rollbacks_are_cut(tmp_path):
     rows = [{"step": 10, "seed": 0}, {"step": 10, "seed": 0, "attempt": 1, "rolled_back": "loss"}]
     path.write_text("".join(json.dumps(row) + "\n" for row in [*rows, {"step": 20, "seed": 0}]))
     MetricsFile(str(path), 20, {0: 1}).close()
-    assert [row["step"] for row in read_rows(str(path))] == [10, 20]
-    assert read_rollbacks(str(path)) == rows[1:]
+    assert [row["step"] for row in read_metrics(str(path)).rows] == [10, 20]
+    assert read_metrics(str(path)).rollbacks == rows[1:]
     MetricsFile(str(path), 10, {0: 0}).close()
-    assert read_rows(str(path)) == rows[:1]
-    assert read_rollbacks(str(path)) == []
+    assert read_metrics(str(path)).rows == rows[:1]
+    assert read_metrics(str(path)).rollbacks == []
 
 
 def test_a_file_that_does_not_fit_leaves_the_one_before_and_no_torn_one(tmp_path):

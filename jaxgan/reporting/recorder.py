@@ -20,13 +20,12 @@ from jaxgan.evaluation import registry
 from jaxgan.evaluation.results import MetricResult
 from jaxgan.evaluation.runner import TrainingMetrics
 from jaxgan.inference.networks import NetworkFunctions
-from jaxgan.page.report import renew_report
-from jaxgan.page.run_data import read_metrics
 from jaxgan.reporting import sample_sheets, sheet_paths
 from jaxgan.reporting.figures import curves
+from jaxgan.reporting.html.report import renew_report
 from jaxgan.reporting.images import read_png, save_png
 from jaxgan.reporting.summary import describe_rollback
-from jaxgan.reporting.writers import MetricsFile, NullWriter, TensorBoard
+from jaxgan.reporting.writers import MetricsFile, NullWriter, TensorBoard, read_metrics
 from jaxgan.training import distributed, run_folder
 from jaxgan.training.gan import Gan
 from jaxgan.training.state import Best, GanState, networks

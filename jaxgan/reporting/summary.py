@@ -6,7 +6,7 @@ from typing import Any
 from ml_collections import ConfigDict
 
 from jaxgan.evaluation.results import format_table
-from jaxgan.page.report import FILE_NAME
+from jaxgan.reporting.html.report import FILE_NAME
 from jaxgan.training import run_folder
 
 

@@ -5,7 +5,7 @@ import json
 import os
 import time
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -47,21 +47,6 @@ class MetricsFile:
 
     def close(self) -> None:
         self._file.close()
-
-
-def read_rows(path: str) -> list[dict[str, Any]]:
-    """The rows of a `metrics.jsonl` that hold metrics."""
-    return [row for row in _read(path) if "rolled_back" not in row]
-
-
-def read_rollbacks(path: str) -> list[dict[str, Any]]:
-    """The rows of a `metrics.jsonl` that tell of a rollback."""
-    return [row for row in _read(path) if "rolled_back" in row]
-
-
-def _read(path: str) -> list[dict[str, Any]]:
-    with open(path) as file:
-        return [json.loads(line) for line in file if line.endswith("\n")]
 
 
 class TensorBoard:
@@ -124,3 +109,33 @@ class NullWriter:
 
     def __getattr__(self, name: str) -> Callable[..., None]:
         return lambda *told, **named: None
+
+
+class Metrics(NamedTuple):
+    """The lines of a `metrics.jsonl`: rows of metrics, rollbacks, and how many cannot be read."""
+
+    rows: list[dict[str, Any]]
+    rollbacks: list[dict[str, Any]]
+    unreadable: int
+
+
+def read_metrics(path: str) -> Metrics:
+    """Reads a `metrics.jsonl`, which may be absent; a torn last line is not counted as damage.
+
+    Raises:
+      OSError: if the file is there and cannot be read.
+    """
+    rows: list[dict[str, Any]] = []
+    rollbacks: list[dict[str, Any]] = []
+    lines: list[str] = []
+    if os.path.lexists(path):
+        with open(path, encoding="utf-8", errors="replace") as file:
+            lines = file.read().split("\n")[:-1]
+    for line in lines:
+        try:
+            row = json.loads(line)
+        except ValueError:
+            continue
+        if isinstance(row, dict) and all(isinstance(row.get(x), int) for x in ("step", "seed")):
+            (rollbacks if "rolled_back" in row else rows).append(row)
+    return Metrics(rows, rollbacks, len(lines) - len(rows) - len(rollbacks))

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 from jaxgan.config.keys import KEYS
 from jaxgan.evaluation.results import COMPARED_BY, half_interval
-from jaxgan.page.run_data import Run
+from jaxgan.reporting.html.run_data import Run
 
 _SYSTEMS = {
     "gan": "GAN",

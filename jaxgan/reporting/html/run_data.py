@@ -11,16 +11,9 @@ from typing import Any, NamedTuple
 from jaxgan.common.errors import UserError
 from jaxgan.reporting import sheet_paths
 from jaxgan.reporting.sheet_paths import Sheets
+from jaxgan.reporting.writers import Metrics, read_metrics
 
 _CONFUSION = re.compile(r"confusion(?:_seed_(\d+))?\.txt")
-
-
-class Metrics(NamedTuple):
-    """The lines of a `metrics.jsonl`: rows of metrics, rollbacks, and how many cannot be read."""
-
-    rows: list[dict[str, Any]]
-    rollbacks: list[dict[str, Any]]
-    unreadable: int
 
 
 class Run(NamedTuple):
@@ -179,28 +172,6 @@ def _read_metrics(workdir: str, notices: list[str]) -> Metrics:
     if metrics.unreadable:
         notices.append(f"metrics.jsonl: damaged lines left out: {metrics.unreadable}.")
     return metrics
-
-
-def read_metrics(path: str) -> Metrics:
-    """Reads a `metrics.jsonl`, which may be absent; a torn last line is not counted as damage.
-
-    Raises:
-      OSError: if the file is there and cannot be read.
-    """
-    rows: list[dict[str, Any]] = []
-    rollbacks: list[dict[str, Any]] = []
-    lines: list[str] = []
-    if os.path.lexists(path):
-        with open(path, encoding="utf-8", errors="replace") as file:
-            lines = file.read().split("\n")[:-1]
-    for line in lines:
-        try:
-            row = json.loads(line)
-        except ValueError:
-            continue
-        if isinstance(row, dict) and all(isinstance(row.get(x), int) for x in ("step", "seed")):
-            (rollbacks if "rolled_back" in row else rows).append(row)
-    return Metrics(rows, rollbacks, len(lines) - len(rows) - len(rollbacks))
 
 
 def _end(

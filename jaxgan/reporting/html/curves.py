@@ -7,8 +7,6 @@ from typing import Any, NamedTuple
 
 from markupsafe import Markup, escape
 
-from jaxgan.page.run_data import Run
-from jaxgan.page.tables import number
 from jaxgan.reporting.figures import (
     COLOURS,
     DASHES,
@@ -19,6 +17,8 @@ from jaxgan.reporting.figures import (
     mean_curve,
     read_curve,
 )
+from jaxgan.reporting.html.run_data import Run
+from jaxgan.reporting.html.tables import number
 
 _SETTINGS: Any = {
     "svg.fonttype": "none",  # Text stays text.

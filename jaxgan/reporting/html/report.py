@@ -13,10 +13,10 @@ from markupsafe import Markup
 
 from jaxgan.common.errors import UserError
 from jaxgan.common.files import write_text
-from jaxgan.page import tables
-from jaxgan.page.curves import plots
-from jaxgan.page.pictures import sheets_over_time, single_pictures
-from jaxgan.page.run_data import Run, read_run
+from jaxgan.reporting.html import tables
+from jaxgan.reporting.html.curves import plots
+from jaxgan.reporting.html.pictures import sheets_over_time, single_pictures
+from jaxgan.reporting.html.run_data import Run, read_run
 
 FILE_NAME = "report.html"
 # Bytes of a report at most; pictures are made smaller or left out until it fits.
@@ -134,7 +134,7 @@ def _networks(runs: Sequence[Run]) -> dict[str, list[str]]:
 
 
 def _fill_in(runs: Sequence[Run], sections: Mapping[str, Any]) -> str:
-    files = importlib.resources.files("jaxgan.page")
+    files = importlib.resources.files("jaxgan.reporting.html")
     environment = jinja2.Environment(
         loader=jinja2.FunctionLoader(lambda name: (files / "templates" / name).read_text()),
         autoescape=True,

@@ -10,7 +10,7 @@ import numpy as np
 
 from jaxgan.common.errors import UserError
 from jaxgan.models.latents import parse_codes
-from jaxgan.page.run_data import Run
+from jaxgan.reporting.html.run_data import Run
 from jaxgan.reporting.sheet_paths import Sheets
 
 # How sheets are kept: so many frames each, their sides divided by so much; the first that fits.
