@@ -9,7 +9,7 @@ from conftest import load_config
 from jaxgan.config.presets import update
 from jaxgan.data.dataset import Dataset, Split
 from jaxgan.evaluation.linear_probe import FeatureMeasures
-from jaxgan.inference.feature_maps import Reader, convolution_maps, pooled
+from jaxgan.inference.feature_maps import FeatureReader, convolution_maps, pooled
 from jaxgan.inference.networks import NetworkFunctions
 from jaxgan.metrics.images.linear_probe import fit_svm
 from jaxgan.models.mlp import Generator
@@ -107,7 +107,7 @@ def test_the_maps_are_what_the_next_layer_sees():
     other, its = small("mean")
     shapes = jax.eval_shape(lambda: convolution_maps(other, its.discriminator, images))
     assert shapes[1].shape == (6, 5, 5, 4)
-    read = Reader(gan)(nets.discriminator, images)
+    read = FeatureReader(gan)(nets.discriminator, images)
     np.testing.assert_allclose(
         read, np.concatenate([pooled(first), pooled(second)], axis=1), atol=1e-6
     )

@@ -25,9 +25,10 @@ def write_whole(path: str, write: Callable[[BinaryIO], Any]) -> None:
             file.flush()
             os.fsync(file.fileno())
         os.replace(part, path)
-    except OSError:
+    except OSError as error:
         with contextlib.suppress(OSError):
             os.remove(part)
+        error.filename = path  # The one that the user knows.
         raise
 
 

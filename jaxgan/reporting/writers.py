@@ -49,6 +49,34 @@ class MetricsFile:
         self._file.close()
 
 
+class Metrics(NamedTuple):
+    """The lines of a `metrics.jsonl`: rows of metrics, rollbacks, and how many are damaged."""
+
+    rows: list[dict[str, Any]]
+    rollbacks: list[dict[str, Any]]
+    damaged: int = 0
+
+
+def read_metrics(path: str) -> Metrics:
+    """Reads a `metrics.jsonl`, whose last line may be torn.
+
+    Raises:
+      OSError: if the file cannot be read.
+    """
+    rows: list[dict[str, Any]] = []
+    rollbacks: list[dict[str, Any]] = []
+    with open(path, encoding="utf-8", errors="replace") as file:
+        lines = file.read().split("\n")[:-1]
+    for line in lines:
+        try:
+            row = json.loads(line)
+        except ValueError:
+            continue
+        if isinstance(row, dict) and all(isinstance(row.get(x), int) for x in ("step", "seed")):
+            (rollbacks if "rolled_back" in row else rows).append(row)
+    return Metrics(rows, rollbacks, len(lines) - len(rows) - len(rollbacks))
+
+
 class TensorBoard:
     """Event files for TensorBoard, through tensorboardX (no TensorFlow).
 
@@ -109,33 +137,3 @@ class NullWriter:
 
     def __getattr__(self, name: str) -> Callable[..., None]:
         return lambda *told, **named: None
-
-
-class Metrics(NamedTuple):
-    """The lines of a `metrics.jsonl`: rows of metrics, rollbacks, and how many cannot be read."""
-
-    rows: list[dict[str, Any]]
-    rollbacks: list[dict[str, Any]]
-    unreadable: int
-
-
-def read_metrics(path: str) -> Metrics:
-    """Reads a `metrics.jsonl`, which may be absent; a torn last line is not counted as damage.
-
-    Raises:
-      OSError: if the file is there and cannot be read.
-    """
-    rows: list[dict[str, Any]] = []
-    rollbacks: list[dict[str, Any]] = []
-    lines: list[str] = []
-    if os.path.lexists(path):
-        with open(path, encoding="utf-8", errors="replace") as file:
-            lines = file.read().split("\n")[:-1]
-    for line in lines:
-        try:
-            row = json.loads(line)
-        except ValueError:
-            continue
-        if isinstance(row, dict) and all(isinstance(row.get(x), int) for x in ("step", "seed")):
-            (rollbacks if "rolled_back" in row else rows).append(row)
-    return Metrics(rows, rollbacks, len(lines) - len(rows) - len(rollbacks))

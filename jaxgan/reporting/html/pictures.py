@@ -42,17 +42,11 @@ class Picture(NamedTuple):
 
 
 class SheetOverTime(NamedTuple):
-    """A sheet's title (run, sheet and seed, or ""), its caption, and its pictures by step, of which
-    the steps in `printed` are printed on paper."""
+    """A sheet's title (run, sheet and seed, or ""), its caption, and its pictures by step."""
 
     title: str
     caption: str
     frames: dict[int, Picture]
-
-    @property
-    def printed(self) -> set[int]:
-        steps = list(self.frames)
-        return {steps[0], steps[len(steps) // 2], steps[-1]}
 
 
 class SheetsOverTime(NamedTuple):

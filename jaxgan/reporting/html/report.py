@@ -114,14 +114,13 @@ def content_hash(source: str) -> str:
 
 
 def _with_distinct_names(runs: list[Run], workdirs: Sequence[str]) -> list[Run]:
-    """Names the runs by their folders, or where these are equal by the paths."""
+    """Names the runs by their folders, or where these are equal by a number and the path."""
     if len({run.name for run in runs}) == len(runs):
         return runs
-    found = []
-    for i, (run, workdir) in enumerate(zip(runs, workdirs, strict=True)):
-        again = workdir in workdirs[:i]
-        found.append(run._replace(name=f"{workdir} ({i + 1})" if again else workdir))
-    return found
+    return [
+        run._replace(name=f"{i}: {workdir}")
+        for i, (run, workdir) in enumerate(zip(runs, workdirs, strict=True), 1)
+    ]
 
 
 def _networks(runs: Sequence[Run]) -> dict[str, list[str]]:

@@ -5,14 +5,15 @@ import json
 import os
 import re
 import statistics
-from collections.abc import Mapping
-from typing import Any, NamedTuple
+from collections.abc import Callable, Mapping
+from typing import Any, NamedTuple, TypeVar
 
 from jaxgan.common.errors import UserError
 from jaxgan.reporting import sheet_paths
 from jaxgan.reporting.sheet_paths import Sheets
 from jaxgan.reporting.writers import Metrics, read_metrics
 
+_T = TypeVar("_T")
 _CONFUSION = re.compile(r"confusion(?:_seed_(\d+))?\.txt")
 
 
@@ -91,17 +92,29 @@ def read_run(workdir: str, results: Mapping[str, Any] | None = None) -> Run:
     Raises:
       UserError: if the folder holds no run, or nothing to show yet.
     """
-    notices: list[str] = []
     about = _read_about(workdir)
-    metrics = _read_metrics(workdir, notices)
-    told = dict(results) if results is not None else _read_results(workdir, notices)
+    notices: list[str] = []
+
+    def read(name: str, reader: Callable[[str], _T], absent: _T) -> _T:
+        path = os.path.join(workdir, name)
+        try:
+            return reader(path) if os.path.lexists(path) else absent
+        except (OSError, ValueError) as error:
+            cause = error.strerror if isinstance(error, OSError) else error
+            notices.append(f"{name} cannot be read ({cause}).")
+            return absent
+
+    metrics = read("metrics.jsonl", read_metrics, Metrics([], []))
+    if metrics.damaged:
+        notices.append(f"metrics.jsonl: damaged lines left out: {metrics.damaged}.")
+    told = dict(results) if results is not None else read("results.json", _read_json, None)
     end = _end(about["config"], told, metrics.rows)
     sheets = sheet_paths.list_sheets(workdir, float("inf") if end is None else end)
     if not metrics.rows and not sheets:
         raise UserError(f"{workdir} has nothing to show yet", "train it for longer")
     names = sorted(os.listdir(workdir))
     matrices = {m[1] or "": m[0] for m in map(_CONFUSION.fullmatch, names) if m}
-    confusion = {seed: _text(workdir, name, notices) for seed, name in matrices.items()}
+    confusion = {seed: read(name, _read_text, "") for seed, name in matrices.items()}
     return Run(
         name=os.path.basename(os.path.abspath(workdir)),
         about=about,
@@ -110,7 +123,7 @@ def read_run(workdir: str, results: Mapping[str, Any] | None = None) -> Run:
         results=told,
         sheets=sheets,
         pictures=[os.path.join(workdir, x) for x in names if x.endswith((".png", ".gif"))],
-        networks=_text(workdir, "networks.txt", notices),
+        networks=read("networks.txt", _read_text, ""),
         confusion={seed: text for seed, text in confusion.items() if text.strip()},
         notices=notices,
     )
@@ -121,7 +134,7 @@ def _read_about(workdir: str) -> dict[str, Any]:
     if not os.path.exists(path):
         raise UserError(f"{workdir} holds no run", "--workdir names a run's folder")
     try:
-        about = _json(path)
+        about = _read_json(path)
     except (OSError, ValueError) as error:
         raise UserError(f"{path} cannot be read ({error})") from error
     if not isinstance(about.get("config"), dict):
@@ -129,49 +142,17 @@ def _read_about(workdir: str) -> dict[str, Any]:
     return about
 
 
-def _read_results(workdir: str, notices: list[str]) -> dict[str, Any] | None:
-    path = os.path.join(workdir, "results.json")
-    if not os.path.lexists(path):
-        return None
-    try:
-        return _json(path)
-    except (OSError, ValueError) as error:
-        notices.append(f"results.json cannot be read ({error}); its measures are missing here.")
-        return None
-
-
-def _json(path: str) -> dict[str, Any]:
-    """A JSON object. Raises OSError or ValueError."""
-    with open(path, encoding="utf-8") as file:
-        found = json.load(file)
+def _read_json(path: str) -> dict[str, Any]:
+    found = json.loads(_read_text(path))
     if not isinstance(found, dict):
         raise ValueError("no JSON object")
     return found
 
 
-def _text(workdir: str, name: str, notices: list[str]) -> str:
-    """A file's text, invalid UTF-8 replaced; "" where there is none, with a notice where it cannot
-    be read."""
-    path = os.path.join(workdir, name)
-    if not os.path.lexists(path):
-        return ""
-    try:
-        with open(path, encoding="utf-8", errors="replace") as file:
-            return file.read()
-    except OSError as error:
-        notices.append(f"{name} cannot be read ({error.strerror}).")
-        return ""
-
-
-def _read_metrics(workdir: str, notices: list[str]) -> Metrics:
-    try:
-        metrics = read_metrics(os.path.join(workdir, "metrics.jsonl"))
-    except OSError as error:
-        notices.append(f"metrics.jsonl cannot be read ({error.strerror}).")
-        return Metrics([], [], 0)
-    if metrics.unreadable:
-        notices.append(f"metrics.jsonl: damaged lines left out: {metrics.unreadable}.")
-    return metrics
+def _read_text(path: str) -> str:
+    """A file's text, with what is no UTF-8 replaced."""
+    with open(path, encoding="utf-8", errors="replace") as file:
+        return file.read()
 
 
 def _end(

@@ -215,16 +215,12 @@ def networks_in_words(checkpoint: str, step: int) -> str:
     return f"{checkpoint} networks, step {step}"
 
 
-class Confusion(NamedTuple):
-    """A confusion matrix: of which networks, and the table; where no table is found, the text."""
-
-    note: str
-    table: Table | None
-    text: str
+Confusion = tuple[str, Table | str]
 
 
 def confusions(runs: Sequence[Run]) -> list[Confusion]:
-    """The confusion matrices of every run and seed."""
+    """The confusion matrices of every run and seed: of which networks, and the table; where the
+    text holds no table, the text."""
     found = []
     for run in runs:
         rows = (run.results or {}).get("measures", [])
@@ -252,9 +248,9 @@ def confusion(title: str, text: str, rows: Sequence[Row] = ()) -> Confusion:
     note = f"{title}. {note}" if title else note
     lines = [re.split(r"\s{2,}", line.strip()) for line in body.strip().splitlines()]
     if len({len(line) for line in lines}) != 1 or len(lines) < 2:
-        return Confusion(note, None, body)  # A label may hold two blanks.
+        return note, body  # A label may hold two blanks.
     shades = [_shades(line) for line in lines[1:]]
-    return Confusion(note, Table("Confusion matrix", lines[0], lines[1:], shades), "")
+    return note, Table("Confusion matrix", lines[0], lines[1:], shades)
 
 
 def _shades(line: Sequence[str]) -> list[int]:
