@@ -9,9 +9,13 @@ import subprocess
 import sys
 import tempfile
 
+import hypothesis
 import pytest
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
+# Seconds that any test waits for a process: far more than a loaded machine takes, since each wait
+# ends as soon as its condition holds.
+PATIENCE = 900
 # Hardly any optimisation, because these tests compile much and run little.
 _FAST_COMPILES = "--xla_backend_optimization_level=0 --xla_llvm_disable_expensive_passes=true"
 if importlib.metadata.version("jaxlib").startswith("0.10."):
@@ -28,6 +32,14 @@ if "JAX_COMPILATION_CACHE_DIR" not in os.environ:
     atexit.register(shutil.rmtree, _CACHE, ignore_errors=True)
     os.environ["JAX_COMPILATION_CACHE_DIR"] = _CACHE
     os.environ["JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS"] = "0"
+
+# What a terminal or its user prefers changes no output that a test reads.
+for _name in ("COLUMNS", "LINES", "FORCE_COLOR", "CLICOLOR_FORCE", "TTY_COMPATIBLE"):
+    os.environ.pop(_name, None)
+
+# The same examples in every run and on every machine, however slow it is.
+hypothesis.settings.register_profile("anywhere", derandomize=True, deadline=None)
+hypothesis.settings.load_profile("anywhere")
 
 import jax  # noqa: E402
 
@@ -46,7 +58,9 @@ def command_environment(**extra: str) -> dict[str, str]:
     """The environment of a command as a user runs it, but for the optimisation: one device, no
     data but the embedded."""
     flags = f"{_PLAIN_FLAGS} {_FAST_COMPILES}".strip()
-    environment = {**os.environ, "XLA_FLAGS": flags, "PYTHONPATH": str(ROOT), **extra}
+    # UTF-8 in any locale, as `run_python` reads it.
+    own = {"XLA_FLAGS": flags, "PYTHONPATH": str(ROOT), "PYTHONUTF8": "1"}
+    environment = {**os.environ, **own, **extra}
     if "TFDS_DATA_DIR" not in extra:
         environment.pop("TFDS_DATA_DIR", None)
     return environment
@@ -64,8 +78,8 @@ def run_python(*arguments: str, cwd: pathlib.Path = ROOT, **extra: str):
         cwd=cwd,
         env=command_environment(**extra),
         capture_output=True,
-        text=True,
-        timeout=300,
+        encoding="utf-8",
+        timeout=PATIENCE,
     )
 
 

@@ -43,7 +43,14 @@ def test_the_svm_is_scikit_learns_on_standardised_features(monkeypatch, numbers,
     mine = unseen @ svm.weights.T + svm.bias
     theirs = scikit.decision_function((unseen - x.mean(axis=0)) / scale).reshape(mine.shape)
     np.testing.assert_allclose(mine, theirs, atol=1e-3)
-    np.testing.assert_array_equal(svm.predict(unseen), scikit.predict((unseen - x.mean(0)) / scale))
+    # Where the two best classes are farther apart than both fits' tolerance.
+    scores = theirs if classes > 2 else np.concatenate([-theirs, theirs], axis=1)
+    decided = np.diff(np.sort(scores, axis=1)[:, -2:])[:, 0] > 1e-2
+    assert decided.mean() > 0.8
+    np.testing.assert_array_equal(
+        svm.predict(unseen[decided]),
+        scikit.predict((unseen[decided] - x.mean(axis=0)) / scale),
+    )
 
 
 def test_the_svm_reads_what_can_be_told_apart_and_no_more():

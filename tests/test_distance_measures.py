@@ -109,7 +109,7 @@ def test_memorisation_has_validation_images_beside_it(dataset):
         assert "80 validation images" in row.protocol
     # The last ones were copies.
     assert row.value < -4 < row.reference - 1
-    assert closer.value == 1
+    assert closer.value == pytest.approx(1)
 
 
 def test_the_best_generator_and_worse_ones(dataset):
@@ -132,7 +132,9 @@ def test_the_class_score_stands_beside_that_of_unseen_images(dataset):
     assert row.value == pytest.approx(1, abs=0.2)
     expected = class_score(Shades.probabilities(dataset.test.images)).value
     assert row.reference == pytest.approx(expected)
-    assert expected > 2.5
+    # Of readings that are sure, the entropy of their shares.
+    shares = np.bincount(dataset.test.labels, minlength=3) / len(dataset.test)
+    assert expected == pytest.approx(np.exp(-np.sum(shares * np.log(shares))), abs=0.4)
     assert (row.extractor_hash, row.n_real, row.n_generated) == ("012", 100, 100)
     unlabelled = dataclasses.replace(dataset, train=Split(dataset.train.images, None))
     assert made(unlabelled).class_score(images(9, 100), ABOUT) == []
@@ -143,8 +145,8 @@ def test_labels_that_were_asked_for_are_a_training_set(dataset):
     [row] = measures.nearest_neighbour_error(drawn.images, drawn.labels, ABOUT)
     train, test = dataset.train.first(150), dataset.test
     unseen = test.images, test.labels
-    assert row.value == nearest_neighbour_error(drawn.images, drawn.labels, *unseen)
-    assert row.reference == nearest_neighbour_error(train.images, train.labels, *unseen)
+    expected = [nearest_neighbour_error(x.images, x.labels, *unseen) for x in (drawn, train)]
+    assert (row.value, row.reference) == pytest.approx(tuple(expected))
     assert (row.n_generated, row.n_real) == (150, 100)
     shuffled = np.random.default_rng(0).permutation(drawn.labels)
     [worse] = measures.nearest_neighbour_error(drawn.images, shuffled, ABOUT)
@@ -168,8 +170,8 @@ def test_references_are_computed_once(dataset, monkeypatch):
     measures = made(dataset, extractor=Extractor("counted", "1", features))
     drawn = [thumbnails(images(seed, 100)) for seed in (8, 9)]
     first, second = (measures.kernel(x, ABOUT)[0] for x in drawn)
-    assert first.reference == second.reference
-    assert first.value != second.value
+    assert first.reference == pytest.approx(second.reference)
+    assert first.value != pytest.approx(second.value)
     assert len(called) == 3
     measures.two_sample(drawn[0], ABOUT)
     measures.images.frechet_of("test", drawn[0], ABOUT)
@@ -182,10 +184,13 @@ def test_another_extractor_leaves_memorisation_to_the_datasets_own(dataset):
     [row] = measures.kernel(inverse.features(drawn), ABOUT)
     assert (row.extractor, row.extractor_hash) == ("inverse", "9")
     plain = made(dataset)
-    assert row.value != plain.kernel(thumbnails(drawn), ABOUT)[0].value
+    assert row.value != pytest.approx(plain.kernel(thumbnails(drawn), ABOUT)[0].value)
     assert measures.images.frechet_of("test", inverse.features(drawn), ABOUT).extractor == "inverse"
     own = measures.memorisation(thumbnails(drawn), ABOUT)
-    assert own == plain.memorisation(thumbnails(drawn), ABOUT)
+    of_plain = plain.memorisation(thumbnails(drawn), ABOUT)
+    # K-means adds up what its threads found in no fixed order.
+    for one, other in zip(own, of_plain, strict=True):
+        assert (one.value, one.reference) == pytest.approx((other.value, other.reference))
     assert own[0].extractor == "shades"
 
 

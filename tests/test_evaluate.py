@@ -126,11 +126,11 @@ def test_the_page_and_the_table_of_labels_are_made_anew(folder, run, monkeypatch
     monkeypatch.setattr(evaluation, "evaluate", lambda *_: found)
     (folder / "report.html").unlink()
     assert run(WORKDIR=str(folder), N=40) == 0
-    assert "frechet_distance" in (folder / "report.html").read_text()
+    assert "frechet_distance" in (folder / "report.html").read_text(encoding="utf-8")
     assert (folder / "confusion_seed_1.txt").read_text() == (
         "best networks, step 2\nasked  7\n7  3\n"
     )
-    assert ">seed 1<" in (folder / "report.html").read_text()
+    assert ">seed 1<" in (folder / "report.html").read_text(encoding="utf-8")
 
     def full(*_, **named):
         raise OSError(errno.ENOSPC, "No space left on device")
@@ -150,7 +150,7 @@ def found_measure(results):
 
 def test_training_makes_the_page_before_the_results(trained):
     """Which say that nothing is left to do: where the disk is full at the page, the run goes on."""
-    shown = (trained / "report.html").read_text()
+    shown = (trained / "report.html").read_text(encoding="utf-8")
     assert "frechet_distance" in shown
     assert "not finished" not in shown
     made = [os.stat(trained / name).st_mtime_ns for name in ("report.html", "results.json")]

@@ -46,7 +46,7 @@ def readme_commands():
     return [shlex.split(line.removesuffix("&")) for line in lines]
 
 
-README = (ROOT / "README.md").read_text()
+README = (ROOT / "README.md").read_text(encoding="utf-8")
 
 
 class Hosts:

@@ -12,7 +12,7 @@ import time
 import types
 
 import pytest
-from conftest import ROOT, command_environment, load_config, run_main
+from conftest import PATIENCE, ROOT, command_environment, load_config, run_main
 
 from jaxgan.config import UserError, update
 from jaxgan.train import train
@@ -274,7 +274,7 @@ def test_many_seeds_leave_rows_sheets_and_measures_each(undisturbed, tmp_path):
     process = start(folder, "--config.seeds=2")
     wait_for(lambda: finished_checkpoints(folder), process)
     process.send_signal(signal.SIGTERM)
-    process.communicate(timeout=120)
+    process.communicate(timeout=PATIENCE)
     break_seed(folder, 1)
     done = run_main(*flags)
     assert done.returncode == 0, done.stderr
@@ -320,8 +320,8 @@ def start(folder, *more):
     )
 
 
-def wait_for(condition, process, seconds=120):
-    until = time.monotonic() + seconds
+def wait_for(condition, process):
+    until = time.monotonic() + PATIENCE
     while not condition():
         assert process.poll() is None, process.stdout.read()
         assert time.monotonic() < until
@@ -367,7 +367,7 @@ def test_a_stopped_run_saves_and_says_how_to_go_on(undisturbed, tmp_path):
     wait_for(lambda: (folder / "metrics.jsonl").exists(), process)
     wait_for(lambda: (folder / "metrics.jsonl").stat().st_size > 0, process)
     process.send_signal(signal.SIGTERM)
-    output, _ = process.communicate(timeout=120)
+    output, _ = process.communicate(timeout=PATIENCE)
     assert process.returncode == 128 + signal.SIGTERM, output
     assert "the same command goes on from there" in output
     assert finished_checkpoints(folder)

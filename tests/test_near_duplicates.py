@@ -117,7 +117,7 @@ def test_blocks_of_any_size_give_the_same_groups(monkeypatch):
     np.testing.assert_array_equal(group_of(codes_of, images, 3, 1), whole)
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(st.integers(0, 2**31), st.integers(0, 3))
 def test_groups_are_those_of_all_pairs(seed, bits):
     """Against every pair by hand; codes are the images' own bits, so that a move moves them."""

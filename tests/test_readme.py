@@ -6,7 +6,7 @@ from conftest import ROOT, run_python
 
 
 def test_networks_and_data_of_ones_own(tmp_path):
-    text = (ROOT / "README.md").read_text()
+    text = (ROOT / "README.md").read_text(encoding="utf-8")
     blocks = re.findall(r"```python\n(.*?)```", text.partition("## Networks and data")[2], re.S)
     dataset, networks = blocks[:2]
     assert max(len(block.splitlines()) for block in blocks) < 30

@@ -162,7 +162,7 @@ def test_real_and_fake_are_normalised_each_by_themselves():
     _, both = compiled(discriminator_update, gan)(state, real, fake, KEY)
     _, alone = compiled(discriminator_update, gan)(state, real, None, KEY)
     name = "loss/discriminator_real"
-    np.testing.assert_allclose(both[name], alone[name], rtol=1e-6)
+    np.testing.assert_allclose(both[name], alone[name], rtol=1e-5)
     assert "loss/discriminator_fake" not in alone
 
 
@@ -181,8 +181,8 @@ def test_the_accuracy_is_the_share_on_the_right_side(monkeypatch, loss):
     examples = [Examples(jnp.asarray(x, jnp.float32).reshape(4, 1, 1, 1)) for x in (real, fake)]
     metrics = discriminator_update(gan, state, *examples, KEY)
     boundary = {"non_saturating": 0.0, "least_squares": 0.5}[loss]
-    assert float(metrics["accuracy/real"]) == np.mean(real > boundary)
-    assert float(metrics["accuracy/fake"]) == np.mean(fake < boundary)
+    assert float(metrics["accuracy/real"]) == pytest.approx(np.mean(real > boundary))
+    assert float(metrics["accuracy/fake"]) == pytest.approx(np.mean(fake < boundary))
 
 
 @pytest.mark.parametrize("loss", ADVERSARIAL)
@@ -293,7 +293,7 @@ def test_the_best_is_kept_for_each_seed_by_itself():
     later = jax.tree.map(lambda x: x + 1 if x.dtype != bool else x, two)
     best = keep_best(best, later, jnp.asarray([0.5, jnp.nan]))
     assert best.step.tolist() == [1, 0]
-    assert best.score.tolist() == [0.5, -jnp.inf]
+    assert best.score.tolist() == pytest.approx([0.5, -jnp.inf])
     worse = jax.tree.map(lambda x: x + 1 if x.dtype != bool else x, later)
     best = keep_best(best, worse, jnp.asarray([0.4, 0.1]))
     assert best.step.tolist() == [1, 2]

