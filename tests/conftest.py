@@ -19,13 +19,18 @@ PATIENCE = 900
 # Hardly any optimisation, because these tests compile much and run little.
 _FAST_COMPILES = "--xla_backend_optimization_level=0 --xla_llvm_disable_expensive_passes=true"
 if importlib.metadata.version("jaxlib").startswith("0.10."):
-    # Two fifths of the time to compile a step. A jaxlib that does not know it would end the tests.
+    # Half of the time to compile a step. A jaxlib that does not know them would end the tests.
     _FAST_COMPILES += " --xla_cpu_use_fusion_emitters=false"
+    _FAST_COMPILES += " --xla_cpu_parallel_codegen_split_count=1"
 _TEST_FLAGS = f"--xla_force_host_platform_device_count=8 {_FAST_COMPILES}"
 # Taken out first: a worker of pytest-xdist inherits what its parent set.
 _PLAIN_FLAGS = os.environ.get("XLA_FLAGS", "").replace(_TEST_FLAGS, "").strip()
 os.environ["XLA_FLAGS"] = f"{_PLAIN_FLAGS} {_TEST_FLAGS}".strip()
 os.environ["JAX_PLATFORMS"] = "cpu"
+# One thread for each worker's matrix products: more would wait for one another, and sum in an order
+# that depends on the number of cores.
+for _name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
+    os.environ.setdefault(_name, "1")
 if "JAX_COMPILATION_CACHE_DIR" not in os.environ:
     # The same small programs are compiled by many processes; workers inherit the folder.
     _CACHE = tempfile.mkdtemp(prefix="jaxgan-tests-")
