@@ -76,10 +76,11 @@ def run_main(*arguments: str, cwd: pathlib.Path = ROOT, **extra: str):
     return run_python("-m", "jaxgan.main", *arguments, cwd=cwd, **extra)
 
 
-def run_python(*arguments: str, cwd: pathlib.Path = ROOT, **extra: str):
+def run_python(*arguments: str, cwd: pathlib.Path = ROOT, input: str = "", **extra: str):
     """Runs `python ARGUMENTS` in a process of its own."""
     return subprocess.run(
         [sys.executable, *arguments],
+        input=input,
         cwd=cwd,
         env=command_environment(**extra),
         capture_output=True,
