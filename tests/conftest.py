@@ -1,6 +1,7 @@
 """Every test runs with eight fake CPU devices, warnings as errors and no silent rank promotion."""
 
 import atexit
+import contextlib
 import importlib.metadata
 import os
 import pathlib
@@ -47,6 +48,7 @@ hypothesis.settings.register_profile("anywhere", derandomize=True, deadline=None
 hypothesis.settings.load_profile("anywhere")
 
 import jax  # noqa: E402
+import numpy as np  # noqa: E402
 
 jax.config.update("jax_numpy_rank_promotion", "raise")
 
@@ -114,6 +116,24 @@ def load_config(name: str, arg: str = ""):
     from jaxgan.config_checks import from_file
 
     return from_file(ROOT / "configs" / f"{name}.py", arg)
+
+
+@contextlib.contextmanager
+def untrained():
+    """`jaxgan.train.train` goes through a run without its steps, whose compilation takes longest:
+    what it leaves behind are the networks of the start, as if of its last step."""
+    from jaxgan import parallel
+
+    def run(self, state, given):
+        steps = jax.tree.leaves(given)[0].shape[1]
+        ones = np.ones((len(self.seeds), steps), np.float32)
+        names = ("discriminator", "discriminator_real", "discriminator_fake", "generator")
+        metrics = {f"loss/{name}": ones for name in names}
+        return state.replace(step=state.step + steps), metrics | {"alive": ones > 0}
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(parallel.Program, "run", run)
+        yield
 
 
 @pytest.fixture(scope="module")

@@ -11,7 +11,7 @@ from types import SimpleNamespace
 import jax
 import numpy as np
 import pytest
-from conftest import load_config
+from conftest import load_config, untrained
 
 from jaxgan import command, evaluate, evaluation
 from jaxgan.build import build_gan
@@ -66,7 +66,8 @@ def trained(tmp_path_factory):
     config = update(load_config("gan"), SMALL | {"seeds": 2, "best_by": "parzen_log_likelihood"})
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("jaxgan.image_measures.reference_classifier", lambda *_: Thumbnails)
-        train(config, str(folder))
+        with untrained():
+            train(config, str(folder))
     return folder
 
 
