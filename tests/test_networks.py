@@ -1,4 +1,4 @@
-"""Law 9 for systems A to D3: shapes and parameter counts, through their configs."""
+"""Invariant: the layer tables, shapes and parameter counts, of systems A to D3 by their configs."""
 
 import functools
 
