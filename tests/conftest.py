@@ -1,6 +1,7 @@
 """Every test runs with eight fake CPU devices, warnings as errors and no silent rank promotion."""
 
 import atexit
+import contextlib
 import importlib.metadata
 import os
 import pathlib
@@ -9,19 +10,28 @@ import subprocess
 import sys
 import tempfile
 
+import hypothesis
 import pytest
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
+# Seconds that any test waits for a process: far more than a loaded machine takes, since each wait
+# ends as soon as its condition holds.
+PATIENCE = 900
 # Hardly any optimisation, because these tests compile much and run little.
 _FAST_COMPILES = "--xla_backend_optimization_level=0 --xla_llvm_disable_expensive_passes=true"
 if importlib.metadata.version("jaxlib").startswith("0.10."):
-    # Two fifths of the time to compile a step. A jaxlib that does not know it would end the tests.
+    # Half of the time to compile a step. A jaxlib that does not know them would end the tests.
     _FAST_COMPILES += " --xla_cpu_use_fusion_emitters=false"
+    _FAST_COMPILES += " --xla_cpu_parallel_codegen_split_count=1"
 _TEST_FLAGS = f"--xla_force_host_platform_device_count=8 {_FAST_COMPILES}"
 # Taken out first: a worker of pytest-xdist inherits what its parent set.
 _PLAIN_FLAGS = os.environ.get("XLA_FLAGS", "").replace(_TEST_FLAGS, "").strip()
 os.environ["XLA_FLAGS"] = f"{_PLAIN_FLAGS} {_TEST_FLAGS}".strip()
 os.environ["JAX_PLATFORMS"] = "cpu"
+# One thread for each worker's matrix products: more would wait for one another, and sum in an order
+# that depends on the number of cores.
+for _name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
+    os.environ.setdefault(_name, "1")
 if "JAX_COMPILATION_CACHE_DIR" not in os.environ:
     # The same small programs are compiled by many processes; workers inherit the folder.
     _CACHE = tempfile.mkdtemp(prefix="jaxgan-tests-")
@@ -29,7 +39,16 @@ if "JAX_COMPILATION_CACHE_DIR" not in os.environ:
     os.environ["JAX_COMPILATION_CACHE_DIR"] = _CACHE
     os.environ["JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS"] = "0"
 
+# What a terminal or its user prefers changes no output that a test reads.
+for _name in ("COLUMNS", "LINES", "FORCE_COLOR", "CLICOLOR_FORCE", "TTY_COMPATIBLE"):
+    os.environ.pop(_name, None)
+
+# The same examples in every run and on every machine, however slow it is.
+hypothesis.settings.register_profile("anywhere", derandomize=True, deadline=None)
+hypothesis.settings.load_profile("anywhere")
+
 import jax  # noqa: E402
+import numpy as np  # noqa: E402
 
 jax.config.update("jax_numpy_rank_promotion", "raise")
 
@@ -46,7 +65,9 @@ def command_environment(**extra: str) -> dict[str, str]:
     """The environment of a command as a user runs it, but for the optimisation: one device, no
     data but the embedded."""
     flags = f"{_PLAIN_FLAGS} {_FAST_COMPILES}".strip()
-    environment = {**os.environ, "XLA_FLAGS": flags, "PYTHONPATH": str(ROOT), **extra}
+    # UTF-8 in any locale, as `run_python` reads it.
+    own = {"XLA_FLAGS": flags, "PYTHONPATH": str(ROOT), "PYTHONUTF8": "1"}
+    environment = {**os.environ, **own, **extra}
     if "TFDS_DATA_DIR" not in extra:
         environment.pop("TFDS_DATA_DIR", None)
     return environment
@@ -57,15 +78,16 @@ def run_main(*arguments: str, cwd: pathlib.Path = ROOT, **extra: str):
     return run_python("-m", "jaxgan.main", *arguments, cwd=cwd, **extra)
 
 
-def run_python(*arguments: str, cwd: pathlib.Path = ROOT, **extra: str):
+def run_python(*arguments: str, cwd: pathlib.Path = ROOT, input: str = "", **extra: str):
     """Runs `python ARGUMENTS` in a process of its own."""
     return subprocess.run(
         [sys.executable, *arguments],
+        input=input,
         cwd=cwd,
         env=command_environment(**extra),
         capture_output=True,
-        text=True,
-        timeout=300,
+        encoding="utf-8",
+        timeout=PATIENCE,
     )
 
 
@@ -94,6 +116,24 @@ def load_config(name: str, arg: str = ""):
     from jaxgan.config.validation import from_file
 
     return from_file(ROOT / "configs" / f"{name}.py", arg)
+
+
+@contextlib.contextmanager
+def untrained():
+    """`jaxgan.train.train` goes through a run without its steps, whose compilation takes longest:
+    what it leaves behind are the networks of the start, as if of its last step."""
+    from jaxgan.training import program
+
+    def run(self, state, given):
+        steps = jax.tree.leaves(given)[0].shape[1]
+        ones = np.ones((len(self.seeds), steps), np.float32)
+        names = ("discriminator", "discriminator_real", "discriminator_fake", "generator")
+        metrics = {f"loss/{name}": ones for name in names}
+        return state.replace(step=state.step + steps), metrics | {"alive": ones > 0}
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(program.Program, "run", run)
+        yield
 
 
 @pytest.fixture(scope="module")

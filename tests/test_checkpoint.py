@@ -34,12 +34,13 @@ def equal(a, b):
 
 def data_files(folder, step):
     root = folder / str(step)
-    return [
+    # In the order of their names, which is no file system's.
+    return sorted(
         os.path.join(where, name)
         for where, _, names in os.walk(root)
         for name in names
         if os.path.getsize(os.path.join(where, name)) > 0
-    ]
+    )
 
 
 def test_what_was_saved_comes_back(tmp_path):

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from jaxgan.metrics.images.class_score import class_score
 
 SEEDS = st.integers(0, 2**32 - 1)
-quick = settings(max_examples=15, deadline=None)
+quick = settings(max_examples=15)
 
 
 def sure(labels, classes=10, certainty=1.0):
@@ -38,14 +38,16 @@ def test_it_is_the_formula_by_scipys_entropy(seed, classes, splits):
 
 def test_its_ends_are_one_and_the_number_of_classes():
     labels = np.arange(1_000) % 10
-    assert class_score(sure(labels), 1) == (pytest.approx(10), 0, 1, 1_000)
+    assert class_score(sure(labels), 1) == pytest.approx((10, 0, 1, 1_000), abs=1e-9)
     assert class_score(np.full((50, 10), 0.1)).value == pytest.approx(1)
 
 
 def test_images_in_the_order_of_their_labels_are_shuffled_before_they_are_split():
     """Without it each split of ten would hold one class, and the score would be 1."""
+    # The entropy of a split of 100 is (10 - 1) / 2 / 100 nats short of log 10 on average.
+    expected = 10 * np.exp(-9 / 200)
     for labels in (np.arange(1_000) // 100, np.arange(1_000) % 10):
-        assert class_score(sure(labels), 10).value > 9
+        assert class_score(sure(labels), 10).value == pytest.approx(expected, abs=0.4)
 
 
 def test_worse_samples_score_less():
@@ -54,7 +56,7 @@ def test_worse_samples_score_less():
     noisy = [class_score(sure(labels, certainty=certainty)) for certainty in (0.8, 0.5, 0.2)]
     values = [good.value, *(score.value for score in noisy)]
     assert values == sorted(values, reverse=True)
-    assert class_score(sure(labels % 3)).value == pytest.approx(3, abs=0.1)
+    assert class_score(sure(labels % 3)).value == pytest.approx(3, abs=0.3)
     assert class_score(sure(labels * 0)).value == pytest.approx(1)
 
 

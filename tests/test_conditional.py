@@ -24,7 +24,7 @@ def test_rows_are_asked_and_columns_are_read():
     assert counts.tolist() == [[2, 0, 1, 0], [1, 1, 0, 0], [0, 0, 0, 0], [0, 0, 0, 1]]
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(st.lists(st.tuples(st.integers(0, 4), st.integers(0, 4)), min_size=1))
 def test_confusion_is_scikit_learns_and_its_diagonal_is_the_accuracy(pairs):
     from sklearn.metrics import confusion_matrix

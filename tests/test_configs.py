@@ -1,4 +1,4 @@
-"""Law 5: every config trains."""
+"""Invariant: every config trains."""
 
 import jax
 import numpy as np
@@ -54,7 +54,7 @@ def test_two_tiny_steps(name, arg):
     assert all(np.isfinite(value).all() for value in metrics.values())
     assert bool(state.alive[0])
 
-    generator = jax.tree.map(lambda x: x[0], state.generator.variables)
+    generator = jax.tree.map(lambda x: np.asarray(x)[0], state.generator.variables)
     instruments = NetworkFunctions(gan, batch=20)
     if gan.condition is not None:
         if labels is None:
@@ -76,7 +76,7 @@ def test_two_tiny_steps(name, arg):
 
 
 def test_a_gan_finds_the_modes_of_a_ring():
-    """Law 7."""
+    """Invariant: at least seven of eight."""
     config = load_config("gan", "ring")
     validate(config)
     dataset = ring.load()
@@ -90,6 +90,6 @@ def test_a_gan_finds_the_modes_of_a_ring():
     for step in range(0, config.steps, calls_of):
         given = np.stack([places(s) for s in range(step, step + calls_of)], axis=1)
         state, _ = program.run(state, given)
-    generator = jax.tree.map(lambda x: x[0], state.generator.variables)
+    generator = jax.tree.map(lambda x: np.asarray(x)[0], state.generator.variables)
     points = NetworkFunctions(gan).sample(generator, gan.latent.sample(jax.random.key(1), 1_000))
     assert ring.modes_found(points) >= 7

@@ -111,7 +111,7 @@ def test_a_damaged_image_is_named(tmp_path, streamed):
         load("folder", tmp_path, dataset__streamed=streamed, dataset__validation=0).train.images[:]
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(at=st.integers(0, 10_000), byte=st.integers(0, 255), ending=st.sampled_from(["png", "jpg"]))
 def test_a_flipped_byte_never_ends_in_a_traceback(scratch, at, byte, ending):
     path = scratch / f"flipped.{ending}"

@@ -5,7 +5,7 @@ from data_files import load
 
 from jaxgan.common.errors import UserError
 from jaxgan.data.dataset import Dataset, Split
-from jaxgan.evaluation.image_metrics import ImageMeasures
+from jaxgan.evaluation.features import RealFeatures
 
 
 @pytest.mark.parametrize("name", ["idx", "csv", "folder"])
@@ -27,6 +27,6 @@ def test_a_folder_that_is_not_there_is_named(name, tmp_path):
 def test_a_split_of_fewer_than_two_images_is_stood_in_for(validation, test, judged):
     """A Fréchet distance wants two."""
     splits = [Split(np.zeros((n, 8, 8, 1), np.uint8), None) for n in (9, validation, test)]
-    name, split = ImageMeasures(None, Dataset("few", *splits)).split("test")
+    name, split = RealFeatures(Dataset("few", *splits)).split("test")
     assert name == judged
     assert len(split) == {"train": 9, "validation": validation, "test": test}[judged]

@@ -8,7 +8,7 @@ import time
 
 import numpy as np
 import pytest
-from conftest import ROOT, command_environment
+from conftest import PATIENCE, ROOT, command_environment
 from data_files import load, some_images, write_csv, write_idx
 from test_data_folder import write_classes
 
@@ -197,7 +197,7 @@ def test_workers_end_with_a_killed_run_and_by_no_signal_of_its_group(classes, tm
         workers = [int(pid) for pid in run.stdout.readline().split()]
         assert workers
         run.send_signal(signal.SIGKILL)
-    deadline = time.monotonic() + 10
+    deadline = time.monotonic() + PATIENCE
     while any(_running(pid) for pid in workers) and time.monotonic() < deadline:
         time.sleep(0.05)
     left = [pid for pid in workers if _running(pid)]

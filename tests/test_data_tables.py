@@ -109,7 +109,7 @@ def test_idx_files_that_do_not_fit_are_named(tmp_path):
         load("idx", tmp_path)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(cut=st.integers(0, 400), compress=st.booleans(), extra=st.booleans())
 def test_an_idx_file_cut_or_lengthened_anywhere_is_refused_by_name(scratch, cut, compress, extra):
     content = idx_bytes(some_images(6)[0])
@@ -149,7 +149,7 @@ def test_a_csv_mistake_is_named_by_line_and_column(tmp_path, line, column, text,
     assert said in str(error.value)
 
 
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=80)
 @given(line=st.integers(1, 4), column=st.integers(0, 4), text=st.text(max_size=4))
 def test_a_csv_field_is_a_whole_number_or_refused_by_name(scratch, line, column, text):
     images = np.arange(16, dtype=np.uint8).reshape(4, 2, 2)

@@ -8,7 +8,8 @@ from conftest import load_config
 
 from jaxgan.config.presets import update
 from jaxgan.data.dataset import Dataset, Split
-from jaxgan.evaluation.linear_probe import FeatureMeasures
+from jaxgan.evaluation.context import GeneratedSamples, make_context
+from jaxgan.evaluation.linear_probe import svm_accuracy
 from jaxgan.inference.feature_maps import FeatureReader, convolution_maps, pooled
 from jaxgan.inference.networks import NetworkFunctions
 from jaxgan.metrics.images.linear_probe import fit_svm
@@ -46,7 +47,14 @@ def test_the_svm_is_scikit_learns_on_standardised_features(monkeypatch, numbers,
     mine = unseen @ svm.weights.T + svm.bias
     theirs = scikit.decision_function((unseen - x.mean(axis=0)) / scale).reshape(mine.shape)
     np.testing.assert_allclose(mine, theirs, atol=1e-3)
-    np.testing.assert_array_equal(svm.predict(unseen), scikit.predict((unseen - x.mean(0)) / scale))
+    # Where the two best classes are farther apart than both fits' tolerance.
+    scores = theirs if classes > 2 else np.concatenate([-theirs, theirs], axis=1)
+    decided = np.diff(np.sort(scores, axis=1)[:, -2:])[:, 0] > 1e-2
+    assert decided.mean() > 0.8
+    np.testing.assert_array_equal(
+        svm.predict(unseen[decided]),
+        scikit.predict((unseen[decided] - x.mean(axis=0)) / scale),
+    )
 
 
 def test_the_svm_reads_what_can_be_told_apart_and_no_more():
@@ -166,11 +174,16 @@ def data(few=False):
     return Dataset("mine", split, split.first(0), split.first(60), ("a", "b"))
 
 
-def test_the_measures_of_a_run():
+def probe(gan, nets, dataset, limit=50, images=120):
+    context = make_context(NetworkFunctions(gan), dataset, limit, images)
+    return svm_accuracy(GeneratedSamples(context, nets, ABOUT))
+
+
+def test_the_rows_of_a_run():
     gan, nets = small()
     dataset = data()
     assert min(np.bincount(dataset.train.labels)) >= 100
-    found = FeatureMeasures(NetworkFunctions(gan), dataset, limit=50, images=120).svm(nets, ABOUT)
+    found = probe(gan, nets, dataset)
     assert [m.name for m in found] == [
         f"svm_accuracy{few}{which}"
         for which in ("", "_untrained", "_pixels")
@@ -180,7 +193,7 @@ def test_the_measures_of_a_run():
     assert all(m.value > 0.9 for m in found)
     assert "on 120 training images" in found[0].protocol
     assert "on 200 training images" in found[1].protocol
-    few = FeatureMeasures(NetworkFunctions(gan), data(few=True), 50, 120).svm(nets, ABOUT)
+    few = probe(gan, nets, data(few=True))
     assert [m.name for m in few] == [f"svm_accuracy{e}" for e in ("", "_untrained", "_pixels")]
 
 
@@ -188,11 +201,11 @@ def test_who_has_no_such_features():
     """A discriminator without convolutions, and data without labels."""
     gan, nets = small()
     bare = Dataset("bare", Split(data().train.images, None), data().validation, data().test)
-    assert FeatureMeasures(NetworkFunctions(gan), bare, 50).svm(nets, ABOUT) == []
+    assert probe(gan, nets, bare) == []
     config = update(load_config("gan"), {"width": 0.05})
     dense = build_gan(config, (20, 20, 3))
     state = initialise(dense, jax.random.key(0))
-    assert FeatureMeasures(NetworkFunctions(dense), data(), 50).svm(networks(state), ABOUT) == []
+    assert probe(dense, networks(state), data()) == []
 
 
 def test_a_map_without_statistics_stays_as_it_is():

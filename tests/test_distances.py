@@ -10,7 +10,7 @@ from jaxgan.metrics.images.frechet import frechet_distance
 from jaxgan.metrics.images.parzen import SIGMAS, choose_sigma, mean_and_error, parzen_log_likelihood
 
 SEEDS = st.integers(0, 2**32 - 1)
-quick = settings(max_examples=15, deadline=None)
+quick = settings(max_examples=15)
 
 
 def features(seed, n=40, f=6):
@@ -34,7 +34,7 @@ def test_frechet_of_diagonal_gaussians_is_the_closed_form(seed, f):
     real = standardised(seed, 30, f) * a + mean_a
     generated = standardised(seed + 1, 50, f) * b + mean_b
     expected = np.sum(np.square(mean_a - mean_b)) + np.sum(np.square(a - b))
-    assert frechet_distance(real, generated) == pytest.approx(expected, rel=1e-9)
+    assert frechet_distance(real, generated) == pytest.approx(expected, rel=1e-9, abs=1e-9)
 
 
 @quick
@@ -46,7 +46,7 @@ def test_frechet_is_the_formula_by_scipys_matrix_square_root(seed):
     c_a, c_b = np.cov(a.T), np.cov(b.T)
     trace = np.trace(c_a + c_b - 2 * np.real(sqrtm(c_a @ c_b)))
     expected = np.sum(np.square(a.mean(axis=0) - b.mean(axis=0))) + trace
-    assert frechet_distance(a, b) == pytest.approx(expected, rel=1e-6)
+    assert frechet_distance(a, b) == pytest.approx(expected, rel=1e-6, abs=1e-9)
 
 
 @quick
@@ -62,16 +62,16 @@ def test_frechet_does_not_see_a_rotation_an_order_or_who_comes_first(seed):
         frechet_distance(b, a),
         frechet_distance(2 * a, 2 * b) / 4,
     ):
-        assert other == pytest.approx(distance, rel=1e-9)
+        assert other == pytest.approx(distance, rel=1e-9, abs=1e-9)
 
 
 @pytest.mark.parametrize(("n", "f"), [(40, 6), (5, 30)])
 def test_frechet_of_equal_sets_is_nothing(n, f):
     """Of fewer examples than features, too: their covariance has no full rank."""
     a = features(0, n, f) + 100
-    assert 0 <= frechet_distance(a, a[::-1]) < 1e-9
-    assert frechet_distance(a, a + 1) == pytest.approx(f, rel=1e-9)
-    assert frechet_distance(a.astype(np.float32), a.astype(np.float32)) < 1e-9
+    assert 0 <= frechet_distance(a, a[::-1]) < 1e-6
+    assert frechet_distance(a, a + 1) == pytest.approx(f, rel=1e-6)
+    assert frechet_distance(a.astype(np.float32), a.astype(np.float32)) < 1e-6
 
 
 def test_frechet_refuses_what_has_no_covariance():
@@ -103,7 +103,7 @@ def test_thumbnails_of_any_size_keep_the_mean_and_the_range(seed, height, width)
     images = np.random.default_rng(seed).integers(0, 256, shape, dtype=np.uint8)
     read = thumbnails(images).reshape(3, 64, 2)
     np.testing.assert_allclose(read.mean(axis=1), images.mean(axis=(1, 2)) / 255, atol=1e-5)
-    assert thumbnails(np.full(shape, 255, np.uint8)).max() <= 1
+    assert thumbnails(np.full(shape, 255, np.uint8)).max() <= 1 + 1e-6
 
 
 def test_thumbnails_of_small_images_are_the_images():
@@ -184,10 +184,8 @@ def test_sigma_is_the_one_of_highest_mean_likelihood():
 
 
 def test_the_standard_error_by_hand():
-    assert mean_and_error(np.array([1.0, 3.0, 5.0, 7.0])) == (
-        4.0,
-        pytest.approx(np.sqrt(5) / 2),
-    )
+    found = mean_and_error(np.array([1.0, 3.0, 5.0, 7.0]))
+    assert found == pytest.approx((4, np.sqrt(5) / 2))
 
 
 def test_parzen_refuses_what_does_not_fit():

@@ -11,7 +11,7 @@ from types import SimpleNamespace
 import jax
 import numpy as np
 import pytest
-from conftest import load_config
+from conftest import load_config, untrained
 
 from jaxgan import cli, evaluate
 from jaxgan.config.presets import update
@@ -41,7 +41,7 @@ SMALL = {
 
 
 class Thumbnails:
-    """What the measures want of a reference classifier; it reads ten shades."""
+    """What the metrics need of a reference classifier; it reads ten shades."""
 
     name, digest, accuracy, judged = "a classifier", "abc", 1.0, "test"
     features = staticmethod(thumbnails)
@@ -58,9 +58,7 @@ class Thumbnails:
 @pytest.fixture(autouse=True)
 def no_training(monkeypatch):
     """The reference classifier is another file's business."""
-    monkeypatch.setattr(
-        "jaxgan.evaluation.image_metrics.reference_classifier", lambda *_: Thumbnails
-    )
+    monkeypatch.setattr("jaxgan.evaluation.features.reference_classifier", lambda *_: Thumbnails)
 
 
 @pytest.fixture(scope="module")
@@ -69,8 +67,9 @@ def trained(tmp_path_factory):
     folder = tmp_path_factory.mktemp("runs") / "gan"
     config = update(load_config("gan"), SMALL | {"seeds": 2, "best_by": "parzen_log_likelihood"})
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("jaxgan.evaluation.image_metrics.reference_classifier", lambda *_: Thumbnails)
-        train(config, str(folder))
+        patch.setattr("jaxgan.evaluation.features.reference_classifier", lambda *_: Thumbnails)
+        with untrained():
+            train(config, str(folder))
     return folder
 
 
@@ -130,17 +129,17 @@ def test_the_page_and_the_table_of_labels_are_made_anew(folder, run, monkeypatch
     monkeypatch.setattr(runner, "evaluate", lambda *_: found)
     (folder / "report.html").unlink()
     assert run(WORKDIR=str(folder), N=40) == 0
-    assert "frechet_distance" in (folder / "report.html").read_text()
+    assert "frechet_distance" in (folder / "report.html").read_text(encoding="utf-8")
     assert (folder / "confusion_seed_1.txt").read_text() == (
         "best networks, step 2\nasked  7\n7  3\n"
     )
-    assert ">seed 1<" in (folder / "report.html").read_text()
+    assert ">seed 1<" in (folder / "report.html").read_text(encoding="utf-8")
 
     def full(*_, **named):
         raise OSError(errno.ENOSPC, "No space left on device")
 
     changed = dataclasses.replace(found_measure(before), value=0.0)
-    monkeypatch.setattr(runner, "evaluate", lambda *_: found._replace(measures=[changed]))
+    monkeypatch.setattr(runner, "evaluate", lambda *_: found._replace(metrics=[changed]))
     monkeypatch.setattr(html_report, "write_report", full)
     assert run(WORKDIR=str(folder), N=40) == 1
     assert "results.json is as it was" in capsys.readouterr().err
@@ -154,7 +153,7 @@ def found_measure(results):
 
 def test_training_makes_the_page_before_the_results(trained):
     """Which say that nothing is left to do: where the disk is full at the page, the run goes on."""
-    shown = (trained / "report.html").read_text()
+    shown = (trained / "report.html").read_text(encoding="utf-8")
     assert "frechet_distance" in shown
     assert "not finished" not in shown
     made = [os.stat(trained / name).st_mtime_ns for name in ("report.html", "results.json")]
@@ -293,10 +292,10 @@ def test_two_extractors_are_not_averaged():
     assert "2.0" not in shown
 
 
-def test_which_measures_suit_a_run():
+def test_metrics_apply_to_the_runs_that_have_what_they_need():
     def names(dataset, **gan):
         gan = SimpleNamespace(**{"q": None, "condition": None} | gan)
-        return [function.__name__ for function in registry.suited(gan, dataset)]
+        return [m.function.__name__ for m in registry.applicable_metrics(gan, dataset)]
 
     single = digits.load(8)
     pictures = names(single)
@@ -322,15 +321,17 @@ def test_an_infogans_images_are_measured_too():
     last = Run(config, gan, nets, (), 3, "last", 5)
     runs = [last, dataclasses.replace(last, checkpoint="best")]
     found = runner.evaluate(runs, dataset, 40, 200, bar=False)
-    of = {(m.name, m.checkpoint): m for m in found.measures}
+    of = {(m.name, m.checkpoint): m for m in found.metrics}
     for name in ("code_accuracy", "information_bound", "frechet_distance", "svm_accuracy_pixels"):
         # The best step is the last one: not measured twice.
         assert of[name, "best"] == dataclasses.replace(of[name, "last"], checkpoint="best")
     frechet = of["frechet_distance", "last"]
     assert (frechet.extractor, frechet.extractor_hash) == ("a classifier", "abc")
     assert (frechet.seed, frechet.step) == (5, 3)
-    assert np.isfinite([m.value for m in found.measures]).all()
-    assert set(found.seconds) == {f.__name__ for f in registry.suited(gan, dataset)}
+    assert np.isfinite([m.value for m in found.metrics]).all()
+    assert set(found.seconds) == {
+        m.function.__name__ for m in registry.applicable_metrics(gan, dataset)
+    }
     assert list(found.neighbours) == [5]
     assert found.confusion == {}
 
@@ -342,7 +343,7 @@ def test_labels_are_read_back():
     gan = build_gan(config, dataset.image_shape, Label(10, tuple(range(10))))
     nets = networks(jax.jit(lambda: initialise(gan, jax.random.key(0)))())
     found = runner.evaluate([Run(config, gan, nets, (), 3, "last", 5)], dataset, 50, bar=False)
-    of = {m.name: m for m in found.measures}
+    of = {m.name: m for m in found.metrics}
     error = of["nearest_neighbour_error"]
     # Fitted on 50 images each; an untrained generator's are as good as chance.
     assert (error.n_generated, error.n_real, error.split) == (50, 50, "test")

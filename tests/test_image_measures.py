@@ -4,13 +4,14 @@ import jax
 import numpy as np
 import pytest
 from conftest import load_config
-from jaxgan.evaluation.in_training import Measures
 
 from jaxgan.common.errors import UserError
 from jaxgan.config.presets import update
 from jaxgan.data.dataset import Dataset, Modes, Split
 from jaxgan.data.sources import digits, ring
-from jaxgan.evaluation.image_metrics import ImageMeasures
+from jaxgan.evaluation.context import GeneratedSamples, make_context
+from jaxgan.evaluation.image_metrics import frechet_distance
+from jaxgan.evaluation.runner import TrainingMetrics
 from jaxgan.inference.networks import NetworkFunctions
 from jaxgan.metrics.extractors.thumbnails import thumbnails
 from jaxgan.models.conditions import Label
@@ -43,9 +44,9 @@ def flat():
 def test_points_of_ones_own_are_not_measured(flat):
     """Whatever they are called: only data that carries its modes is asked for them."""
     said = []
-    measures = Measures(NetworkFunctions(flat[0]), points(), "none", said.append)
-    assert [measures.at_end(flat[1], ABOUT, 10) for _ in range(2)] == [[], []]
-    assert said == ["ring: points, not pictures; there is no measure of them"]
+    metrics = TrainingMetrics(NetworkFunctions(flat[0]), points(), "none", said.append)
+    assert [metrics.at_end(flat[1], ABOUT, 10) for _ in range(2)] == [[], []]
+    assert said == ["ring: points around unknown modes; no metric applies to them"]
 
 
 @pytest.mark.parametrize("best_by", ["parzen_log_likelihood", "frechet_distance"])
@@ -60,8 +61,8 @@ def test_a_measure_of_pictures_cannot_pick_among_points(tmp_path, best_by, datas
 def test_the_modes_are_those_that_the_data_carries(flat):
     two = Modes(ring.centres()[:2] * 3, 5.0)
     for modes, found in ((two, 2), (Modes(two.centres + 100, 0.1), 0)):
-        measures = Measures(NetworkFunctions(flat[0]), points(modes=modes), "none")
-        [one] = measures.at_end(flat[1], ABOUT, 10)
+        metrics = TrainingMetrics(NetworkFunctions(flat[0]), points(modes=modes), "none")
+        [one] = metrics.at_end(flat[1], ABOUT, 10)
         assert (one.name, one.value, one.reference) == ("modes_found", found, 2)
 
 
@@ -83,18 +84,17 @@ def test_points_of_any_dimension_are_drawn_where_they_lie():
 )
 def test_who_trains_the_reference_classifier(monkeypatch, name, best_by, trained):
     """With best_by=none only a run that is told labels, to read them back."""
-    monkeypatch.setattr(
-        "jaxgan.evaluation.image_metrics.reference_classifier", lambda *_: Thumbnails
-    )
+    monkeypatch.setattr("jaxgan.evaluation.features.reference_classifier", lambda *_: Thumbnails)
     dataset = digits.load()
     condition = Label(10, tuple(range(10))) if name == "cgan" else None
     gan = build_gan(load_config(name), dataset.image_shape, condition)
-    extractor = Measures(NetworkFunctions(gan), dataset, best_by)._images.extractor
+    classify = best_by != "none"
+    extractor = make_context(NetworkFunctions(gan), dataset, 10, classify=classify).real.extractor
     assert extractor.name == ("a classifier" if trained else "8x8 thumbnails")
 
 
 class Thumbnails:
-    """What the measures want of a reference classifier."""
+    """What the metrics need of a reference classifier."""
 
     name, digest = "a classifier", ""
     features = staticmethod(thumbnails)
@@ -108,16 +108,19 @@ def test_where_nothing_is_held_out_no_floor_stands_beside():
 
     def row(test, train=train):
         dataset = Dataset("own", train, nothing, test)
-        measures = ImageMeasures(NetworkFunctions(gan), dataset, classify=False)
-        return measures.frechet("test", pictures[20:40], ABOUT)
+        samples = GeneratedSamples(
+            make_context(NetworkFunctions(gan), dataset, 20, classify=False), None, ABOUT
+        )
+        samples.images = pictures[20:40]
+        return frechet_distance(samples)[0]
 
     held_out = row(Split(pictures[40:], None))
     assert held_out.split == "test"
     assert held_out.reference > 0
-    assert "beside it 20 training images" in held_out.protocol
+    assert "reference: 20 training images" in held_out.protocol
     alone = row(nothing)
     assert (alone.split, alone.reference) == ("train", None)
-    assert "beside" not in alone.protocol
+    assert "reference" not in alone.protocol
     # Thumbnails of other images are another extractor's.
     other = row(nothing, Split(pictures[10:50], None))
     assert other.extractor == alone.extractor == "8x8 thumbnails"

@@ -1,4 +1,4 @@
-"""Law 9: the layer tables of the source documents, shapes and parameter counts."""
+"""Invariant: the layer tables of the source documents, shapes and parameter counts."""
 
 import jax
 import jax.numpy as jnp

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from jaxgan.metrics.images.kernel_distance import kernel_distance, squared_mmd
 
 SEEDS = st.integers(0, 2**32 - 1)
-quick = settings(max_examples=15, deadline=None)
+quick = settings(max_examples=15)
 
 
 def normal(seed, n, f=4, mean=0.0):
@@ -49,10 +49,11 @@ def test_the_kernel_is_scikit_learns():
 def test_two_points_by_hand():
     """All real ones at (1, 1), all generated at the origin: k is 8, 1 and 1 between them."""
     real, generated = np.ones((40, 2)), np.zeros((40, 2))
-    assert kernel_distance(real, generated) == (7.0, 0.0, 10, 4)
+    assert kernel_distance(real, generated) == pytest.approx((7, 0, 10, 4), abs=1e-9)
     # Of uint8 a product of 100 and 100 would be 16.
     pixels = np.full((40, 2), 100, np.uint8)
-    assert kernel_distance(pixels, pixels // 100).value == 10_001**3 + 8 - 2 * 101**3
+    value = kernel_distance(pixels, pixels // 100).value
+    assert value == pytest.approx(10_001**3 + 8 - 2 * 101**3, rel=1e-9)
 
 
 def test_it_estimates_the_closed_form_without_bias():
@@ -72,7 +73,8 @@ def test_it_estimates_the_closed_form_without_bias():
 def test_the_standard_error_is_the_spread_of_repetitions():
     values = [kernel_distance(normal(s, 400), normal(s + 500, 400, 4, 0.3)) for s in range(100)]
     spread = np.std([value.value for value in values])
-    assert np.mean([value.error for value in values]) == pytest.approx(spread, rel=0.15)
+    # The spread of 100 repetitions is itself known to 7 %: four times that.
+    assert np.mean([value.error for value in values]) == pytest.approx(spread, rel=0.28)
 
 
 def test_subsets_are_what_the_figure_says_and_each_image_is_in_one():
@@ -84,8 +86,8 @@ def test_subsets_are_what_the_figure_says_and_each_image_is_in_one():
     parts = [squared_mmd(x[i[s : s + 4]], y[j[s : s + 4]]) for s in range(0, 44, 4)]
     assert distance.value == pytest.approx(np.mean(parts), rel=1e-12)
     assert distance.error == pytest.approx(np.std(parts, ddof=1) / 11**0.5, rel=1e-12)
-    assert distance == kernel_distance(x, y, seed=5)
-    assert distance.value != kernel_distance(x, y, seed=6).value
+    assert kernel_distance(x, y, seed=5) == pytest.approx(distance)
+    assert kernel_distance(x, y, seed=6).value != pytest.approx(distance.value)
     assert kernel_distance(normal(0, 2_500), normal(1, 3_000))[2:] == (10, 250)
     assert kernel_distance(normal(0, 12_000, 1), normal(1, 12_500, 1))[2:] == (12, 1_000)
 

@@ -47,7 +47,7 @@ def test_entropies():
     assert Code("gaussian").entropy == pytest.approx(1.418939)
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 @given(
     # Few values: each new shape is compiled.
     counts=st.lists(st.sampled_from([2, 6]), max_size=3),

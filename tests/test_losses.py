@@ -19,7 +19,7 @@ def sigmoid(x):
 def check(function, expected, *arguments):
     arguments = [jnp.asarray(a, jnp.float32) for a in arguments]
     for f in (function, jax.jit(function)):
-        np.testing.assert_allclose(f(*arguments), expected, rtol=2e-6, atol=1e-7)
+        np.testing.assert_allclose(f(*arguments), expected, rtol=1e-5, atol=1e-6)
 
 
 def test_sigmoid_cross_entropy_is_the_binary_cross_entropy():

@@ -1,7 +1,12 @@
-"""The command: a user's mistakes, a killed run, a finished run. Real processes."""
+"""The command: a user's mistakes, a killed run, a finished run.
 
+What a process does (its status, its output, a kill) is tried with real ones, the rest in this one.
+"""
+
+import contextlib
 import dataclasses
 import errno
+import functools
 import json
 import os
 import shutil
@@ -11,14 +16,17 @@ import sys
 import time
 import types
 
+import jax
 import pytest
-from conftest import ROOT, command_environment, load_config, run_main
+from conftest import PATIENCE, ROOT, command_environment, load_config, run_main, run_python
 
 from jaxgan import cli
 from jaxgan.common.errors import UserError
 from jaxgan.config.presets import update
+from jaxgan.reporting.recorder import RunRecorder
 from jaxgan.reporting.writers import read_metrics
 from jaxgan.train import train
+from jaxgan.training import program as program_lib
 
 CONFIG = f"--config={ROOT}/configs/infogan.py"
 VALUES = {
@@ -36,9 +44,38 @@ VALUES = {
 TINY = [f"--config.{name}={value}" for name, value in VALUES.items()]
 
 
-def train_here(folder, dataset=None, **more):
-    """The same without a process of its own, where its bits do not matter: it has other devices."""
-    return train(update(load_config("infogan"), VALUES | more), str(folder), dataset)
+def train_here(folder, dataset=None, config="infogan", **more):
+    """The same in this process, on one of its devices. Its program is not the command's: bits can
+    be compared with those of another run in this process."""
+    one_device = functools.partial(program_lib.make_mesh, devices=jax.devices()[:1])
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(program_lib, "make_mesh", one_device)
+        return train(update(load_config(*config.split(":")), VALUES | more), str(folder), dataset)
+
+
+def at_step(step, number):
+    """A config file's text: the command's own config, whose run sends itself a signal at a step."""
+    return f"""
+import os
+import runpy
+
+from jaxgan.record import Record
+
+note = Record.note
+
+
+def noted(self, step, *rest):
+    note(self, step, *rest)
+    if step == {step}:
+        os.kill(os.getpid(), {int(number)})
+
+
+Record.note = noted
+
+
+def get_config(arg=""):
+    return runpy.run_path("{ROOT}/configs/infogan.py")["get_config"](arg)
+"""
 
 
 def by_hand(coordinator, processes, process):
@@ -49,43 +86,91 @@ def snapshot(folder):
     return sorted(str(path.relative_to(folder)) for path in folder.rglob("*"))
 
 
-@pytest.mark.parametrize(
-    ("flags", "said"),
-    [
-        (["--config=configs/none.py"], "no file configs/none.py"),
-        ([f"{CONFIG}:nonsense"], "unknown word 'nonsense'"),
-        ([CONFIG, "--config.sed=3"], "unknown key sed"),
-        ([CONFIG, "--config.datset.name=mnist"], "unknown key datset.name"),
-        ([CONFIG, "--config.steps.x=3"], "unknown key steps.x"),
-        (["--config=full/file"], "full/file has no get_config(arg)"),
-        ([f"{CONFIG}:document,paper"], "document and paper exclude one another"),
-        ([CONFIG, "--config.dataset.nme=3"], "unknown key dataset.nme"),
-        ([CONFIG, "--config.seed=x"], "seed=x: not a whole number"),
-        ([CONFIG, "--config.steps=0"], "steps=0: must be at least 1"),
-        ([CONFIG, "--wrokdir=x"], "Unknown command line flag 'wrokdir'"),
-        ([CONFIG, "stray"], "unknown argument 'stray'"),
-        ([], "--config is missing"),
-        ([CONFIG, "--config.batch_size=5000"], "larger than digits's 1205 training images"),
-        ([CONFIG, "--config.dataset.name=no_such_data"], "no_such_data"),
-        ([f"{CONFIG}:mnist", "--config.dataset.data_dir=."], "tfds build mnist"),
-        ([CONFIG, "--config.latent.codes=foo"], "latent.codes: 'foo' is not a code"),
-        ([CONFIG, "--workdir=full"], "full holds something else than a run"),
-        ([CONFIG, "--workdir=full/file"], "full/file is a file"),
-        ([CONFIG, "--workdir=full/file/below"], "cannot be written"),
-    ],
-    ids=lambda value: value if isinstance(value, str) else "",
-)
-def test_a_mistake_is_one_or_two_lines_and_touches_nothing(tmp_path, flags, said):
-    (tmp_path / "full").mkdir()
-    (tmp_path / "full" / "file").write_text("precious = 1")
-    before = snapshot(tmp_path)
-    done = run_main(*flags, cwd=tmp_path)
-    assert done.returncode == 2
-    assert said in done.stderr
-    assert done.stderr.startswith("jaxgan: ")
-    assert len(done.stderr.splitlines()) <= 2
-    assert "Traceback" not in done.stderr
-    assert snapshot(tmp_path) == before
+MISTAKES = {
+    "no such file": (["--config=configs/none.py"], "no file configs/none.py"),
+    "unknown word": ([f"{CONFIG}:nonsense"], "unknown word 'nonsense'"),
+    "value": ([CONFIG, "--config.seed=x"], "seed=x: not a whole number"),
+    "workdir below a file": ([CONFIG, "--workdir=full/file/below"], "cannot be written"),
+    "key": ([CONFIG, "--config.sed=3"], "unknown key sed"),
+    "group": ([CONFIG, "--config.datset.name=mnist"], "unknown key datset.name"),
+    "key of a key": ([CONFIG, "--config.steps.x=3"], "unknown key steps.x"),
+    "key of a group": ([CONFIG, "--config.dataset.nme=3"], "unknown key dataset.nme"),
+    "no config file": (["--config=full/file"], "full/file has no get_config(arg)"),
+    "words": ([f"{CONFIG}:document,paper"], "document and paper exclude one another"),
+    "limit": ([CONFIG, "--config.steps=0"], "steps=0: must be at least 1"),
+    "flag": ([CONFIG, "--wrokdir=x"], "Unknown command line flag 'wrokdir'"),
+    "argument": ([CONFIG, "stray"], "unknown argument 'stray'"),
+    "nothing": ([], "--config is missing"),
+    "batch": ([CONFIG, "--config.batch_size=5000"], "larger than digits's 1205 training images"),
+    "dataset": ([CONFIG, "--config.dataset.name=no_such_data"], "no_such_data"),
+    "no data": ([f"{CONFIG}:mnist", "--config.dataset.data_dir=."], "tfds build mnist"),
+    "codes": ([CONFIG, "--config.latent.codes=foo"], "latent.codes: 'foo' is not a code"),
+    "workdir": ([CONFIG, "--workdir=full"], "full holds something else than a run"),
+    "workdir a file": ([CONFIG, "--workdir=full/file"], "full/file is a file"),
+}
+PROCESSES = list(MISTAKES)[:4]
+# Each command is a fork of one process that has imported what the command imports.
+FORKS = """
+import json, os, sys, warnings
+from absl import app
+from jaxgan import command, main, train
+
+warnings.simplefilter("ignore")  # JAX warns of forks; its threads have not begun.
+for folder, flags in json.load(sys.stdin):
+    pid = os.fork()
+    if pid == 0:
+        os.chdir(folder)
+        os.dup2(os.open("../" + os.path.basename(folder) + ".err", os.O_WRONLY | os.O_CREAT), 2)
+        sys.argv = ["main", *flags]
+        status = 70
+        try:
+            app.run(main.main, flags_parser=main.parse_flags)
+        except SystemExit as ended:
+            status = ended.code
+        finally:
+            sys.stderr.flush()
+            os._exit(status)
+    print(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]), flush=True)
+"""
+
+
+def some_files(folder):
+    (folder / "full").mkdir(parents=True)
+    (folder / "full" / "file").write_text("precious = 1")
+    return folder
+
+
+@pytest.fixture(scope="module")
+def forked(tmp_path_factory):
+    """Of each mistake but the first four: the status, stderr and the folder that it was made in."""
+    root = tmp_path_factory.mktemp("forked")
+    names = [name for name in MISTAKES if name not in PROCESSES]
+    folders = [some_files(root / name.replace(" ", "_")) for name in names]
+    given = [(str(x), MISTAKES[name][0]) for x, name in zip(folders, names, strict=True)]
+    done = run_python("-c", FORKS, input=json.dumps(given))
+    assert done.returncode == 0, done.stderr
+    statuses = [int(line) for line in done.stdout.split()]
+    return {
+        name: (status, folder.with_suffix(".err").read_text(encoding="utf-8"), folder)
+        for name, status, folder in zip(names, statuses, folders, strict=True)
+    }
+
+
+@pytest.mark.parametrize("name", MISTAKES)
+def test_a_mistake_is_one_or_two_lines_and_touches_nothing(tmp_path, request, name):
+    flags, said = MISTAKES[name]
+    if name in PROCESSES:
+        done = run_main(*flags, cwd=some_files(tmp_path))
+        status, stderr, folder = done.returncode, done.stderr, tmp_path
+    else:
+        status, stderr, folder = request.getfixturevalue("forked")[name]
+    assert status == 2, stderr
+    assert said in stderr
+    assert stderr.startswith("jaxgan: ")
+    assert len(stderr.splitlines()) <= 2
+    assert "Traceback" not in stderr
+    assert snapshot(folder) == ["full", "full/file"]
+    assert (folder / "full" / "file").read_text() == "precious = 1"
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
@@ -161,7 +246,8 @@ def test_a_mistake_that_absl_would_tell_badly(capsys, flags, said):
 
 
 def test_importing_the_command_needs_no_tensorflow_and_little_else(tmp_path):
-    """Law 8, with a TensorFlow that raises; and a mistake is found before JAX is even loaded."""
+    """Invariant: importing jaxgan imports no TensorFlow, here one that raises; and a mistake is
+    found before JAX is even loaded."""
     (tmp_path / "tensorflow.py").write_text("raise RuntimeError('TensorFlow was imported')")
     program = (
         "import sys, jaxgan.main; assert 'jax' not in sys.modules;"
@@ -169,12 +255,7 @@ def test_importing_the_command_needs_no_tensorflow_and_little_else(tmp_path):
         "slow = {'sklearn', 'matplotlib', 'tensorboardX'} & set(sys.modules);"
         "print(sorted(slow))"
     )
-    told = subprocess.run(
-        [sys.executable, "-W", "error::ImportWarning", "-c", program],
-        env=command_environment(PYTHONPATH=f"{tmp_path}:{ROOT}"),
-        capture_output=True,
-        text=True,
-    )
+    told = run_python("-W", "error::ImportWarning", "-c", program, PYTHONPATH=f"{tmp_path}:{ROOT}")
     assert told.returncode == 0, told.stderr
     assert told.stdout.strip() == "[]"
 
@@ -186,6 +267,14 @@ def undisturbed(tmp_path_factory):
     done = run_main(CONFIG, *TINY, f"--workdir={folder}")
     assert done.returncode == 0, done.stderr
     assert "code_accuracy" in done.stdout
+    return folder
+
+
+@pytest.fixture(scope="module")
+def here(tmp_path_factory):
+    """The same run in this process."""
+    folder = tmp_path_factory.mktemp("here") / "run"
+    assert train_here(folder) == 0
     return folder
 
 
@@ -221,36 +310,36 @@ def test_what_a_run_leaves_behind(undisturbed):
     assert {"jax", "flax", "python"} <= config["versions"].keys()
 
 
-def test_a_finished_run_prints_its_table_and_changes_nothing(undisturbed, capsys):
-    before = {name: os.stat(undisturbed / name).st_mtime_ns for name in snapshot(undisturbed)}
-    assert train_here(undisturbed) == 0
+def test_a_finished_run_prints_its_table_and_changes_nothing(here, capsys):
+    before = {name: os.stat(here / name).st_mtime_ns for name in snapshot(here)}
+    assert train_here(here) == 0
     said = capsys.readouterr().out
     assert "code_accuracy" in said
-    assert said.splitlines()[-1] == f"report: {undisturbed}/report.html"
-    after = {name: os.stat(undisturbed / name).st_mtime_ns for name in snapshot(undisturbed)}
+    assert said.splitlines()[-1] == f"report: {here}/report.html"
+    after = {name: os.stat(here / name).st_mtime_ns for name in snapshot(here)}
     assert after == before
 
 
-def test_a_finished_run_is_shown_for_its_own_data_only(undisturbed, capsys):
+def test_a_finished_run_is_shown_for_its_own_data_only(here, capsys):
     from jaxgan.data.sources import digits
 
-    saved = json.loads((undisturbed / "config.json").read_text())
+    saved = json.loads((here / "config.json").read_text())
     # Read anew, and found to be the same.
     elsewhere = {"dataset.data_dir": "elsewhere"}
-    assert train_here(undisturbed, **elsewhere) == 0
+    assert train_here(here, **elsewhere) == 0
     assert f"data: digits, 1,205 training images (sha256 {saved['dataset']['sha256']})" in (
         capsys.readouterr().out
     )
     other = dataclasses.replace(digits.load(), train=digits.load().test)
     with pytest.raises(UserError, match="was trained on other data than digits has now"):
-        train_here(undisturbed, dataset=other, **elsewhere)
+        train_here(here, dataset=other, **elsewhere)
 
 
-def test_another_config_is_refused_naming_the_keys(undisturbed):
-    before = snapshot(undisturbed)
+def test_another_config_is_refused_naming_the_keys(here):
+    before = snapshot(here)
     with pytest.raises(UserError, match=r"seed \(was 0, now 5\)"):
-        train_here(undisturbed, seed=5)
-    assert snapshot(undisturbed) == before
+        train_here(here, seed=5)
+    assert snapshot(here) == before
 
 
 @pytest.mark.parametrize("content", [b"\xff\xfe", b"[]", b'{"config": [1]}', b"{}"])
@@ -261,9 +350,9 @@ def test_a_foreign_config_json_is_refused(tmp_path, content):
     assert snapshot(tmp_path) == ["config.json"]
 
 
-def test_a_finished_run_goes_on_for_longer_and_not_for_less(undisturbed, tmp_path):
+def test_a_finished_run_goes_on_for_longer_and_not_for_less(here, tmp_path):
     folder = tmp_path / "run"
-    shutil.copytree(undisturbed, folder)
+    shutil.copytree(here, folder)
     with pytest.raises(UserError, match="already at step 40"):
         train_here(folder, steps=20)
     assert train_here(folder, steps=45) == 0
@@ -271,24 +360,38 @@ def test_a_finished_run_goes_on_for_longer_and_not_for_less(undisturbed, tmp_pat
     assert comparable(folder)[1]["step"] == 45
 
 
-def test_many_seeds_leave_rows_sheets_and_measures_each(undisturbed, tmp_path):
+@contextlib.contextmanager
+def stopped(at):
+    """A run in this process gets SIGTERM at a step."""
+    note = RunRecorder.note
+
+    def noted(self, step, *rest):
+        note(self, step, *rest)
+        if step == at:
+            signal.raise_signal(signal.SIGTERM)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(RunRecorder, "add_metrics", noted)
+        yield
+
+
+# The broken generator draws NaN once, before the loop has looked at its losses.
+@pytest.mark.filterwarnings("ignore:invalid value encountered in cast:RuntimeWarning")
+def test_many_seeds_leave_rows_sheets_and_measures_each(here, tmp_path, capsys):
     """Two seeds at once, one of them broken by hand half-way; it ends alone, and stays ended."""
     folder = tmp_path / "run"
-    flags = [CONFIG, *TINY, "--config.seeds=2", f"--workdir={folder}"]
-    process = start(folder, "--config.seeds=2")
-    wait_for(lambda: finished_checkpoints(folder), process)
-    process.send_signal(signal.SIGTERM)
-    process.communicate(timeout=120)
+    with stopped(17):
+        assert train_here(folder, seeds=2) == 128 + signal.SIGTERM
     break_seed(folder, 1)
-    done = run_main(*flags)
-    assert done.returncode == 0, done.stderr
+    capsys.readouterr()
+    assert train_here(folder, seeds=2) == 0
     rows, results, _ = comparable(folder)
-    alone, its_results, _ = comparable(undisturbed)
+    alone, its_results, _ = comparable(here)
     assert [row for row in rows if row["seed"] == 0] == alone
     assert [m for m in results["measures"] if m["seed"] == 0] == its_results["measures"]
     assert {m["seed"] for m in results["measures"]} == {0}
     assert "not finite" in results["ended"]["1"]
-    assert "left out: seed 1" in done.stdout
+    assert "left out: seed 1" in capsys.readouterr().out
     assert max(row["step"] for row in rows if row["seed"] == 1) < 40
     assert (folder / "samples" / "step_000040_seed_0.png").exists()
     assert not (folder / "samples" / "step_000040_seed_1.png").exists()
@@ -313,51 +416,38 @@ def break_seed(folder, seed):
     checkpoints.close()
 
 
-def start(folder, *more):
-    return subprocess.Popen(
-        [sys.executable, "-m", "jaxgan.main", CONFIG, *TINY, f"--workdir={folder}", *more],
-        cwd=ROOT,
-        env=command_environment(),
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-    )
-
-
-def wait_for(condition, process, seconds=120):
-    until = time.monotonic() + seconds
-    while not condition():
-        assert process.poll() is None, process.stdout.read()
-        assert time.monotonic() < until
-        time.sleep(0.01)
-
-
 def finished_checkpoints(folder):
     root = folder / "checkpoints"
     return [p for p in root.iterdir() if p.name.isdigit()] if root.exists() else []
 
 
 def test_killed_and_started_again_it_ends_with_the_same_bits(undisturbed, tmp_path):
-    """Law 4: killed before its first checkpoint, after one, and with a torn row. While it is at
-    work another process is refused."""
-    folder = tmp_path / "run"
-    process = start(folder)
-    wait_for(lambda: (folder / "samples" / "step_000000.png").exists(), process)
-    process.send_signal(signal.SIGSTOP)
+    """Invariant: killed at any step and started again, a run ends with the same bits. Here: before
+    its first checkpoint, after one, and with a torn row. While it is at work another one is
+    refused."""
+    folder, config = tmp_path / "run", tmp_path / "config.py"
+    command = [*TINY, f"--workdir={folder}"]
+    config.write_text(at_step(3, signal.SIGSTOP))
+    process = subprocess.Popen(
+        [sys.executable, "-m", "jaxgan.main", f"--config={config}", *command],
+        cwd=ROOT,
+        env=command_environment(),
+    )
     try:
-        refused = run_main(CONFIG, *TINY, f"--workdir={folder}")
+        wait_for_stop(process)
+        with pytest.raises(UserError, match="another process is at work"):
+            train_here(folder)
     finally:
         process.kill()
-    assert refused.returncode == 2
-    assert "another process is at work" in refused.stderr
-    process.communicate()
-    process = start(folder)
-    wait_for(lambda: finished_checkpoints(folder), process)
-    process.kill()
-    process.communicate()
+        process.wait()
+    assert not finished_checkpoints(folder)
+    config.write_text(at_step(33, signal.SIGKILL))
+    killed = run_main(f"--config={config}", *command)
+    assert killed.returncode == -signal.SIGKILL, killed.stderr
+    assert finished_checkpoints(folder)
     with open(folder / "metrics.jsonl", "a") as file:
         file.write('{"step": 99, "se')
-    done = run_main(CONFIG, *TINY, f"--workdir={folder}")
+    done = run_main(CONFIG, *command)
     assert done.returncode == 0, done.stderr
     assert "going on from step" in done.stdout
     assert comparable(folder) == comparable(undisturbed)
@@ -365,28 +455,50 @@ def test_killed_and_started_again_it_ends_with_the_same_bits(undisturbed, tmp_pa
         assert (folder / picture).read_bytes() == (undisturbed / picture).read_bytes()
 
 
-def test_a_stopped_run_saves_and_says_how_to_go_on(undisturbed, tmp_path):
-    folder = tmp_path / "run"
-    process = start(folder)
-    wait_for(lambda: (folder / "metrics.jsonl").exists(), process)
-    wait_for(lambda: (folder / "metrics.jsonl").stat().st_size > 0, process)
-    process.send_signal(signal.SIGTERM)
-    output, _ = process.communicate(timeout=120)
-    assert process.returncode == 128 + signal.SIGTERM, output
-    assert "the same command goes on from there" in output
-    assert finished_checkpoints(folder)
-    done = run_main(CONFIG, *TINY, f"--workdir={folder}")
-    assert done.returncode == 0, done.stderr
-    assert comparable(folder) == comparable(undisturbed)
+def wait_for_stop(process):
+    """Until a child is stopped by a signal."""
+    until = time.monotonic() + PATIENCE
+    while time.monotonic() < until:
+        pid, status = os.waitpid(process.pid, os.WNOHANG | os.WUNTRACED)
+        if pid:
+            assert os.WIFSTOPPED(status), status
+            return
+        time.sleep(0.05)
+    raise AssertionError("the process did not get so far")
 
 
-def test_losses_that_are_not_finite_end_the_run_with_status_1(tmp_path):
+POINTS = {"best_by": "none", "sample_every": 40, "eval_every": 40}
+
+
+def test_a_stopped_run_saves_and_says_how_to_go_on(tmp_path, capsys):
+    whole, folder = tmp_path / "whole", tmp_path / "run"
+    assert train_here(whole, config="gan:ring", **POINTS) == 0
+    with stopped(17):
+        status = train_here(folder, config="gan:ring", **POINTS)
+    assert status == 128 + signal.SIGTERM
+    assert "stopped at step 17, saved; the same command goes on" in capsys.readouterr().out
+    assert "17" in {path.name for path in finished_checkpoints(folder)}
+    assert train_here(folder, config="gan:ring", **POINTS) == 0
+    assert comparable(folder) == comparable(whole)
+
+
+def test_losses_that_are_not_finite_end_the_run_with_status_1(tmp_path, monkeypatch, capsys):
+    from jaxgan import main
+    from jaxgan.training import distributed
+
     folder = tmp_path / "run"
-    done = run_main(CONFIG, *TINY, f"--workdir={folder}", "--config.generator.learning_rate=1e30")
-    assert done.returncode == 1
-    assert "not finite at step" in done.stderr
-    assert "Traceback" not in done.stderr
+    broken = {**VALUES, **POINTS, "generator.learning_rate": 1e30}
+    config = update(load_config("gan", "ring"), broken)
+    flags = {"_CONFIG": config, "WORKDIR": str(folder)}
+    flags |= dict.fromkeys(("_COORDINATOR", "_PROCESSES", "_PROCESS"))
+    for name, value in flags.items():
+        monkeypatch.setattr(main, name, types.SimpleNamespace(value=value))
+    monkeypatch.setattr(distributed, "join", lambda *_: None)
+    assert main.main([]) == 1
+    said = capsys.readouterr().err
+    assert "not finite at step" in said
+    assert "Traceback" not in said
     assert not (folder / "results.json").exists()
-    last_row = read_metrics(str(folder / "metrics.jsonl")).rows
-    assert all(row["step"] <= 5 for row in last_row)
+    rows = read_metrics(str(folder / "metrics.jsonl")).rows
+    assert all(row["step"] <= 5 for row in rows)
     assert not finished_checkpoints(folder)

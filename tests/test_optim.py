@@ -44,7 +44,7 @@ def test_momentum_rises_and_the_rate_falls():
         velocity = momentum * velocity - rate * gradient
         place = place + velocity
         expected.append(place)
-    np.testing.assert_allclose(positions(rule), expected, rtol=1e-5, atol=1e-7)
+    np.testing.assert_allclose(positions(rule), expected, rtol=1e-5, atol=1e-6)
 
 
 def test_the_rate_of_the_original_gan_after_100_000_updates():
@@ -67,7 +67,7 @@ def test_adadelta(clip):
         moves = 0.92 * moves + 0.08 * move**2
         place = place + move
         expected.append(place)
-    np.testing.assert_allclose(positions(rule), expected, rtol=1e-4, atol=1e-7)
+    np.testing.assert_allclose(positions(rule), expected, rtol=1e-4, atol=1e-6)
     if clip:
         assert np.abs(GRADIENTS).max() > clip
 

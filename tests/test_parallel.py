@@ -1,4 +1,4 @@
-"""One program on every device, and many seeds at once (laws 2 and 3 in one process)."""
+"""Invariants, in one process: numbers of devices agree; seed i of many equals seed i alone."""
 
 import dataclasses
 import functools
@@ -112,7 +112,7 @@ def assert_close(a, b, tolerance=1e-9):
 
 @pytest.mark.parametrize(
     ("system", "devices"),
-    [("infogan", 2), ("infogan", 4), ("infogan", 8), ("cgan", 8), ("paper", 2)],
+    [("paper", 2), ("infogan", 4), ("infogan", 8), ("cgan", 8)],
 )
 def test_devices_agree(system, devices):
     assert_close(train(program(system, devices=devices), 20), alone(system, 3))
@@ -174,8 +174,10 @@ def test_the_batch_really_is_split():
     assert "[16,8,8,1]" not in text
 
 
-@pytest.mark.parametrize("system", ["infogan", "cgan"])
-@pytest.mark.parametrize(("seeds", "devices"), [((3, 4, 5), 1), ((3, 4), 4)])
+@pytest.mark.parametrize(
+    ("system", "seeds", "devices"),
+    [("infogan", (3, 4, 5), 1), ("infogan", (3, 4), 4), ("cgan", (3, 4), 4)],
+)
 def test_seeds_side_by_side_equal_seeds_alone(system, seeds, devices):
     together = train(program(system, seeds, devices), 20)
     for i, seed in enumerate(seeds):

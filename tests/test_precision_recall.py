@@ -11,7 +11,7 @@ from jaxgan.metrics.images import precision_recall as module
 from jaxgan.metrics.images.precision_recall import density_coverage, precision_recall
 
 SEEDS = st.integers(0, 2**32 - 1)
-quick = settings(max_examples=15, deadline=None)
+quick = settings(max_examples=15)
 
 
 def normal(seed, n, f=3, mean=0.0):
@@ -47,8 +47,8 @@ def test_four_points_by_hand():
     # 0.5 lies in the first two, 4 in the third, 5.5 in none.
     assert precision_recall(real, generated, 1).precision == pytest.approx(2 / 3)
     # Balls about 0.5, 5.5, 4: radii 3.5, 1.5, 1.5; they hold 0, 1 and 3.
-    assert precision_recall(real, generated, 1).recall == 1
-    assert density_coverage(real, generated, 1) == (1, 1)
+    assert precision_recall(real, generated, 1).recall == pytest.approx(1)
+    assert density_coverage(real, generated, 1) == pytest.approx((1, 1))
 
 
 def test_the_expectations_of_naeem_et_al():
@@ -68,23 +68,28 @@ def test_blocks_change_nothing(monkeypatch):
     whole = precision_recall(real, generated), density_coverage(real, generated)
     monkeypatch.setattr(module, "_WORKING_MEMORY", 0.05)
     assert len(list(module._inside(generated, real, 3))) > 10
-    assert (precision_recall(real, generated), density_coverage(real, generated)) == whole
+    # Without a tie, a count: sums in other blocks round by far less than any two distances differ.
+    blocks = precision_recall(real, generated), density_coverage(real, generated)
+    for found, expected in zip(blocks, whole, strict=True):
+        assert found == pytest.approx(expected)
 
 
 @pytest.mark.parametrize("offset", [0, 1_000])
 def test_a_set_against_itself_lies_on_the_surfaces(offset):
     """Each ball holds its centre, k - 1 others and the k-th on its surface, however rounded."""
     x = normal(0, 200, 6).astype(np.float32) + offset
-    assert precision_recall(x, x) == (1, 1)
-    assert density_coverage(x, x, 5) == (pytest.approx(6 / 5), 1)
+    assert precision_recall(x, x) == pytest.approx((1, 1))
+    assert density_coverage(x, x, 5) == pytest.approx((6 / 5, 1))
 
 
 def test_where_the_features_lie_changes_nothing():
     """At a million, squares of 1e12 would leave four digits of a distance."""
     x, y = normal(0, 300), normal(1, 300, mean=0.5)
     there = np.array([1e6, -1e6, 0])
-    assert precision_recall(x + there, y + there) == precision_recall(x, y)
-    assert density_coverage(x + there, y + there) == density_coverage(x, y)
+    # One point of 300 at most changes sides of a surface: 1e6 leaves ten digits of a feature.
+    one = 1 / 300
+    assert precision_recall(x + there, y + there) == pytest.approx(precision_recall(x, y), abs=one)
+    assert density_coverage(x + there, y + there) == pytest.approx(density_coverage(x, y), abs=one)
 
 
 def test_worse_samples_lose_what_they_should():
@@ -92,7 +97,7 @@ def test_worse_samples_lose_what_they_should():
     fair, fair_density = precision_recall(real, drawn), density_coverage(real, drawn)
     assert min(*fair, *fair_density) > 0.8
     # Noise costs precision and density more than anything.
-    noisy = [drawn + amount * noise for amount in (0.5, 1.0, 2.0)]
+    noisy = [drawn + amount * noise for amount in (0.8, 1.4, 2.8)]
     for values in (
         [fair.precision] + [precision_recall(real, x).precision for x in noisy],
         [fair_density.density] + [density_coverage(real, x).density for x in noisy],
@@ -101,14 +106,15 @@ def test_worse_samples_lose_what_they_should():
     # One mode costs recall and coverage, and is as precise as can be.
     collapsed = drawn[:1] + 1e-3 * noise
     precision, recall = precision_recall(real, collapsed)
-    assert (precision, recall) == (1, pytest.approx(0, abs=0.01))
+    assert (precision, recall) == pytest.approx((1, 0), abs=0.02)
     assert density_coverage(real, collapsed).coverage < 0.05
     # Half of the data never drawn costs its half of coverage and recall.
     real[:500] += 100
     drawn[:500] += 100
     whole, half = density_coverage(real, drawn), density_coverage(real, drawn[500:])
     assert half.coverage == pytest.approx(whole.coverage / 2, abs=0.05)
-    assert precision_recall(real, drawn[500:]).recall < 0.5
+    of_whole, of_half = precision_recall(real, drawn), precision_recall(real, drawn[500:])
+    assert of_half.recall == pytest.approx(of_whole.recall / 2, abs=0.05)
 
 
 def test_what_does_not_fit_is_refused():

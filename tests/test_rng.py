@@ -1,8 +1,8 @@
-import subprocess
-import sys
+import json
 
 import jax
 import numpy as np
+from conftest import run_python
 
 from jaxgan.common.rng import stream
 
@@ -36,7 +36,6 @@ def test_another_process_draws_the_same():
         "import jax; from jaxgan.common.rng import stream;"
         "print(jax.random.key_data(stream(jax.random.key(5), 'latent', 2)).tolist())"
     )
-    told = subprocess.run(
-        [sys.executable, "-c", program], capture_output=True, text=True, check=True
-    )
-    assert eval(told.stdout) == bits(stream(jax.random.key(5), "latent", 2))
+    told = run_python("-c", program)
+    assert told.returncode == 0, told.stderr
+    assert json.loads(told.stdout) == bits(stream(jax.random.key(5), "latent", 2))

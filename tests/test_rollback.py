@@ -90,6 +90,7 @@ def test_a_seed_goes_back_and_the_other_does_not_notice(rolled_back, tmp_path):
     assert run(tmp_path / "run", rollbacks=0) == 0
     without, its_results, _ = end(tmp_path / "run")
     assert set(its_results["ended"]) == {"0"}
+    # To the bit: the seed's own program has run the same steps.
     assert [r for r in rows if r["seed"] == 1] == [r for r in without if r["seed"] == 1]
 
 

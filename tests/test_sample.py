@@ -6,7 +6,7 @@ import os
 import jax
 import numpy as np
 import pytest
-from conftest import load_config, run_python
+from conftest import load_config, run_python, untrained
 from PIL import Image
 
 import jaxgan
@@ -30,7 +30,7 @@ SMALL = {
 
 @pytest.fixture(scope="module")
 def folders(tmp_path_factory):
-    """Three trained runs: told a label, filling holes, and with codes."""
+    """Three runs: conditioned on a label, filling holes, and with codes."""
     os.environ["XDG_CACHE_HOME"] = str(tmp_path_factory.mktemp("cache"))
     root = tmp_path_factory.mktemp("runs")
     few = {"dataset.classes": "3+7+9"}
@@ -40,10 +40,10 @@ def folders(tmp_path_factory):
         ("infogan", "continuous", {"best_by": "none"}),
     ):
         config = update(load_config(name, arg), SMALL | more)
-        with pytest.MonkeyPatch.context() as patch:
+        with pytest.MonkeyPatch.context() as patch, untrained():
             # The reference classifier is another file's business.
-            patch.setattr("jaxgan.evaluation.image_metrics.reference_classifier", lambda *_: None)
-            patch.setattr("jaxgan.evaluation.image_metrics.ImageMeasures.classifier", None)
+            patch.setattr("jaxgan.evaluation.features.reference_classifier", lambda *_: None)
+            patch.setattr("jaxgan.evaluation.features.RealFeatures.classifier", None)
             train(config, str(root / (arg or name)))
     return root
 

@@ -15,7 +15,8 @@ from jaxgan.config.validation import validate
 from jaxgan.data.dataset import Dataset, Split
 from jaxgan.data.sources import digits, glyphs, ring, stacked
 from jaxgan.data.streaming import Streamed
-from jaxgan.evaluation.stacked_metrics import stacked_measures
+from jaxgan.evaluation.context import GeneratedSamples, make_context
+from jaxgan.evaluation.stacked_metrics import modes_of_stacked_digits
 from jaxgan.inference.networks import NetworkFunctions
 from jaxgan.metrics.images.stacked_modes import kl_to_data, mode_shares, modes_hit, modes_read
 from jaxgan.models.conditions import Label
@@ -183,7 +184,12 @@ def test_a_runs_generator_is_measured(stack, single, monkeypatch):
     gan = build_gan(config, stack.image_shape)
     nets = networks(jax.jit(lambda: initialise(gan, jax.random.key(0)))())
     about = {"seed": 0, "step": 1, "checkpoint": "last"}
-    found = stacked_measures(NetworkFunctions(gan, 10), nets, stack, about, samples=60)
+
+    def measured(gan, dataset, **count):
+        context = make_context(NetworkFunctions(gan, 10), dataset, 100)
+        return modes_of_stacked_digits(GeneratedSamples(context, nets, about), **count)
+
+    found = measured(gan, stack, count=60)
     assert [row.name for row in found] == ["stacked_modes", "stacked_kl"]
     assert asked == [single]
     # Of generated and of real images, three channels each.
@@ -192,9 +198,5 @@ def test_a_runs_generator_is_measured(stack, single, monkeypatch):
     assert 1 <= found[0].reference <= 8
     assert all(row.n_generated == row.n_real == 60 for row in found)
     told = dataclasses.replace(gan, condition=Label(10, tuple(range(10))))
-    for instruments, dataset in (
-        (NetworkFunctions(told), stack),
-        (NetworkFunctions(gan), single),
-        (NetworkFunctions(gan), stack.only("0-0-0+0-0-1")),
-    ):
-        assert stacked_measures(instruments, nets, dataset, about) == []
+    assert measured(told, stack) == []
+    assert measured(gan, stack.only("0-0-0+0-0-1")) == []

@@ -1,4 +1,4 @@
-"""Law 6 (who learns from what) and the step's other promises."""
+"""Invariant: an update touches what it should and nothing else; and what else a step promises."""
 
 import functools
 
@@ -97,9 +97,15 @@ def move_generator(gan, state, draw, key):
     return generator_update(gan, state, draw, generate(gan, state.generator, draw), key)
 
 
+def informed(information, weight=1.0):
+    """With codes of both kinds, and weights of their terms."""
+    weights = {"lambda_categorical": weight, "lambda_continuous": weight}
+    return make("continuous", information=information, **weights)
+
+
 @pytest.mark.parametrize("information", ["document", "paper"])
 def test_discriminator_update_touches_only_its_own(information):
-    gan, state = make("continuous", information=information)
+    gan, state = informed(information)
     real = Examples(real_images()[0] / 255.0)
     after, _ = compiled(discriminator_update, gan)(state, real, fake_examples(gan, state), KEY)
     assert not any(changed(state.generator, after.generator))
@@ -113,7 +119,7 @@ def test_discriminator_update_touches_only_its_own(information):
 
 @pytest.mark.parametrize("information", ["document", "paper"])
 def test_generator_update_touches_only_its_own(information):
-    gan, state = make("continuous", information=information)
+    gan, state = informed(information)
     after, _ = compiled(move_generator, gan)(state, draw_of(gan), KEY)
     assert not any(changed(state.discriminator, after.discriminator))
     assert all(changed(weights(state.generator), weights(after.generator)))
@@ -129,12 +135,7 @@ def test_the_information_term_reaches_exactly_whom_it_should(information):
     """With and without the term, the parameters that it moves are the ones that differ."""
 
     def updates(weight):
-        gan, state = make(
-            "continuous",
-            information=information,
-            lambda_categorical=weight,
-            lambda_continuous=weight,
-        )
+        gan, state = informed(information, weight)
         discriminated, _ = compiled(discriminator_update, gan)(
             state, Examples(real_images()[0] / 255.0), fake_examples(gan, state), KEY
         )
@@ -169,7 +170,7 @@ def test_real_and_fake_are_normalised_each_by_themselves():
     _, both = compiled(discriminator_update, gan)(state, real, fake, KEY)
     _, alone = compiled(discriminator_update, gan)(state, real, None, KEY)
     name = "loss/discriminator_real"
-    np.testing.assert_allclose(both[name], alone[name], rtol=1e-6)
+    np.testing.assert_allclose(both[name], alone[name], rtol=1e-5)
     assert "loss/discriminator_fake" not in alone
 
 
@@ -188,8 +189,8 @@ def test_the_accuracy_is_the_share_on_the_right_side(monkeypatch, loss):
     examples = [Examples(jnp.asarray(x, jnp.float32).reshape(4, 1, 1, 1)) for x in (real, fake)]
     metrics = discriminator_update(gan, state, *examples, KEY)
     boundary = {"non_saturating": 0.0, "least_squares": 0.5}[loss]
-    assert float(metrics["accuracy/real"]) == np.mean(real > boundary)
-    assert float(metrics["accuracy/fake"]) == np.mean(fake < boundary)
+    assert float(metrics["accuracy/real"]) == pytest.approx(np.mean(real > boundary))
+    assert float(metrics["accuracy/fake"]) == pytest.approx(np.mean(fake < boundary))
 
 
 @pytest.mark.parametrize("loss", ADVERSARIAL)
@@ -214,9 +215,7 @@ def test_every_loss_pulls_the_generators_logits_up(loss):
     ],
 )
 def test_every_order_trains_all_players(order, batches):
-    gan, state = make(discriminator_batches=batches, order=order, fresh_noise=True)
-    step = compiled(train_step, gan)
-    after, metrics = step(state, Batch(real_images()), KEY)
+    _, state, after, metrics = two_discriminator_steps(order, batches)
     assert int(after.step) == 1
     assert bool(after.alive)
     for name in ("generator", "discriminator", "q"):
@@ -224,32 +223,45 @@ def test_every_order_trains_all_players(order, batches):
     assert all(np.isfinite(value) for value in metrics.values())
 
 
+@functools.cache
+def two_discriminator_steps(order, batches):
+    gan, state = make(
+        discriminator_batches=batches, order=order, fresh_noise=True, discriminator_steps=2
+    )
+    return gan, state, *compiled(train_step, gan)(state, Batch(real_images(k=2)), KEY)
+
+
 def count_updates(opt_state):
     return int(opt_state[0].count)
 
 
-@pytest.mark.parametrize(("batches", "expected"), [("together", 2), ("real_fake", 4)])
-def test_k_discriminator_steps(batches, expected):
-    gan, state = make(discriminator_steps=2, discriminator_batches=batches)
-    after, _ = compiled(train_step, gan)(state, Batch(real_images(k=2)), KEY)
+@pytest.mark.parametrize(
+    ("order", "batches", "expected"),
+    [("discriminator_first", "together", 2), ("generator_first", "real_fake", 4)],
+)
+def test_k_discriminator_steps(order, batches, expected):
+    _, _, after, _ = two_discriminator_steps(order, batches)
     assert count_updates(after.discriminator.opt_state) == expected
     assert count_updates(after.generator.opt_state) == 1
 
 
-def seen_by(name, pick, gan, state, batch):
-    """pick(*arguments) of each call of a step's function; XLA drops the rest of the step."""
-    original = getattr(step_lib, name)
+def seen_by(gan, state, batch, **picks):
+    """By the name of a step's function, pick(*arguments) of each call; XLA drops the rest of the
+    step."""
 
-    @jax.jit
-    def seen(state, batch):
-        found = []
-
-        def spy(*arguments):
+    def spy(original, pick, found):
+        def spying(*arguments):
             found.append(pick(*arguments))
             return original(*arguments)
 
+        return spying
+
+    @jax.jit
+    def seen(state, batch):
+        found = {name: [] for name in picks}
         with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(step_lib, name, spy)
+            for name, pick in picks.items():
+                patch.setattr(step_lib, name, spy(getattr(step_lib, name), pick, found[name]))
             train_step(gan, state, batch, KEY)
         return found
 
@@ -262,16 +274,16 @@ def test_noise_is_shared_or_fresh(fresh):
     they are made once."""
     gan, state = make(fresh_noise=fresh)
     seen = seen_by(
-        "generate", lambda *given: given[-1].latent.noise, gan, state, Batch(real_images())
+        gan,
+        state,
+        Batch(real_images()),
+        generate=lambda *given: given[-1].latent.noise,
+        generator_update=lambda *given: given[3].images,
+        discriminator_update=lambda *given: given[3].images,
     )
-    assert len(seen) == 1 + fresh
-    learns_from = seen_by(
-        "generator_update", lambda *given: given[3].images, gan, state, Batch(real_images())
-    )
-    [shown] = seen_by(
-        "discriminator_update", lambda *given: given[3].images, gan, state, Batch(real_images())
-    )
-    assert np.array_equal(learns_from[0], shown) == (not fresh)
+    assert len(seen["generate"]) == 1 + fresh
+    [learns_from], [shown] = seen["generator_update"], seen["discriminator_update"]
+    assert np.array_equal(learns_from, shown) == (not fresh)
 
 
 def test_a_step_that_is_not_finite_changes_nothing_and_ends_the_seed():
@@ -295,14 +307,14 @@ def test_a_step_that_is_not_finite_changes_nothing_and_ends_the_seed():
 
 def test_the_best_is_kept_for_each_seed_by_itself():
     _, state = make()
-    two = jax.tree.map(lambda x: jnp.stack([x, x]), state)
-    best = first_best(two)
+    two = jax.tree.map(lambda x: np.stack([x, x]), jax.device_get(state))
+    best, keep = jax.jit(first_best)(two), jax.jit(keep_best)
     later = jax.tree.map(lambda x: x + 1 if x.dtype != bool else x, two)
-    best = keep_best(best, later, jnp.asarray([0.5, jnp.nan]))
+    best = keep(best, later, np.float32([0.5, np.nan]))
     assert best.step.tolist() == [1, 0]
-    assert best.score.tolist() == [0.5, -jnp.inf]
+    assert best.score.tolist() == pytest.approx([0.5, -jnp.inf])
     worse = jax.tree.map(lambda x: x + 1 if x.dtype != bool else x, later)
-    best = keep_best(best, worse, jnp.asarray([0.4, 0.1]))
+    best = keep(best, worse, np.float32([0.4, 0.1]))
     assert best.step.tolist() == [1, 2]
     for now, one in ((best.networks, 0), (best.networks, 1)):
         wanted = networks(later if one == 0 else worse)
@@ -320,19 +332,28 @@ def test_another_attempt_is_another_stream():
     assert all(changed(weights(first.generator), weights(other.generator)))
 
 
+@functools.cache
+def discriminator_at_rest():
+    """A step with a moving average, and a discriminator whose learning rate is 0."""
+    gan, state = make(ema_decay=0.75, discriminator__learning_rate=0.0)
+    return state, compiled(train_step, gan)(state, Batch(real_images()), KEY)[0]
+
+
 def test_the_moving_average_follows_the_generator():
-    gan, state = make(ema_decay=0.75)
-    after, _ = compiled(train_step, gan)(state, Batch(real_images()), KEY)
+    state, after = discriminator_at_rest()
     expected = jax.tree.map(lambda a, b: 0.75 * a + 0.25 * b, state.ema, after.generator.variables)
     for a, b in zip(jax.tree.leaves(after.ema), jax.tree.leaves(expected), strict=True):
         np.testing.assert_allclose(a, b, rtol=1e-5, atol=1e-7)
 
 
 def test_learning_rates_belong_to_their_player():
-    gan, state = make(generator__learning_rate=0.0)
-    after, _ = compiled(train_step, gan)(state, Batch(real_images()), KEY)
-    assert not any(changed(state.generator.params, after.generator.params))
-    assert all(changed(weights(state.discriminator), weights(after.discriminator)))
+    state, after = discriminator_at_rest()
+    assert not any(changed(state.discriminator.params, after.discriminator.params))
+    assert all(changed(weights(state.generator), weights(after.generator)))
+
+
+# With so large an epsilon Adam's first step is no mere sign, which rounding could turn.
+SMOOTH = {"generator__epsilon": 1e-3, "discriminator__epsilon": 1e-3}
 
 
 def in_turn(gan, state, batch, steps=1):
@@ -345,8 +366,8 @@ def in_turn(gan, state, batch, steps=1):
 def test_simultaneous_looks_through_the_discriminator_before_its_step():
     """The generator moves as if the discriminator had not; the discriminator as it always does."""
     batch = Batch(real_images())
-    together, state = make("document", order="simultaneous", information="paper")
-    first, _ = make("document", order="discriminator_first", information="paper")
+    together, state = make("document", order="simultaneous", information="paper", **SMOOTH)
+    first, _ = make("document", order="discriminator_first", information="paper", **SMOOTH)
     after, _ = in_turn(together, state, batch)
     other, _ = in_turn(first, state, batch)
     for player in ("discriminator", "q"):
@@ -364,20 +385,17 @@ def test_simultaneous_looks_through_the_discriminator_before_its_step():
         assert not np.allclose(a, c, rtol=1e-4, atol=1e-6)
 
 
-@pytest.mark.parametrize("term", ["real", "fake", "generator"])
-def test_a_factor_scales_its_term_alone(term):
-    names = {
-        "real": "loss/discriminator_real",
-        "fake": "loss/discriminator_fake",
-        "generator": "loss/generator",
-    }
-    gan, state = make("document", order="simultaneous")
-    halved, _ = make("document", order="simultaneous", **{f"{term}_factor": 0.5})
-    _, whole = in_turn(gan, state, Batch(real_images()))
-    _, half = in_turn(halved, state, Batch(real_images()))
-    for each, name in names.items():
-        factor = 0.5 if each == term else 1.0
-        assert float(half[name]) == pytest.approx(factor * float(whole[name]), rel=1e-5)
+def test_a_factor_scales_its_term_alone():
+    """Each term by a factor of its own: none reaches another's."""
+    factors = {"discriminator_real": 0.5, "discriminator_fake": 3.0, "generator": 0.2}
+    keys = {f"{name.removeprefix('discriminator_')}_factor": x for name, x in factors.items()}
+    gan, state = make("document", order="simultaneous", information="paper", **SMOOTH)
+    scaled, _ = make("document", order="simultaneous", **keys)
+    _, plain = in_turn(gan, state, Batch(real_images()))
+    _, found = in_turn(scaled, state, Batch(real_images()))
+    for name, factor in factors.items():
+        expected = factor * float(plain[f"loss/{name}"])
+        assert float(found[f"loss/{name}"]) == pytest.approx(expected, rel=1e-4)
 
 
 @pytest.mark.parametrize("prior", ["data", "uniform"])
@@ -388,13 +406,13 @@ def test_labels_of_generated_images(prior):
     gan = build_gan(config, (8, 8, 1), Label(10, tuple(range(10)), prior))
     state = jax.jit(functools.partial(initialise, gan))(KEY)
     labels = jnp.arange(16)[None] % 10
-    [(real, fake)] = seen_by(
-        "discriminator_update",
-        lambda gan, state, real, fake, key: (real, fake),
+    seen = seen_by(
         gan,
         state,
         Batch(real_images(), labels),
+        discriminator_update=lambda gan, state, real, fake, key: (real, fake),
     )
+    [(real, fake)] = seen["discriminator_update"]
     assert np.array_equal(real.condition.argmax(-1), labels[0])
     same = np.array_equal(fake.condition, real.condition)
     assert same == (prior == "data")

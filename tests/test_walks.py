@@ -65,7 +65,7 @@ def test_where_there_is_no_one_arc_it_is_the_line(b):
     a, b = jnp.array([1.0, 0.0]), jnp.array(b)
     line = interpolation.linear(a, b, SHARES)
     np.testing.assert_allclose(line[3], (a + b) / 2, atol=1e-6)
-    np.testing.assert_array_equal(interpolation.spherical(a, b, SHARES), line)
+    np.testing.assert_allclose(interpolation.spherical(a, b, SHARES), line, rtol=1e-6, atol=1e-6)
 
 
 @pytest.mark.parametrize("prior", ["normal", "uniform", "hypercube"])
@@ -93,10 +93,9 @@ def test_the_middle_of_a_spherical_way_is_distributed_like_the_prior(prior):
 
 def test_the_default_is_the_sources_way():
     a, b = LatentSpec(50, "uniform").sample(jax.random.key(0), 2).noise
-    same = interpolation.between(a, b, SHARES, "uniform"), interpolation.linear(a, b, SHARES)
-    np.testing.assert_array_equal(*same)
-    same = interpolation.between(a, b, SHARES, "normal"), interpolation.spherical(a, b, SHARES)
-    np.testing.assert_array_equal(*same)
+    for prior, way in (("uniform", interpolation.linear), ("normal", interpolation.spherical)):
+        found = interpolation.between(a, b, SHARES, prior)
+        np.testing.assert_allclose(found, way(a, b, SHARES), rtol=1e-6, atol=1e-6)
 
 
 def test_a_series_leads_from_each_noise_to_the_next():
@@ -139,7 +138,7 @@ def test_around_a_result():
     assert moved.shape == (9, 300)
     np.testing.assert_array_equal(moved[4], 0)
     others = np.delete(moved, 4, axis=0)
-    assert -0.25 <= others.min() < -0.24 < 0.24 < others.max() <= 0.25
+    assert -0.251 < others.min() < -0.24 < 0.24 < others.max() < 0.251
     np.testing.assert_array_equal(nine.condition, np.tile([1, 0, 0], (9, 1)))
 
 
@@ -192,8 +191,10 @@ def test_the_sheet_and_the_frames_of_a_walk():
     np.testing.assert_allclose(images[:, 0].astype(int), ends[:-1], atol=1)
     assert len(frames) == 2 * latent_figures.FRAMES - 2
     np.testing.assert_array_equal(frames[1], frames[-1])
-    np.testing.assert_array_equal(cut(frames[0][::2, ::2], 28, 28)[1, 4], images[9, 0])
-    np.testing.assert_array_equal(cut(frames[23][::2, ::2], 28, 28)[1, 4], images[9, 9])
+    for frame, column in ((frames[0], 0), (frames[23], 9)):
+        shown = cut(frame[::2, ::2], 28, 28)[1, 4]
+        # Drawn in another batch: a shade more or less.
+        np.testing.assert_allclose(shown.astype(int), images[9, column], atol=1)
 
 
 def test_arithmetic_of_labels_that_the_network_was_told():
@@ -209,9 +210,11 @@ def test_arithmetic_of_labels_that_the_network_was_told():
     left = sheet[18:, : 3 * 60 + 4][::2, ::2]
     single = cut(left, 28, 28)
     assert single.shape == (4, 3, 28, 28, 1)
-    np.testing.assert_array_equal(single[1, 2], run.sample(1000)[places[2, 1]])
+    # Drawn in other batches: a shade more or less.
+    drawn_alone = run.sample(1000)[places[2, 1]]
+    np.testing.assert_allclose(single[1, 2].astype(int), drawn_alone, atol=1)
     centre = cut(sheet[18:, 3 * 60 + 4 + 8 :][::2, ::2], 28, 28)[1, 1]
-    np.testing.assert_array_equal(centre, draw(result)[0])
+    np.testing.assert_allclose(centre.astype(int), draw(result)[0], atol=1)
     assert (sheet[-40:, -20:] == GROUND).all()
 
 
@@ -268,10 +271,10 @@ def test_the_command_writes_into_the_runs_folder(tmp_path, monkeypatch, capsys):
     reader = types.SimpleNamespace(predict=lambda images: read)
     whole = types.SimpleNamespace(label_names=tuple("abcdefghij"))
     dataset = types.SimpleNamespace(whole=whole)
-    monkeypatch.setattr(walk.data, "load", lambda config: dataset)
-    monkeypatch.setattr(walk.folder, "refuse_other_data", lambda *told: None)
+    monkeypatch.setattr(latent_figures.data, "load", lambda config: dataset)
+    monkeypatch.setattr(latent_figures.run_folder, "check_same_data", lambda *_: None)
     shown = types.SimpleNamespace(classifier=reader)
-    monkeypatch.setattr(walk, "ImageMeasures", lambda *told: shown)
+    monkeypatch.setattr(latent_figures, "RealFeatures", lambda _: shown)
     flags(monkeypatch, WORKDIR=str(tmp_path), _CONCEPTS=["c", "a", "c"])
     assert walk.main([]) == 0
     assert "arithmetic: c - a + c" in capsys.readouterr().out
