@@ -100,7 +100,7 @@ def _check_tags(config: ConfigDict) -> None:
     remedy = "--config=configs/tags.py has it so"
     if system != "tags":
         if kind == "features":
-            raise UserError(f"condition.kind=features: {system} is told none", remedy)
+            raise UserError(f"condition.kind=features: {system} takes no features", remedy)
         if name in WITH_TAGS:
             raise UserError(f"dataset.name={name}: {system} makes no tags", remedy)
         if config.best_by == "tag_precision":
@@ -125,7 +125,7 @@ def _check_tags(config: ConfigDict) -> None:
 def _validate_condition(config: ConfigDict) -> None:
     kind, system = config.condition.kind, config.system
     if system == "infogan" and kind != "none":
-        raise UserError(f"condition.kind={kind}: InfoGAN is told nothing", "take configs/cgan.py")
+        raise UserError(f"condition.kind={kind}: InfoGAN is unconditional", "take configs/cgan.py")
     if system == "cgan" and kind == "none":
         raise UserError("condition.kind=none: a conditional GAN wants one", "label or known_part")
     if kind == "known_part" and system != "cgan":
@@ -146,8 +146,8 @@ def _validate_condition(config: ConfigDict) -> None:
     from_data = kind in ("known_part", "features") or config.condition.prior == "data"
     if kind != "none" and from_data and own not in (0, config.batch_size):
         raise UserError(
-            f"discriminator_batch_size={own}: with condition.prior=data the generator is told what"
-            f" belongs to the discriminator's real images, and batch_size is {config.batch_size}",
+            f"discriminator_batch_size={own}: with condition.prior=data the generator has the"
+            f" conditions of the discriminator's images, and batch_size is {config.batch_size}",
             "set condition.prior=uniform, or leave discriminator_batch_size at 0 (the same size)",
         )
 

@@ -192,9 +192,9 @@ class Dataset:
         images, labels = self.train.images, self.train.labels
         starts = range(0, len(images), _BLOCK)
         blocks = (images[start : start + _BLOCK].tobytes() for start in starts)
-        told = b"" if labels is None else labels.astype("<i4").tobytes()
+        label_bytes = b"" if labels is None else labels.astype("<i4").tobytes()
         names = json.dumps([images.shape, labels is not None, self.label_names]).encode()
-        return _sha256(itertools.chain(blocks, [told, names]))
+        return _sha256(itertools.chain(blocks, [label_bytes, names]))
 
     def only(self, classes: str) -> "Dataset":
         """The examples of some classes, given by name or number and joined by "+"; "" is all.

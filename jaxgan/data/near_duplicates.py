@@ -97,7 +97,7 @@ def near_duplicates(
 
     Args:
       images: uint8 [N, H, W, C], streamed or not.
-      say: told what takes long.
+      say: called with a line before anything slow.
       bits: the codes of two copies differ in at most so many.
       reach: a copy is moved by at most so many pixels.
     """
@@ -299,7 +299,7 @@ def _members(group: np.ndarray) -> list[np.ndarray]:
 
 def _key(images: Any, bits: int, reach: int) -> str:
     """16 hexadecimal digits of all that the groups come from."""
-    told = hashlib.sha256(f"{VERSION} {bits} {reach} {images.shape}".encode())
+    hasher = hashlib.sha256(f"{VERSION} {bits} {reach} {images.shape}".encode())
     for start in range(0, len(images), _READ):
-        told.update(np.ascontiguousarray(images[start : start + _READ]).tobytes())
-    return told.hexdigest()[:16]
+        hasher.update(np.ascontiguousarray(images[start : start + _READ]).tobytes())
+    return hasher.hexdigest()[:16]

@@ -66,10 +66,10 @@ class Discriminator(_Convolutional):
         def finish(x: jax.Array, name: str) -> jax.Array:
             return nn.elu(self.norm(x, name, train), alpha=0.25)
 
-        told = self.embed(condition)
-        if told.ndim > 2:  # An image, not a label.
-            x, told = beside_image(x, told), None
-        x = self.conv(self.scaled(24), 3, 1, "conv_1", "VALID", bias=False)(x, told)
+        embedded = self.embed(condition)
+        if embedded.ndim > 2:  # An image, not a label.
+            x, embedded = beside_image(x, embedded), None
+        x = self.conv(self.scaled(24), 3, 1, "conv_1", "VALID", bias=False)(x, embedded)
         x = max_pool(finish(x, "conv_1"), 2)
         x = self.conv(self.scaled(32), 3, 2, "conv_2", "VALID", bias=False)(x)
         x = finish(x, "conv_2")

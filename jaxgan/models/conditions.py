@@ -1,4 +1,4 @@
-"""What a conditional GAN is told besides its noise: y of Mirza and Osindero 2014, eq. 2: a class, a
+"""The condition of a conditional GAN: y of Mirza and Osindero 2014, eq. 2: a class, a
 part of the image, or another modality.
 
 A condition is an array with one row an example; the generator has it in `Latent.condition`, the
@@ -23,7 +23,7 @@ class Label:
     Attributes:
       classes: how many there are; at least 2.
       members: the classes that occur, where the data is filtered; fake labels are drawn from them.
-      prior: where the label of a generated image comes from: "data", the real image beside it; or
+      prior: where the label of a generated image comes from: "data", the step's real images; or
         "uniform", drawn by itself.
     """
 

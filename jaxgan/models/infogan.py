@@ -70,7 +70,7 @@ class DocumentDiscriminator(Network):
 
     @nn.compact
     def __call__(self, x: jax.Array, condition: Any, train: bool) -> tuple[jax.Array, jax.Array]:
-        del condition  # InfoGAN's discriminator is told nothing but the image.
+        del condition  # InfoGAN's discriminator is unconditional.
         act = self.activation
         x = act(self.conv(self.scaled(64), 4, 2, "conv_1")(x))
         x = act(self.conv(self.scaled(128), 4, 2, "conv_2")(x))

@@ -25,7 +25,7 @@ class Latent(NamedTuple):
     Attributes:
       noise: [B, N].
       codes: one array a code, [B, K] one-hot (categorical) or [B, 1] (continuous).
-      condition: what a conditional network is told, [B, ...], or None.
+      condition: of a conditional network, [B, ...], or None.
     """
 
     noise: jax.Array

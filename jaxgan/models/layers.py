@@ -82,11 +82,11 @@ class Conv(nn.Module):
     param_dtype: Any = jnp.float32
 
     @nn.compact
-    def __call__(self, x: jax.Array, told: jax.Array | None = None) -> jax.Array:
-        """`told`, [B, K], stands beside every pixel on K more channels (of an unpadded convolution:
-        elsewhere the border is not told)."""
+    def __call__(self, x: jax.Array, condition: jax.Array | None = None) -> jax.Array:
+        """`condition`, [B, K], is joined to every pixel as K more channels. (In unpadded convolutions
+        only: the padding would lack it.)"""
         channels = x.shape[-1]
-        more = 0 if told is None else told.shape[-1]
+        more = 0 if condition is None else condition.shape[-1]
         shape = (*self.kernel_size, channels + more, self.features)
         kernel = self.param("kernel", self.kernel_init, shape, self.param_dtype)
         bias = None
@@ -94,11 +94,11 @@ class Conv(nn.Module):
             bias = self.param("bias", nn.initializers.zeros, (self.features,), self.param_dtype)
         x, kernel, bias = nn.dtypes.promote_dtype(x, kernel, bias, dtype=self.dtype)
         y = self.convolve(x, kernel[:, :, :channels])
-        if told is not None:
+        if condition is not None:
             # Of an image that is the same everywhere, a convolution is the same everywhere: D2's
             # first one takes 1 channel, not 11.
             assert self.padding == "VALID"
-            everywhere = told.astype(y.dtype) @ kernel[:, :, channels:].sum((0, 1))
+            everywhere = condition.astype(y.dtype) @ kernel[:, :, channels:].sum((0, 1))
             y += everywhere[:, None, None, :]
         return y if bias is None else y + broadcast_rows(bias, y.shape)
 
@@ -158,7 +158,7 @@ class Network(nn.Module):
 
     Attributes:
       width: multiplies the inner layers; 1.0 is the source's.
-      kernel_init: of every layer that is not told otherwise.
+      kernel_init: of every layer without one of its own.
       momentum, epsilon: BatchNorm's; its moving statistics are
         momentum * before + (1 - momentum) * the batch's.
       embedding: numbers in which a label is embedded; 0 for the one-hot vector itself.

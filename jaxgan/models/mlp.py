@@ -147,8 +147,8 @@ class ConditionalDiscriminator(MaxoutDiscriminator):
         drop = functools.partial(self.drop, train=train)
         image = drop(flat(x), self.input_dropout, "input")
         image = drop(self.maxout(240, 5, "image")(image), self.dropout, "image")
-        told = self.maxout(50, 5, "condition")(flat(self.embed(condition)))
-        told = drop(told, self.dropout, "condition")
-        features = self.maxout(240, 4, "joint")(jnp.concatenate([image, told], axis=-1))
+        label = self.maxout(50, 5, "condition")(flat(self.embed(condition)))
+        label = drop(label, self.dropout, "condition")
+        features = self.maxout(240, 4, "joint")(jnp.concatenate([image, label], axis=-1))
         logit = self.dense(1, "logit")(drop(features, self.dropout, "joint"))[:, 0]
         return logit.astype(self.param_dtype), features

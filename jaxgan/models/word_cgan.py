@@ -1,5 +1,5 @@
-"""Tags for images (D3: Mirza and Osindero 2014, section 4.2): both networks are told an image's
-features, and what is generated is the vector of a word that fits it."""
+"""Tags for images (Mirza and Osindero 2014, section 4.2): both networks are conditioned on an
+image's features, and the generator makes the vector of a word that fits it."""
 
 import functools
 from typing import Any
@@ -42,8 +42,8 @@ class Discriminator(MaxoutDiscriminator):
         drop = functools.partial(self.drop, train=train)
         word = drop(flat(x), self.input_dropout, "input")
         word = nn.relu(self.dense(self.scaled(500), "word")(word))
-        told = nn.relu(self.dense(self.scaled(1200), "condition")(condition))
-        both = [drop(word, self.dropout, "word"), drop(told, self.dropout, "condition")]
+        features = nn.relu(self.dense(self.scaled(1200), "condition")(condition))
+        both = [drop(word, self.dropout, "word"), drop(features, self.dropout, "condition")]
         features = self.maxout(1000, 3, "joint")(jnp.concatenate(both, axis=-1))
         logit = self.dense(1, "logit")(drop(features, self.dropout, "joint"))[:, 0]
         return logit.astype(self.param_dtype), features

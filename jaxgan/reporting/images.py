@@ -127,7 +127,7 @@ def tag_sheet(
 
     Args:
       pictures: uint8 [H, W, C] each, of any size; None where there is none.
-      own, made: the words of each image; what finds no room is left out.
+      own, made: the words of each image; those that do not fit are left out.
 
     Returns:
       uint8 [height, width, 3]; the size depends on the number of images alone.

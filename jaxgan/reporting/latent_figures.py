@@ -57,7 +57,7 @@ def walk(run: Run, draw: Draw, seed: int, way: str = "") -> tuple[np.ndarray, li
 def candidates(
     run: Run, draw: Draw, seed: int, about: dict, workdir: str
 ) -> tuple[Latent, np.ndarray, tuple[str, ...]]:
-    """Examples, what each of them shows (the label that it was told, or what the reference
+    """Examples, what each of them shows (the label of its condition, or what the reference
     classifier reads), int [N], and the labels' names.
 
     Raises:

@@ -1,7 +1,7 @@
 """What a run leaves behind while it trains: rows, sheets, measures.
 
 The first process alone measures, draws and writes; the others look with it whether the numbers are
-finite, so that all of them stop at the same step, and are told the scores.
+finite, so that all of them stop at the same step, and receive the scores.
 """
 
 import errno
@@ -263,8 +263,8 @@ class RunRecorder:
                     for i, (seed, one) in enumerate(self._by_seed([state], offset=len(rows))):
                         rows[seed], of_group[i] = self._evaluate_one(seed, step, one)
                 self._evaluations[step] = rows
-        told: list[np.ndarray] = distributed.broadcast_from_primary(scores, scores)
-        return told
+        shared: list[np.ndarray] = distributed.broadcast_from_primary(scores, scores)
+        return shared
 
     def _evaluate_one(
         self, seed: int, step: int, state: GanState

@@ -63,8 +63,8 @@ def sheets(gan: Gan, dataset: Dataset) -> list[Sheet]:
     latent = gan.latent.sample(key, COLUMNS**2)
     if isinstance(gan.condition, Features):
         assert dataset.train.told is not None
-        told = dataset.train.told.at(np.arange(COLUMNS**2) % len(dataset.train))
-        sheet = Sheet("", latent._replace(condition=told), COLUMNS)
+        features = dataset.train.told.at(np.arange(COLUMNS**2) % len(dataset.train))
+        sheet = Sheet("", latent._replace(condition=features), COLUMNS)
         if dataset.tags is not None:
             unseen = dataset.tags.split("test")[1].first(TAGGED)
             sheet = sheet._replace(tagged=(dataset.tags, unseen))
@@ -75,12 +75,12 @@ def sheets(gan: Gan, dataset: Dataset) -> list[Sheet]:
 def _fillings(gan: Gan, condition: MaskedImage, dataset: Dataset, key: jax.Array) -> Sheet:
     _, unseen = dataset.split("validation")
     images = unseen.first(COLUMNS).images
-    told = condition.of(to_network(images, gan.low, gan.dtype), None, gan.dtype)
+    given = condition.of(to_network(images, gan.low, gan.dtype), None, gan.dtype)
     fills = COLUMNS - 2
     latent = gan.latent.sample(key, len(images) * fills)
-    known = to_uint8(told[..., :-1], gan.low)
+    known = to_uint8(given[..., :-1], gan.low)
     return Sheet(
-        "", latent._replace(condition=np.repeat(told, fills, axis=0)), fills, known, images
+        "", latent._replace(condition=np.repeat(given, fills, axis=0)), fills, known, images
     )
 
 

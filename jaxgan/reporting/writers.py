@@ -133,7 +133,7 @@ class TensorBoard:
 
 
 class NullWriter:
-    """In place of any writer in a process that writes nothing: whatever it is told, it is still."""
+    """Takes every call of a writer and does nothing: for the processes that do not write."""
 
     def __getattr__(self, name: str) -> Callable[..., None]:
-        return lambda *told, **named: None
+        return lambda *_, **__: None

@@ -17,7 +17,7 @@ from jaxgan.data.pixels import resize
 
 # The third byte of the magic number is the type (8: unsigned bytes), the fourth the dimensions.
 _UNSIGNED_BYTES = 8
-# How many training images show each digit: so MNIST is told apart from sets that share its format.
+# How many training images show each digit, which distinguishes MNIST from sets in its format.
 _MNIST = [5923, 6742, 5958, 6131, 5842, 5421, 5918, 6265, 5851, 5949]
 
 
@@ -71,7 +71,7 @@ def _read_split(folder: str, prefix: str, size: int) -> Split | None:
     if images_path is None or labels_path is None:
         lacking = "images-idx3" if labels_path else "labels-idx1"
         raise UserError(
-            f"{labels_path or images_path}: no {prefix}-{lacking}-ubyte beside it",
+            f"{labels_path or images_path}: no {prefix}-{lacking}-ubyte next to it",
             "the images and their labels are two files, plain or .gz",
         )
     images, labels = read(images_path, 3), read(labels_path, 1)

@@ -66,14 +66,14 @@ def reader(
       split: images, and their factors, to train the network on; from the cache where it was trained
         on them before.
       factors: what the columns of `split.factors` are.
-      say: told before and after a training; None says it on stderr.
+      say: called with a line before and after a training; None prints on stderr.
     """
     say = say or (lambda line: print(line, file=sys.stderr, flush=True))
     network = FactorNetwork(tuple(factors))
     assert split.factors is not None
-    told = hashlib.sha256(f"{VERSION} {BATCH} {PASSES} {RATE} {factors}".encode())
-    told.update(split.images.tobytes() + split.factors.tobytes())
-    path = os.path.join(cache.cache_folder(), f"glyph-features-{told.hexdigest()[:16]}.npz")
+    hasher = hashlib.sha256(f"{VERSION} {BATCH} {PASSES} {RATE} {factors}".encode())
+    hasher.update(split.images.tobytes() + split.factors.tobytes())
+    path = os.path.join(cache.cache_folder(), f"glyph-features-{hasher.hexdigest()[:16]}.npz")
     arrays = cache.load_npz(path, say)
     if arrays is None:
         say(f"training the network that features come from on {len(split)} images, once")
@@ -103,7 +103,7 @@ def _train(network: FactorNetwork, split: Split) -> dict[str, np.ndarray]:
     opt_state = optimizer.init(params)
 
     @functools.partial(jax.jit, donate_argnums=(0, 1, 2))
-    def update(params: Any, stats: Any, opt_state: Any, images: Any, told: Any) -> Any:
+    def update(params: Any, stats: Any, opt_state: Any, images: Any, targets: Any) -> Any:
         def loss(params: Any) -> Any:
             (_, heads), changed = network.apply(
                 {"params": params, "batch_stats": stats},
@@ -111,7 +111,7 @@ def _train(network: FactorNetwork, split: Split) -> dict[str, np.ndarray]:
                 train=True,
                 mutable=["batch_stats"],
             )
-            parts = map(_loss, network.factors, heads, told)
+            parts = map(_loss, network.factors, heads, targets)
             return sum(parts), changed["batch_stats"]
 
         gradient, stats = jax.grad(loss, has_aux=True)(params)
@@ -120,8 +120,8 @@ def _train(network: FactorNetwork, split: Split) -> dict[str, np.ndarray]:
 
     for i in range(updates):
         places = indices(SEED, i, len(split), (BATCH,), replacement=False)
-        told = [target[places] for target in targets]
-        params, stats, opt_state = update(params, stats, opt_state, split.images[places], told)
+        batch = [target[places] for target in targets]
+        params, stats, opt_state = update(params, stats, opt_state, split.images[places], batch)
     tree = flatten_dict({"params": params, "batch_stats": stats})
     return {"/".join(path): np.asarray(leaf) for path, leaf in tree.items()}
 

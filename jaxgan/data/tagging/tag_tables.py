@@ -37,7 +37,8 @@ def assemble(
     picture: Callable[[int], np.ndarray] | None = None,
     read: Callable[[str], np.ndarray] | None = None,
 ) -> Dataset:
-    """A dataset of pairs: word vectors, float32 [N, 1, 1, D], told features, float32 [N, F].
+    """A dataset of pairs: a word vector, float32 [N, 1, 1, D], and its image's features, float32
+    [N, F], as the condition.
 
     The vectors are multiplied by one number, so that their coordinates have mean square 1: cosines
     stay, and at skip-gram's own scale (.04) the discriminator wins at once and for good.
@@ -62,8 +63,8 @@ def assemble(
     vocabulary = vocabulary._replace(vectors=(vocabulary.vectors / (scale or 1)).astype(np.float32))
     number_of = {word: i for i, word in enumerate(vocabulary.words)}
     known = [np.unique([number_of[word] for word in own if word in number_of]) for own in tags]
-    told = hashlib.sha256("\n".join(vocabulary.words).encode())
-    told.update(vocabulary.vectors.tobytes())
+    hasher = hashlib.sha256("\n".join(vocabulary.words).encode())
+    hasher.update(vocabulary.vectors.tobytes())
     images, pairs = [], []
     for places in splits:
         places = np.asarray([place for place in places if len(known[place])], np.int64)
@@ -72,7 +73,7 @@ def assemble(
         images.append(one)
         pairs.append(_pairs(one, vocabulary.vectors))
         for part in (one.features, one.numbers, pairs[-1].images):
-            told.update(np.ascontiguousarray(part).tobytes())
+            hasher.update(np.ascontiguousarray(part).tobytes())
     if not len(pairs[0]):
         raise UserError(
             f"{name}: no image to train on has a tag with a word vector",
@@ -83,7 +84,7 @@ def assemble(
         pairs[0],
         pairs[1],
         pairs[2],
-        fingerprint=f"tags {told.hexdigest()}",
+        fingerprint=f"tags {hasher.hexdigest()}",
         tags=Tags(vocabulary, images[0], images[1], images[2], picture, read or _unreadable(name)),
     )
 

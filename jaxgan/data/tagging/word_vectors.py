@@ -39,7 +39,7 @@ def skip_gram(
       min_count: words seen fewer times are left out.
       window: how many words before and after one are its company; ten are nearly all tags of an
         image, which come in no order.
-      say: told where it is trained, and where the cache cannot be used.
+      say: called with a line when vectors are trained, or the cache cannot be used.
 
     Returns:
       The words, the most frequent first.
@@ -47,10 +47,10 @@ def skip_gram(
     Raises:
       UserError: if gensim is missing, or no word is seen often enough.
     """
-    told = hashlib.sha256(f"{VERSION} {SEED} {EPOCHS} {size} {min_count} {window}\n".encode())
+    hasher = hashlib.sha256(f"{VERSION} {SEED} {EPOCHS} {size} {min_count} {window}\n".encode())
     for sentence in sentences:
-        told.update((" ".join(sentence) + "\n").encode())
-    path = os.path.join(cache.cache_folder(), f"words-{told.hexdigest()[:16]}.npz")
+        hasher.update((" ".join(sentence) + "\n").encode())
+    path = os.path.join(cache.cache_folder(), f"words-{hasher.hexdigest()[:16]}.npz")
     arrays = cache.load_npz(path, say)
     if arrays is None:
         arrays = _train(sentences, size, min_count, window)

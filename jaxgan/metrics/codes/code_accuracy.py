@@ -6,8 +6,9 @@ k_i = argmax Q(c | x_i) the code that is read off real image i, of label y_i,
     accuracy = (1 / N) sum_i [m(k_i) = y_i]
 
 Protocol: the paper does not state its matching rule. Here m is the one-to-one matching with the
-most agreement on training images (the Hungarian method; beside it the commonest class of each code,
-many to one), applied to the test split; BatchNorm's statistics are re-estimated on training images.
+most agreement on training images (the Hungarian method), applied to the test split; the many-to-one
+matching, each code to its commonest class, is reported as well. BatchNorm's statistics are
+re-estimated on training images.
 Units: a share in [0, 1].
 """
 

@@ -17,7 +17,7 @@ that of always naming the commonest: 0 tells nothing, 1 all.
 Not as in the paper: a forest's counts sum to 1 also for a factor that it cannot predict at all.
 R_ij is therefore the count times max(S_j, 0), so that factors which no code holds (position, say)
 weigh nothing, as they would with lasso. Units: 1; the first two from 0 to 1. With one factor
-disentanglement is 1, with one code completeness is, wherever anything is told.
+disentanglement is 1, with one code completeness is, whenever any code is informative.
 """
 
 from collections.abc import Sequence

@@ -1,4 +1,4 @@
-"""The mutual information gap: whether each factor is told by one code, and by one alone.
+"""The mutual information gap: whether each factor is captured by a single code.
 
 Source: Chen et al. 2018 (beta-TCVAE), equation 6; estimated as Locatello et al. 2019 do. With the
 codes c_j, the factors v_k, and j(k) the code that tells most of v_k,
@@ -48,8 +48,10 @@ def mutual_information_gap(
     entropies = np.array([mutual_information(factor, factor) for factor in truth])
     if not entropies.all():
         raise ValueError(f"factor {int(entropies.argmin())} has one value only")
-    told = np.array([[mutual_information(code, factor) for factor in truth] for code in read])
-    shares = told / entropies
+    information = np.array(
+        [[mutual_information(code, factor) for factor in truth] for code in read]
+    )
+    shares = information / entropies
     first, second = np.sort(np.vstack([np.zeros_like(entropies), shares]), axis=0)[[-1, -2]]
     return InformationGap(float(np.mean(first - second)), first - second, shares)
 

@@ -141,7 +141,7 @@ def reference_classifier(
 
     Args:
       dataset: with all its classes (so before `Dataset.only`), whatever the run trains on.
-      say: told before and after a training; never called where the cache has it.
+      say: called with a line before and after a training; not if the cache has it.
       recipe: None is `recipe_for` the training split.
 
     Raises:
@@ -306,12 +306,12 @@ def _key(dataset: Dataset, recipe: Recipe, classes: int) -> str:
     judged, unseen = _judged(dataset)
     assert dataset.train.labels is not None
     assert unseen.labels is not None
-    told = hashlib.sha256(
+    hasher = hashlib.sha256(
         f"{VERSION} {recipe} {classes} {dataset.image_shape} {dataset.digest()} {judged}".encode()
     )
     for part in (dataset.train.labels, unseen.images, unseen.labels):
-        told.update(hashlib.sha256(part.tobytes()).digest())
-    return told.hexdigest()[:16]
+        hasher.update(hashlib.sha256(part.tobytes()).digest())
+    return hasher.hexdigest()[:16]
 
 
 def _variables(arrays: dict[str, np.ndarray]) -> Variables:
@@ -322,8 +322,8 @@ def _variables(arrays: dict[str, np.ndarray]) -> Variables:
 
 def _digest(arrays: dict[str, np.ndarray]) -> bytes:
     """SHA-256 of names, shapes and bytes, in the names' order."""
-    told = hashlib.sha256()
+    hasher = hashlib.sha256()
     for name in sorted(arrays):
-        told.update(f"{name} {arrays[name].dtype.str} {arrays[name].shape} ".encode())
-        told.update(arrays[name].tobytes())
-    return told.digest()
+        hasher.update(f"{name} {arrays[name].dtype.str} {arrays[name].shape} ".encode())
+        hasher.update(arrays[name].tobytes())
+    return hasher.digest()

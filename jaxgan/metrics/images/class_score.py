@@ -10,7 +10,7 @@ classifier, whose name and hash go beside the figure, so none of these is an Inc
 
 Protocol: the images are shuffled (seed stated: generated ones come in the order of their labels)
 and cut into 10 splits; the score is the mean over the splits and the deviation (divided by their
-number, as in the authors' code) stands beside it. The paper has 50,000 images; the score rises with
+number, as in the authors' code) is reported too. The paper has 50,000 images; the score rises with
 the size of a split, which is therefore part of the figure, and with it the score of real images.
 Units: classes, from 1 to their number K. It never sees a real image: one sharp picture of each
 class, or the training set itself, has the best score of all.

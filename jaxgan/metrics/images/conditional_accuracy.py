@@ -1,7 +1,7 @@
 """How far a conditional generator draws what it was asked for.
 
 Source: in common use since conditional GANs (Mirza and Osindero 2014 show only sheets). It
-is as good as its reader, whose name and hash therefore go beside it.
+is as good as its reader, whose name and hash are therefore reported.
 
 A generator is asked for class y_i, and a reader (see `classifier`) names the class r_i that it
 sees in the image that came:
@@ -9,7 +9,7 @@ sees in the image that came:
     conditional_accuracy = (1 / N) sum_i [r_i = y_i]
 
 Protocol: as many images of each class; the reader was trained on real images only, and its own
-accuracy on real images, which bounds what the measure can tell apart, is reported beside it.
+accuracy on real images, which bounds what the metric can resolve, is its reference.
 Units: shares in [0, 1]; chance is 1 / classes.
 """
 

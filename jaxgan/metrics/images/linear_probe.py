@@ -14,7 +14,7 @@ and a pooling of the network's own, dropout off. BatchNorm has statistics re-est
 training images. The pooling is adaptive: a side of H is cut at i H / 4, a pixel on a cut belongs to
 both windows, and maps smaller than 4x4 stay as they are. Features are standardised by the training
 images and divided by the root of their number, so that one range of C suits all kinds of them. C
-is chosen on a fifth of the training images, then all of them are fitted. Beside it stand the same
+is chosen on a fifth of the training images, then all of them are fitted. Baselines are the same
 on raw pixels, and on an untrained discriminator of the same networks. Units: the share of test
 images that are classified rightly.
 """

@@ -19,7 +19,7 @@ generated examples is read as what its nearest neighbour among the other 2 n - 1
     accuracy = the share of examples whose nearest neighbour comes from their own set
 
 Protocol: as many of each, unseen real ones; pixels or features, which is to be said. Units: shares.
-One distribution gives about 0.5, two that can be told apart up to 1 (MNIST's test against its
+One distribution gives about 0.5, two that can be distinguished up to 1 (MNIST's test against its
 validation images, which other writers wrote, 0.54 in the reference classifier's features); below
 0.5 examples have a twin in the other set, and 0 is the set itself. The share of `real` is low where
 generated images lie among the real ones; the share of `generated` is high where they lie close to

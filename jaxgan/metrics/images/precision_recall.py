@@ -1,4 +1,4 @@
-"""Precision and recall, density and coverage: fidelity and variety told apart.
+"""Precision and recall, density and coverage: fidelity and variety, separately.
 
 Source: Kynkäänniemi et al. 2019, section 2 (improved precision and recall); Naeem et al. 2020,
 section 3 (density and coverage). B(x) is the ball about x that reaches to the k-th nearest other

@@ -72,8 +72,8 @@ class Run(NamedTuple):
 
     def speed(self) -> tuple[float, float] | None:
         """The median images/s of a seed, and the seconds of training that the rows add up to."""
-        told = {row["step"]: row.get("time/images_per_s") for row in self.rows}
-        rates = {x: y for x, y in sorted(told.items()) if isinstance(y, int | float) and y > 0}
+        logged = {row["step"]: row.get("time/images_per_s") for row in self.rows}
+        rates = {x: y for x, y in sorted(logged.items()) if isinstance(y, int | float) and y > 0}
         if not rates or "batch_size" not in self.config:
             return None
         steps = [0, *rates]
@@ -107,8 +107,8 @@ def read_run(workdir: str, results: Mapping[str, Any] | None = None) -> Run:
     metrics = read("metrics.jsonl", read_metrics, Metrics([], []))
     if metrics.damaged:
         notices.append(f"metrics.jsonl: damaged lines left out: {metrics.damaged}.")
-    told = dict(results) if results is not None else read("results.json", _read_json, None)
-    end = _end(about["config"], told, metrics.rows)
+    measured = dict(results) if results is not None else read("results.json", _read_json, None)
+    end = _end(about["config"], measured, metrics.rows)
     sheets = sheet_paths.list_sheets(workdir, float("inf") if end is None else end)
     if not metrics.rows and not sheets:
         raise UserError(f"{workdir} has nothing to show yet", "train it for longer")
@@ -120,7 +120,7 @@ def read_run(workdir: str, results: Mapping[str, Any] | None = None) -> Run:
         about=about,
         rows=metrics.rows,
         rollbacks=metrics.rollbacks,
-        results=told,
+        results=measured,
         sheets=sheets,
         pictures=[os.path.join(workdir, x) for x in names if x.endswith((".png", ".gif"))],
         networks=read("networks.txt", _read_text, ""),
