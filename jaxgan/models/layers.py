@@ -83,8 +83,8 @@ class Conv(nn.Module):
 
     @nn.compact
     def __call__(self, x: jax.Array, condition: jax.Array | None = None) -> jax.Array:
-        """`condition`, [B, K], is joined to every pixel as K more channels. (In unpadded convolutions
-        only: the padding would lack it.)"""
+        """`condition`, [B, K], is joined to every pixel as K more channels. Only in unpadded
+        convolutions: padding would lack it."""
         channels = x.shape[-1]
         more = 0 if condition is None else condition.shape[-1]
         shape = (*self.kernel_size, channels + more, self.features)
