@@ -202,7 +202,7 @@ def test_word_vectors_are_the_same_again_and_rare_words_are_left_out():
     assert sorted(found.words) == ["bold", "fine", "heavy", "light", "thick", "thin"]
     assert found.vectors.shape == (6, 8)
     code = (
-        "import json; from jaxgan.data import word_vectors\n"
+        "import json; from jaxgan.data.tagging import word_vectors\n"
         f"made = word_vectors._train({SENTENCES}, 8, 2, 10)\n"
         "print(json.dumps([made['words'].tolist(), made['vectors'].tolist()]))"
     )

@@ -108,7 +108,7 @@ def test_the_same_networks_give_the_same_rows(folder, run, capsys):
     said = capsys.readouterr().out
     assert "frechet_distance" in said
     # Nine functions, two seeds, their last and best networks.
-    assert "measure 36/36" in said
+    assert "metric 36/36" in said
     # Ten images, and beside each the eight nearest, under a title; one sheet for each seed.
     sheets = [read_png(folder / f"neighbours_seed_{seed}.png") for seed in (0, 1)]
     assert all(sheet.shape == (18 + 10 * 30 + 2, 30 + 2 + 4 + 8 * 30 + 2, 1) for sheet in sheets)
@@ -125,7 +125,7 @@ def test_the_same_networks_give_the_same_rows(folder, run, capsys):
 def test_the_page_and_the_table_of_labels_are_made_anew(folder, run, monkeypatch, capsys):
     """Before results.json: where the disk is full there, the figures are as they were."""
     before = (folder / "results.json").read_text()
-    found = runner.Found([], {}, {}, {1: "asked  7\n7  3"})
+    found = runner.EvaluationResult([], {}, {}, {1: "asked  7\n7  3"})
     monkeypatch.setattr(runner, "evaluate", lambda *_: found)
     (folder / "report.html").unlink()
     assert run(WORKDIR=str(folder), N=40) == 0

@@ -180,14 +180,14 @@ def test_two_processes_are_one_run(tmp_path, float64):
 def test_a_mistake_of_another_process_ends_this_one(monkeypatch):
     with pytest.raises(UserError, match="mine"), distributed.synchronized():
         raise UserError("mine")
-    monkeypatch.setattr(distributed, "highest", lambda failed: 1)
+    monkeypatch.setattr(distributed, "all_max", lambda failed: 1)
     with pytest.raises(UserError, match="another process"), distributed.synchronized():
         pass
 
 
 def test_hosts_with_different_configs_are_refused(monkeypatch):
     distributed.check_same("the config", "seed=0")
-    monkeypatch.setattr(distributed, "highest", lambda number: max(number, 7))
+    monkeypatch.setattr(distributed, "all_max", lambda number: max(number, 7))
     with pytest.raises(UserError, match="the config is not the same"):
         distributed.check_same("the config", "seed=0")
 

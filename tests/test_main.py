@@ -59,18 +59,18 @@ def at_step(step, number):
 import os
 import runpy
 
-from jaxgan.record import Record
+from jaxgan.reporting.recorder import RunRecorder
 
-note = Record.note
+add_metrics = RunRecorder.add_metrics
 
 
 def noted(self, step, *rest):
-    note(self, step, *rest)
+    add_metrics(self, step, *rest)
     if step == {step}:
         os.kill(os.getpid(), {int(number)})
 
 
-Record.note = noted
+RunRecorder.add_metrics = noted
 
 
 def get_config(arg=""):
@@ -113,7 +113,7 @@ PROCESSES = list(MISTAKES)[:4]
 FORKS = """
 import json, os, sys, warnings
 from absl import app
-from jaxgan import command, main, train
+from jaxgan import cli, main, train
 
 warnings.simplefilter("ignore")  # JAX warns of forks; its threads have not begun.
 for folder, flags in json.load(sys.stdin):
@@ -197,7 +197,7 @@ def test_the_first_signal_in_the_loop_is_noted_and_the_second_ends_it(monkeypatc
 
     before = signal.getsignal(signal.SIGINT)
     monkeypatch.setattr(train, "train", signalled)
-    monkeypatch.setattr(distributed, "join", lambda *_: None)
+    monkeypatch.setattr(distributed, "initialize", lambda *_: None)
     for flag in ("_CONFIG", "WORKDIR", "_COORDINATOR", "_PROCESSES", "_PROCESS"):
         monkeypatch.setattr(main, flag, types.SimpleNamespace(value="x"))
     assert main.main([]) == 128 + signal.SIGTERM
@@ -213,7 +213,7 @@ def test_a_full_disk_is_one_line_that_names_the_folder(monkeypatch, capsys):
         raise OSError(errno.ENOSPC, "No space left on device", "a/file")
 
     monkeypatch.setattr(train, "train", full)
-    monkeypatch.setattr(distributed, "join", lambda *_: None)
+    monkeypatch.setattr(distributed, "initialize", lambda *_: None)
     for flag in ("_CONFIG", "WORKDIR", "_COORDINATOR", "_PROCESSES", "_PROCESS"):
         monkeypatch.setattr(main, flag, types.SimpleNamespace(value="runs/x"))
     assert main.main([]) == 1
@@ -251,7 +251,8 @@ def test_importing_the_command_needs_no_tensorflow_and_little_else(tmp_path):
     (tmp_path / "tensorflow.py").write_text("raise RuntimeError('TensorFlow was imported')")
     program = (
         "import sys, jaxgan.main; assert 'jax' not in sys.modules;"
-        "import jaxgan.train, jaxgan.data.tfds, tensorflow_datasets; assert 'jax' in sys.modules;"
+        "import jaxgan.train, jaxgan.data.sources.tfds, tensorflow_datasets;"
+        "assert 'jax' in sys.modules;"
         "slow = {'sklearn', 'matplotlib', 'tensorboardX'} & set(sys.modules);"
         "print(sorted(slow))"
     )
@@ -363,10 +364,10 @@ def test_a_finished_run_goes_on_for_longer_and_not_for_less(here, tmp_path):
 @contextlib.contextmanager
 def stopped(at):
     """A run in this process gets SIGTERM at a step."""
-    note = RunRecorder.note
+    add_metrics = RunRecorder.add_metrics
 
     def noted(self, step, *rest):
-        note(self, step, *rest)
+        add_metrics(self, step, *rest)
         if step == at:
             signal.raise_signal(signal.SIGTERM)
 
@@ -493,7 +494,7 @@ def test_losses_that_are_not_finite_end_the_run_with_status_1(tmp_path, monkeypa
     flags |= dict.fromkeys(("_COORDINATOR", "_PROCESSES", "_PROCESS"))
     for name, value in flags.items():
         monkeypatch.setattr(main, name, types.SimpleNamespace(value=value))
-    monkeypatch.setattr(distributed, "join", lambda *_: None)
+    monkeypatch.setattr(distributed, "initialize", lambda *_: None)
     assert main.main([]) == 1
     said = capsys.readouterr().err
     assert "not finite at step" in said

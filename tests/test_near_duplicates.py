@@ -11,7 +11,7 @@ from PIL import Image
 from jaxgan import data
 from jaxgan.common.errors import UserError
 from jaxgan.data import near_duplicates
-from jaxgan.data.dataset import Split
+from jaxgan.data.dataset import Dataset, Split
 from jaxgan.data.near_duplicates import Groups, group_of, standardised, without_near_duplicates
 from jaxgan.data.streaming import ArraySource, Streamed
 from jaxgan.training import run_folder
@@ -147,7 +147,7 @@ def test_a_config_leaves_them_out_of_training_alone(monkeypatch, tmp_path):
     def load(*_):
         labels = (np.arange(130) % 2).astype(np.int32)
         held_out = Split(images[:3], labels[:3])
-        return data.Dataset("some", Split(images, labels), held_out, held_out, ("even", "odd"))
+        return Dataset("some", Split(images, labels), held_out, held_out, ("even", "odd"))
 
     monkeypatch.setattr("jaxgan.data.registry._source", load)
     config = tiny_config(dataset__near_duplicates="leave_out")

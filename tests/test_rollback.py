@@ -97,10 +97,10 @@ def test_a_seed_goes_back_and_the_other_does_not_notice(rolled_back, tmp_path):
 def test_stopped_on_the_way_it_ends_with_the_same_bits(rolled_back, tmp_path, monkeypatch):
     """Also where the stop's own checkpoint lies between the failure and the step to go back to."""
     folder, stops = tmp_path / "run", [13, 17]
-    note = RunRecorder.note
+    add_metrics = RunRecorder.add_metrics
 
     def stopping(self, step, *rest):
-        note(self, step, *rest)
+        add_metrics(self, step, *rest)
         if stops and step == stops[0]:
             stops.pop(0)
             signal.raise_signal(signal.SIGTERM)

@@ -182,8 +182,8 @@ def test_the_accuracy_is_the_share_on_the_right_side(monkeypatch, loss):
     def first_pixel(module, variables, images, condition, train, dropout):
         return (images[:, 0, 0, 0], None), variables.batch_stats
 
-    monkeypatch.setattr(step_lib, "run", first_pixel)
-    monkeypatch.setattr(step_lib, "_descend", lambda *arguments: arguments[-1])
+    monkeypatch.setattr(step_lib, "apply_network", first_pixel)
+    monkeypatch.setattr(step_lib, "_apply_gradients", lambda *arguments: arguments[-1])
     gan = build_gan(tiny_config(loss=loss, information="document"), (28, 28, 1))
     state = GanState(0, 0, True, None, NetworkState(None, None, None), None, None)
     examples = [Examples(jnp.asarray(x, jnp.float32).reshape(4, 1, 1, 1)) for x in (real, fake)]

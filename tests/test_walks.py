@@ -244,10 +244,10 @@ def test_the_command_writes_into_the_runs_folder(tmp_path, monkeypatch, capsys):
     about = {"config": {"dtype": "float32"}, "dataset": {}}
     monkeypatch.setattr(walk, "read_about", lambda workdir: about)
     monkeypatch.setattr(walk, "load", lambda *told: run)
-    monkeypatch.setattr(walk.parallel, "start", lambda dtype: None)
-    monkeypatch.setattr(walk, "FRAMES", 3)
+    monkeypatch.setattr(walk.jax_setup, "configure_jax", lambda dtype: None)
+    monkeypatch.setattr(latent_figures, "FRAMES", 3)
     renewed = []
-    monkeypatch.setattr(walk.page, "renew", lambda workdir, *_: renewed.append(workdir))
+    monkeypatch.setattr(walk, "renew_report", lambda workdir, *_: renewed.append(workdir))
     samples = tmp_path / "samples"
     samples.mkdir()
     for step, shade in ((400, 9), (1200, 200)):

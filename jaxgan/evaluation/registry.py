@@ -70,149 +70,125 @@ class Metric(NamedTuple):
 
     function: Callable[[GeneratedSamples], list[MetricResult]]
     names: dict[str, Better]
-    needs: frozenset[Property]
+    needs: set[Property]
     taken: Taken
 
 
-def _metric(
-    function: Callable[[GeneratedSamples], list[MetricResult]],
-    taken: Taken,
-    needs: Iterable[Property],
-    **names: Better,
-) -> Metric:
-    return Metric(function, names, frozenset(needs), taken)
+def _all(better: Better, *names: str) -> dict[str, Better]:
+    return dict.fromkeys(names, better)
 
 
-# In the order of results.json.
+_HIGHER, _LOWER = Better.HIGHER, Better.LOWER
+_IMAGES, _CODES, _TAGS = {Property.IMAGES}, {Property.CODES}, {Property.TAGS}
+_LABELLED = {Property.IMAGES, Property.LABEL_CONDITION}
+
+# In the order of results.json: function, names, needs, taken.
 METRICS = (
-    _metric(
+    Metric(
         code_metrics.codes_of_real_images,
+        _all(
+            _HIGHER, "code_information", "code_accuracy", "code_accuracy_many_to_one", "nmi", "ari"
+        ),
+        _CODES,
         Taken.EVALUATION,
-        [Property.CODES],
-        code_information=Better.HIGHER,
-        code_accuracy=Better.HIGHER,
-        code_accuracy_many_to_one=Better.HIGHER,
-        nmi=Better.HIGHER,
-        ari=Better.HIGHER,
     ),
-    _metric(
+    Metric(
         code_metrics.codes_of_generated_images,
+        _all(_HIGHER, "information_bound", "code_r2"),
+        _CODES,
         Taken.END,
-        [Property.CODES],
-        information_bound=Better.HIGHER,
-        code_r2=Better.HIGHER,
     ),
-    _metric(
+    Metric(
         factor_metrics.codes_against_factors,
+        _all(
+            _HIGHER,
+            *("mig", "dci_disentanglement", "dci_completeness", "dci_informativeness"),
+            *("factor_vae_score", "factor_r2"),
+        ),
+        {Property.CODES, Property.FACTORS},
         Taken.END,
-        [Property.CODES, Property.FACTORS],
-        mig=Better.HIGHER,
-        dci_disentanglement=Better.HIGHER,
-        dci_completeness=Better.HIGHER,
-        dci_informativeness=Better.HIGHER,
-        factor_vae_score=Better.HIGHER,
-        factor_r2=Better.HIGHER,
     ),
-    _metric(
+    Metric(
         image_metrics.conditional_accuracy,
+        {"conditional_accuracy": _HIGHER},
+        _LABELLED,
         Taken.END_WITHOUT_CODES,
-        [Property.IMAGES, Property.LABEL_CONDITION],
-        conditional_accuracy=Better.HIGHER,
     ),
-    _metric(
+    Metric(
         feature_metrics.nearest_neighbour_error,
+        {"nearest_neighbour_error": _LOWER},
+        _LABELLED,
         Taken.COMMAND,
-        [Property.IMAGES, Property.LABEL_CONDITION],
-        nearest_neighbour_error=Better.LOWER,
     ),
-    _metric(
+    Metric(
         image_metrics.frechet_distance,
+        {"frechet_distance": _LOWER},
+        _IMAGES,
         Taken.END_WITHOUT_CODES,
-        [Property.IMAGES],
-        frechet_distance=Better.LOWER,
     ),
-    _metric(
-        feature_metrics.kernel_distance,
-        Taken.COMMAND,
-        [Property.IMAGES],
-        kernel_distance=Better.LOWER,
-    ),
-    _metric(
+    Metric(feature_metrics.kernel_distance, {"kernel_distance": _LOWER}, _IMAGES, Taken.COMMAND),
+    Metric(
         feature_metrics.precision_and_recall,
+        _all(_HIGHER, "precision", "recall"),
+        _IMAGES,
         Taken.COMMAND,
-        [Property.IMAGES],
-        precision=Better.HIGHER,
-        recall=Better.HIGHER,
     ),
-    _metric(
+    Metric(
         feature_metrics.density_and_coverage,
+        _all(_HIGHER, "density", "coverage"),
+        _IMAGES,
         Taken.COMMAND,
-        [Property.IMAGES],
-        density=Better.HIGHER,
-        coverage=Better.HIGHER,
     ),
-    _metric(
+    Metric(
         feature_metrics.two_sample_accuracy,
+        {"two_sample_accuracy": Better.CHANCE},
+        _IMAGES,
         Taken.COMMAND,
-        [Property.IMAGES],
-        two_sample_accuracy=Better.CHANCE,
     ),
-    _metric(
-        feature_metrics.class_score,
-        Taken.COMMAND,
-        [Property.IMAGES],
-        class_score=Better.HIGHER,
-    ),
-    _metric(
+    Metric(feature_metrics.class_score, {"class_score": _HIGHER}, _IMAGES, Taken.COMMAND),
+    Metric(
         feature_metrics.memorisation,
+        _all(Better.REFERENCE, "memorisation", "memorisation_closer"),
+        _IMAGES,
         Taken.COMMAND,
-        [Property.IMAGES],
-        memorisation=Better.REFERENCE,
-        memorisation_closer=Better.REFERENCE,
     ),
-    _metric(
+    Metric(
         image_metrics.parzen_log_likelihood,
+        {"parzen_log_likelihood": _HIGHER},
+        _IMAGES,
         Taken.END_WITHOUT_CODES,
-        [Property.IMAGES],
-        parzen_log_likelihood=Better.HIGHER,
     ),
-    _metric(
+    Metric(
         linear_probe.svm_accuracy,
+        {"svm_accuracy": _HIGHER},
+        {Property.SINGLE_IMAGES},
         Taken.COMMAND,
-        [Property.SINGLE_IMAGES],
-        svm_accuracy=Better.HIGHER,
     ),
-    _metric(
+    Metric(
         stacked_metrics.modes_of_stacked_digits,
+        {"stacked_modes": _HIGHER, "stacked_kl": _LOWER},
+        {Property.STACKED_IMAGES},
         Taken.END,
-        [Property.STACKED_IMAGES],
-        stacked_modes=Better.HIGHER,
-        stacked_kl=Better.LOWER,
     ),
-    _metric(
+    Metric(
         image_metrics.modes_found,
+        {"modes_found": _HIGHER},
+        {Property.MODES},
         Taken.END_WITHOUT_CODES,
-        [Property.MODES],
-        modes_found=Better.HIGHER,
     ),
-    _metric(
-        tag_metrics.tags_of_images,
-        Taken.END,
-        [Property.TAGS],
-        tag_precision=Better.HIGHER,
-        tag_recall=Better.HIGHER,
+    Metric(
+        tag_metrics.tags_of_images, _all(_HIGHER, "tag_precision", "tag_recall"), _TAGS, Taken.END
     ),
-    _metric(
+    Metric(
         tag_metrics.tags_without_a_gan,
+        _all(_HIGHER, "tag_precision", "tag_recall"),
+        _TAGS,
         Taken.END,
-        [Property.TAGS],
-        tag_precision=Better.HIGHER,
-        tag_recall=Better.HIGHER,
     ),
 )
 
 
-def properties(dataset: Dataset, gan: Gan | None = None) -> frozenset[Property]:
+def properties(dataset: Dataset, gan: Gan | None = None) -> set[Property]:
     """What a run has; without `gan`, what its dataset has."""
     found = set()
     if gan is not None and gan.q is not None:
@@ -229,7 +205,7 @@ def properties(dataset: Dataset, gan: Gan | None = None) -> frozenset[Property]:
         found.add(Property.IMAGES)
         single = dataset.stacked is None
         found.add(Property.SINGLE_IMAGES if single else Property.STACKED_IMAGES)
-    return frozenset(found)
+    return found
 
 
 def applicable_metrics(gan: Gan, dataset: Dataset) -> list[Metric]:
