@@ -161,7 +161,8 @@ def test_a_worker_that_dies_is_reported():
 _SCRIPT = """
 import multiprocessing, os, signal, sys, threading, time
 import numpy as np
-from jaxgan.data import folder, streaming
+from jaxgan.data import streaming
+from jaxgan.data.sources import image_folder
 
 class Place:
     def __call__(self, step):
@@ -176,7 +177,7 @@ def ctrl_c():
 
 if __name__ == "__main__":
     threading.Thread(target=ctrl_c, daemon=True).start()
-    images = folder.load(sys.argv[1], 8, streamed="yes").train.images
+    images = image_folder.load(sys.argv[1], 8, streamed="yes").train.images
     for batch in streaming.batches(images, Place(), 0, 10**9, 1):
         print(*[child.pid for child in multiprocessing.active_children()], flush=True)
         time.sleep(60)

@@ -188,9 +188,10 @@ def test_a_signal_before_the_loop_is_a_line_and_a_status(tmp_path, number):
 def test_the_first_signal_in_the_loop_is_noted_and_the_second_ends_it(monkeypatch, capsys):
     from jaxgan import main, train
     from jaxgan.training import distributed
+    from jaxgan.training.stop_signals import StopSignals
 
     def signalled(*_):
-        with cli.StopSignals() as stop:
+        with StopSignals() as stop:
             signal.raise_signal(signal.SIGINT)
             assert stop.asked == signal.SIGINT
             signal.raise_signal(signal.SIGTERM)
