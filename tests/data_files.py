@@ -5,6 +5,7 @@ import struct
 
 import numpy as np
 from conftest import tiny_config
+from PIL import Image
 
 from jaxgan import data
 
@@ -51,3 +52,16 @@ def assert_same(one, other):
         np.testing.assert_array_equal(a.labels, b.labels, strict=True)
     assert one.label_names == other.label_names
     assert one.digest() == other.digest()
+
+
+def save(path, array, **options):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    Image.fromarray(array).save(path, **options)
+
+
+def write_classes(path, n=30, side=8):
+    """Two classes of RGB images; returns them in the order of their paths."""
+    images = np.random.default_rng(1).integers(0, 256, (n, side, side, 3), np.uint8)
+    for i, image in enumerate(images):
+        save(path / ("cat" if i < n // 3 else "dog") / f"{i:03}.png", image)
+    return images

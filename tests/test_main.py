@@ -20,7 +20,6 @@ import jax
 import pytest
 from conftest import PATIENCE, ROOT, command_environment, load_config, run_main, run_python
 
-from jaxgan import cli
 from jaxgan.common.errors import UserError
 from jaxgan.config.presets import update
 from jaxgan.reporting.recorder import RunRecorder

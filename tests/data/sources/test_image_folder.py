@@ -3,26 +3,13 @@ import warnings
 import numpy as np
 import pytest
 from conftest import tiny_config
-from data_files import load
+from data_files import load, save, write_classes
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
 from jaxgan.common.errors import UserError
 from jaxgan.data.sources import image_folder
-
-
-def save(path, array, **options):
-    path.parent.mkdir(parents=True, exist_ok=True)
-    Image.fromarray(array).save(path, **options)
-
-
-def write_classes(path, n=30, side=8):
-    """Two classes of RGB images; returns them in the order of their paths."""
-    images = np.random.default_rng(1).integers(0, 256, (n, side, side, 3), np.uint8)
-    for i, image in enumerate(images):
-        save(path / ("cat" if i < n // 3 else "dog") / f"{i:03}.png", image)
-    return images
 
 
 def test_a_folder_of_classes(tmp_path):

@@ -1,26 +1,17 @@
-"""Codes whose tie to their factors is known: by hand, by a permutation, by noise and by mixing."""
+"""MIG, DCI, the FactorVAE score and R^2 against cases whose answer is known."""
 
-import dataclasses
 import math
 
-import jax
 import numpy as np
 import pytest
-from conftest import tiny_config
 
 from jaxgan.data.dataset import Factor
-from jaxgan.data.sources import glyphs
-from jaxgan.evaluation.context import GeneratedSamples, make_context
-from jaxgan.evaluation.factor_metrics import codes_against_factors, factors_of
-from jaxgan.inference.networks import NetworkFunctions
 from jaxgan.metrics.codes import dci as dci_file
 from jaxgan.metrics.codes.dci import dci
 from jaxgan.metrics.codes.factor_r2 import factor_r2
 from jaxgan.metrics.codes.factor_vae import factor_vae_score
 from jaxgan.metrics.codes.mig import mutual_information, mutual_information_gap
 from jaxgan.metrics.codes.variables import columns, discretised, variance
-from jaxgan.training.gan import build_gan
-from jaxgan.training.state import initialise, networks
 
 # A category and two numbers, as InfoGAN's codes are to find them.
 FACTORS = (
@@ -61,9 +52,6 @@ def mixed(codes, degrees):
     return [codes[0], np.cos(turn) * a + np.sin(turn) * b, np.cos(turn) * b - np.sin(turn) * a]
 
 
-# --- Variables
-
-
 def test_numbers_are_binned_evenly_and_categories_are_left():
     assert discretised(np.array([0.0, 0.49, 0.5, 0.99, 1.0]), 2).tolist() == [0, 0, 1, 1, 1]
     # One stray reading among many does not press the others into one bin.
@@ -80,9 +68,6 @@ def test_the_spread_of_a_category_is_that_of_its_columns():
     category = np.array([0, 0, 0, 1, 2])
     assert variance(category) == pytest.approx(columns(category, 3).var(axis=0).sum())
     assert variance(np.array([1.0, 3.0])) == pytest.approx(1)
-
-
-# --- MIG
 
 
 def test_mutual_information_is_scikit_learns_and_of_itself_the_entropy():
@@ -114,9 +99,6 @@ def test_codes_that_are_the_factors_have_a_gap_of_1_and_noise_has_none():
     np.testing.assert_allclose(gap.gaps, 1, atol=0.01)
     assert gap.shares.argmax(axis=0).tolist() == [1, 2, 0]
     assert mutual_information_gap(draw(20_000, seed=5), truth).score < 0.01
-
-
-# --- DCI
 
 
 def forests(monkeypatch, codes_of, truth=None):
@@ -164,9 +146,6 @@ def test_dci_by_hand():
     assert dci_file._concentration(np.ones((3, 1))) == pytest.approx(1)
 
 
-# --- FactorVAE
-
-
 def test_the_factor_vae_score_of_the_factors_is_1_and_of_noise_chance():
     def of_noise(table):
         return draw(len(table), seed=len(table))
@@ -212,9 +191,6 @@ def test_a_factor_is_held_over_a_batch_and_the_others_are_not():
         assert [len(np.unique(column)) == 1 for column in batch.T] == [i % 3 == k for k in range(3)]
 
 
-# --- R^2
-
-
 def test_r2_is_scikit_learns_for_numbers_and_for_categories():
     from sklearn.linear_model import LinearRegression
 
@@ -237,9 +213,6 @@ def test_r2_of_turned_codes_is_the_squared_cosine(degrees):
     assert factor_r2(second, truth[1]) == pytest.approx(1 - cosine, abs=0.02)
 
 
-# --- Worse codes
-
-
 def vae(worse):
     return factor_vae_score(FACTORS, lambda table: worse(read(table)), 120)
 
@@ -252,6 +225,8 @@ MEASURES = {
     "factor_vae": lambda _, worse: vae(worse),
     "r2": lambda _, worse: factor_r2(worse(draw())[1], draw()[1]),
 }
+
+
 # Turned codes still tell of both factors together, so that informativeness falls little.
 WORSE = {
     "noise": (lambda c: noisy(c, 0.5), lambda c: noisy(c, 0.95), set()),
@@ -290,93 +265,3 @@ def test_what_does_not_fit_is_refused():
         factor_r2(number, number[:3])
     with pytest.raises(ValueError, match="5 votes for 3 factors"):
         factor_vae_score(FACTORS, read, votes=5)
-
-
-# --- A run's networks
-
-
-@pytest.fixture(scope="module")
-def few():
-    return glyphs.load(sizes={"train": 120, "validation": 10, "test": 100})
-
-
-@pytest.fixture(scope="module")
-def untrained():
-    gan = build_gan(tiny_config("glyphs,continuous"), (28, 28, 1))
-    return gan, networks(jax.jit(lambda: initialise(gan, jax.random.key(0)))())
-
-
-class Knowing(NetworkFunctions):
-    """Reads digit, rotation and width off an image, because it drew it."""
-
-    def __init__(self, gan, dataset):
-        super().__init__(gan)
-        self.known = {}
-        for split in (dataset.train, dataset.test):
-            self.learn(split.images, split.factors)
-
-    def learn(self, images, factors):
-        self.known |= {i.tobytes(): row for i, row in zip(images, factors, strict=True)}
-        return images
-
-    def recalibrate_batch_norm(self, discriminator, q, images):
-        return discriminator, q
-
-    def predict_codes(self, discriminator, q, images):
-        from jaxgan.models.infogan import CategoricalParameters, PointParameters
-
-        rows = np.stack([self.known[image.tobytes()] for image in images])
-        digit = CategoricalParameters(np.eye(10)[rows[:, 0].astype(int)])
-        return digit, PointParameters(-rows[:, 2:3]), PointParameters(rows[:, 3:4])
-
-
-ABOUT = {"seed": 0, "step": 1, "checkpoint": "last"}
-
-
-def measured(functions, nets, dataset, limit):
-    context = make_context(functions, dataset, limit)
-    return codes_against_factors(GeneratedSamples(context, nets, ABOUT))
-
-
-def test_recovers_known_factors(few, untrained, monkeypatch):
-    monkeypatch.setattr(dci_file, "TREES", 8)
-    gan, nets = untrained
-    knowing = Knowing(gan, few)
-    dataset = dataclasses.replace(few, draw=lambda table: knowing.learn(few.draw(table), table))
-    rows = measured(knowing, nets, dataset, 250)
-    values = {(row.name, row.code): row.value for row in rows}
-    assert values["factor_r2_rotation", 1] == pytest.approx(1)
-    assert values["factor_r2_width", 2] == pytest.approx(1)
-    assert values["factor_r2_rotation", 2] < 0.1
-    assert values["mig_digit", None] > 0.5 > values["mig_font", None]
-    assert values["dci_informativeness_rotation", None] > 0.8
-    assert values["dci_informativeness_x", None] < 0.1
-    assert values["dci_disentanglement", None] > 0.8
-    # 20 votes: three factors of eight.
-    assert 2 / 8 <= values["factor_vae_score", None] <= 5 / 8
-    assert {row.split for row in rows} == {"test", "drawn anew"}
-    assert len({(row.name, row.code) for row in rows}) == len(rows)
-
-
-def test_an_untrained_q_is_measured_through_its_networks(few, untrained, monkeypatch):
-    monkeypatch.setattr(dci_file, "TREES", 2)
-    gan, nets = untrained
-    rows = measured(NetworkFunctions(gan, batch=50), nets, few, 100)
-    assert all(np.isfinite(row.value) for row in rows)
-    # Too few images for the votes of the FactorVAE score.
-    assert "factor_vae_score" not in {row.name for row in rows}
-
-
-def test_a_factor_that_does_not_vary_is_left_out(few, untrained, monkeypatch):
-    monkeypatch.setattr(dci_file, "TREES", 2)
-    gan, nets = untrained
-    rows = measured(NetworkFunctions(gan, batch=10), nets, few.only("7"), 1_000)
-    names = {row.name for row in rows}
-    assert {"mig_digit", "factor_vae_score"}.isdisjoint(names)
-    assert "mig_font" in names
-
-
-def test_factors_come_as_categories_and_numbers(few):
-    columns = factors_of(few.test, few.factors)
-    assert [np.issubdtype(c.dtype, np.integer) for c in columns] == [True, True] + 6 * [False]
-    np.testing.assert_array_equal(columns[0], few.test.labels)

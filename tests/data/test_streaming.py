@@ -9,8 +9,7 @@ import time
 import numpy as np
 import pytest
 from conftest import PATIENCE, ROOT, command_environment
-from data_files import load, some_images, write_csv, write_idx
-from test_data_folder import write_classes
+from data_files import load, some_images, write_classes, write_csv, write_idx
 
 from jaxgan.common.errors import UserError
 from jaxgan.data import streaming

@@ -1,0 +1,30 @@
+"""Files are written whole or not at all."""
+
+import errno
+import json
+
+import pytest
+
+from jaxgan.common.files import write_json, write_whole
+
+
+def test_a_file_that_does_not_fit_leaves_the_one_before_and_no_torn_one(tmp_path):
+    path = tmp_path / "x.json"
+    write_json(str(path), 1)
+
+    def full(file):
+        file.write(b"half")
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    with pytest.raises(OSError, match="No space"):
+        write_whole(str(path), full)
+    assert [p.name for p in tmp_path.iterdir()] == ["x.json"]
+    assert path.read_text() == "1\n"
+
+
+def test_write_json_replaces_whole(tmp_path):
+    path = tmp_path / "x.json"
+    write_json(str(path), {"a": 1})
+    with pytest.raises(TypeError):
+        write_json(str(path), {"a": object()})
+    assert json.loads(path.read_text()) == {"a": 1}

@@ -1,0 +1,84 @@
+"""The rows of the linear probe."""
+
+import flax.linen as nn
+import jax
+import numpy as np
+from conftest import load_config
+
+from jaxgan.config.presets import update
+from jaxgan.data.dataset import Dataset, Split
+from jaxgan.evaluation.context import GeneratedSamples, make_context
+from jaxgan.evaluation.linear_probe import svm_accuracy
+from jaxgan.inference.networks import NetworkFunctions
+from jaxgan.models.mlp import Generator
+from jaxgan.models.registry import Modules
+from jaxgan.training.gan import build_gan
+from jaxgan.training.state import initialise, networks
+
+ABOUT = {"seed": 0, "step": 1, "checkpoint": "last"}
+
+
+class Nets(nn.Module):
+    """Two convolutions, the first with a BatchNorm, then what `end` says."""
+
+    end: str = "flat"
+
+    @nn.compact
+    def __call__(self, x, condition, train):
+        x = nn.Conv(3, (3, 3), 2, name="one")(x)
+        x = nn.relu(nn.BatchNorm(use_running_average=not train, name="norm")(x))
+        x = nn.Dropout(0.5, deterministic=not train)(x)
+        x = nn.elu(nn.Conv(4, (3, 3), 2, name="two")(x))
+        x = x.mean((1, 2)) if self.end == "mean" else x.reshape(len(x), -1)
+        return nn.Dense(1)(x)[:, 0], x
+
+
+def small(end="flat"):
+    config = update(load_config("gan"), {"dataset.name": "digits", "latent.codes": ""})
+    modules = Modules(Generator(image_shape=(20, 20, 3), layers=(1,)), Nets(end), None, -1.0)
+    gan = build_gan(config, (20, 20, 3), modules=modules)
+    return gan, networks(jax.jit(lambda: initialise(gan, jax.random.key(0)))())
+
+
+def data(few=False):
+    """Images whose label is where they are bright."""
+    draw = np.random.default_rng(0)
+    labels = draw.integers(0, 2, 150 if few else 260).astype(np.int32)
+    images = draw.integers(0, 100, (len(labels), 20, 20, 3), np.uint8)
+    images[labels == 1, :10] += 60
+    split = Split(images, labels)
+    return Dataset("mine", split, split.first(0), split.first(60), ("a", "b"))
+
+
+def probe(gan, nets, dataset, limit=50, images=120):
+    context = make_context(NetworkFunctions(gan), dataset, limit, images)
+    return svm_accuracy(GeneratedSamples(context, nets, ABOUT))
+
+
+def test_the_rows_of_a_run():
+    gan, nets = small()
+    dataset = data()
+    assert min(np.bincount(dataset.train.labels)) >= 100
+    found = probe(gan, nets, dataset)
+    assert [m.name for m in found] == [
+        f"svm_accuracy{few}{which}"
+        for which in ("", "_untrained", "_pixels")
+        for few in ("", "_200_labels")
+    ]
+    assert all(m.n_real == 50 and m.split == "test" for m in found)
+    assert all(m.value > 0.9 for m in found)
+    assert "on 120 training images" in found[0].protocol
+    assert "on 200 training images" in found[1].protocol
+    few = probe(gan, nets, data(few=True))
+    assert [m.name for m in few] == [f"svm_accuracy{e}" for e in ("", "_untrained", "_pixels")]
+
+
+def test_who_has_no_such_features():
+    """A discriminator without convolutions, and data without labels."""
+    gan, nets = small()
+    bare = Dataset("bare", Split(data().train.images, None), data().validation, data().test)
+    assert probe(gan, nets, bare) == []
+    config = update(load_config("gan"), {"width": 0.05})
+    dense = build_gan(config, (20, 20, 3))
+    state = initialise(dense, jax.random.key(0))
+    assert probe(dense, networks(state), data()) == []

@@ -1,0 +1,25 @@
+"""Loss curves."""
+
+import numpy as np
+
+from jaxgan.reporting.figures import curves
+
+
+def test_curves_are_drawn_for_every_loss():
+    names = ("discriminator", "discriminator_real", "discriminator_fake", "generator")
+    names += ("information", *(f"code_{i}" for i in range(5)))
+    rows = [
+        {"step": step, "seed": seed} | {f"loss/{name}": i + step for i, name in enumerate(names)}
+        for step in range(0, 120, 10)
+        for seed in (0, 1)
+    ]
+    picture = curves(rows, "minimax")
+    assert picture.dtype == np.uint8
+    assert np.median(picture) == 255
+    # A green line where the discriminator's loss on real images is, and none without it.
+    green = [0x00, 0x9E, 0x73]
+    assert (picture == green).all(-1).sum() > 100
+    codes = ("code", "information")
+    short = [{k: v for k, v in row.items() if not any(x in k for x in codes)} for row in rows]
+    assert len(curves(short, "hinge")) < len(picture)
+    assert not np.array_equal(curves(rows[:-2], "minimax"), picture)

@@ -1,0 +1,44 @@
+"""Grids, strips and their files."""
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from jaxgan.reporting.images import cut, grid, read_png, save_png, strip
+
+
+def test_a_grid_puts_every_image_in_its_place(tmp_path):
+    images = np.arange(5, dtype=np.uint8).reshape(5, 1, 1, 1).repeat(3, 1).repeat(2, 2) + 100
+    sheet = grid(images, columns=3, gap=1)
+    assert sheet.shape == (2 * 4 + 1, 3 * 3 + 1, 1)
+    assert sheet[1, 1, 0] == 100
+    assert sheet[1, 7, 0] == 102
+    assert sheet[5, 4, 0] == 104
+    assert sheet[5, 7, 0] == 40
+    save_png(str(tmp_path / "a" / "sheet.png"), sheet)
+    np.testing.assert_array_equal(
+        np.asarray(Image.open(tmp_path / "a" / "sheet.png")), sheet[..., 0]
+    )
+
+
+def some_images(*shape):
+    return np.random.default_rng(0).integers(100, 256, shape, dtype=np.uint8)
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+def test_a_sheet_is_read_back_and_cut_into_its_images(tmp_path, channels):
+    images = some_images(6, 5, 4, channels)
+    save_png(str(tmp_path / "sheet.png"), grid(images, 3))
+    read = cut(read_png(str(tmp_path / "sheet.png")), 5, 4)
+    np.testing.assert_array_equal(read.reshape(images.shape), images)
+
+
+def test_a_strip_has_a_labelled_row_of_enlarged_images():
+    rows = some_images(2, 3, 12, 12, 3)
+    picture = strip(list(rows), ["step 0", "step 10"])
+    height, right = 2 * 26 + 2, 3 * 26 + 2
+    assert picture.shape[::2] == (height, 3)
+    sheet, margin = picture[:, -right:], picture[:, :-right]
+    np.testing.assert_array_equal(cut(sheet, 24, 24)[:, :, ::2, ::2], rows)
+    said = [(part > 150).sum() for part in (margin[:26], margin[26:])]
+    assert 0 < said[0] < said[1]
