@@ -1,16 +1,16 @@
-"""The conditional GAN (Mirza and Osindero 2014): both networks are told a label, or a part of the
-image.
+"""The conditional GAN (Mirza and Osindero 2014): both networks are conditioned on a
+label, or on a part of the image.
 
     python -m jaxgan.main --config=configs/cgan.py[:ARG]
 
-Without ARG: the convolutional networks of the document on the embedded digits, told the digit.
+Without ARG: the convolutional networks of the document on the digits, conditioned on the digit.
 
     mnist             the same on MNIST: 2,400 updates of 64, 12 minutes on one core; .972 of the
                       labels are read as asked (three seeds), with ema_decay=0.999 .987 (one)
     mnist,mlp         the paper's fully connected networks, SGD; the best step by the Parzen
                       log-likelihood of the validation split; 24,000 updates in some 20 minutes on
                       one core: .979 of the labels, 168 nats
-    mnist,inpaint     told the image without its central square, which it fills in
+    mnist,inpaint     conditioned on the image without its central square, which it fills in
 
 Words of ARG: a dataset (`digits`, `glyphs`, `mnist`, `fashion_mnist`, `cifar10`), `mlp`,
 `inpaint`.

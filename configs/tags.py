@@ -1,5 +1,5 @@
-"""Tags for images (Mirza and Osindero 2014, section 4.2): told an image's features, the generator
-makes vectors of words that fit it.
+"""Tags for images (Mirza and Osindero 2014, section 4.2): conditioned on an image's features, the
+generator makes vectors of words that fit it.
 
     python -m jaxgan.main --config=configs/tags.py[:ARG]
 

@@ -170,14 +170,14 @@ def do(job: Job, children: Children) -> int:
     about = json.loads((job.workdir / "config.json").read_text())
     results = json.loads((job.workdir / "results.json").read_text())
     job.kept.parent.mkdir(parents=True, exist_ok=True)
-    told = {
+    kept_result = {
         "flags": list(job.flags),
         **({"evaluate": list(job.evaluate)} if job.evaluate else {}),
         "batch_size": about["config"]["batch_size"],
         "commit": about["commit"],
         **results,
     }
-    write_json(str(job.kept), told)
+    write_json(str(job.kept), kept_result)
     return 0
 
 
@@ -246,16 +246,16 @@ def read_on(rows: list[dict]) -> str:
     if not rows:
         return ""
     one = rows[0]
-    told = [one["split"]]
+    parts = [one["split"]]
     for count, what in ((one["n_real"], "real"), (one["n_generated"], "generated")):
-        told += [f"{count:,} {what}"] if count else []
+        parts += [f"{count:,} {what}"] if count else []
     if one["extractor"]:
         digest = one["extractor_hash"]
-        told.append(one["extractor"] + (f" `{digest[:8]}`" if digest else ""))
+        parts.append(one["extractor"] + (f" `{digest[:8]}`" if digest else ""))
     beside = sorted({m["reference"] for m in rows if m["reference"] is not None})
     if beside:
-        told.append("beside it " + " to ".join(dict.fromkeys(map(shown, (beside[0], beside[-1])))))
-    return ", ".join(told)
+        parts.append("reference " + " to ".join(dict.fromkeys(map(shown, (beside[0], beside[-1])))))
+    return ", ".join(parts)
 
 
 def ours(read: list[float]) -> str:

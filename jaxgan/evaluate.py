@@ -3,7 +3,7 @@
 Measures a trained run: every measure that suits it, for each of its seeds, of the last and of the
 best networks. Prints the table and adds the measures to the run's results.json, where one of the
 same thing is replaced; beside it lie neighbours.png, generated images with their nearest training
-images, confusion.txt, where the run is told labels, and report.html, made anew. Exit status: 0;
+images, confusion.txt, for a run conditioned on labels, and report.html, made anew. Exit status: 0;
 1 the disk is full; 2 a mistake in what was asked for.
 """
 

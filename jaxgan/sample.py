@@ -80,7 +80,7 @@ def tag(run: Run, workdir: str, out: str) -> int:
     asked = {"label": _LABEL.value, "code": _CODE.value, "continuous": _CONTINUOUS.value}
     for name, value in asked.items():
         if value:
-            raise UserError(f"--{name}: the run tags images, and is told their features only")
+            raise UserError(f"--{name}: the run tags images, and takes their features only")
     dataset = data.load(run.config)
     run_folder.check_same_data(workdir, read_about(workdir), dataset)
     tags, seed = dataset.tags, SEED.value or 0
@@ -125,7 +125,7 @@ def read_features(asked: str, run: Run, tags: Tags) -> tuple[np.ndarray, np.ndar
         raise UserError(f"--image={asked}: cannot be read ({error})") from None
     if len(features) != run.gan.condition.size or features.dtype.kind not in "fiu":
         raise UserError(
-            f"--image={asked}: {features.dtype} {list(features.shape)}, the run is told"
+            f"--image={asked}: {features.dtype} {list(features.shape)}, the run takes"
             f" {run.gan.condition.size} features"
         )
     return features, unknown

@@ -73,7 +73,9 @@ def train(
             )
         dataset = data.load(config) if dataset is None else dataset
         registry.check_best_by(config.best_by, dataset)
-        condition = conditions.make(config, dataset.label_names, dataset.classes, dataset.told_size)
+        condition = conditions.make(
+            config, dataset.label_names, dataset.classes, dataset.feature_size
+        )
         gan = build_gan(config, dataset.image_shape, condition, modules)
     _refuse_differing(config, dataset)
     seeds = tuple(range(config.seed, config.seed + config.seeds))
@@ -209,8 +211,8 @@ def _is_finished(config: ConfigDict, workdir: str, dataset: Dataset | None) -> b
 def _refuse_differing(config: ConfigDict, dataset: Dataset) -> None:
     """Raises UserError in every process if they were started for different runs."""
     where = keys.PLACES
-    told = {path: value for path, value in config_lib.leaves(config) if path not in where}
-    distributed.check_same("the config", str(sorted(told.items())))
+    compared = {path: value for path, value in config_lib.leaves(config) if path not in where}
+    distributed.check_same("the config", str(sorted(compared.items())))
     read = f"{dataset.digest()} {len(dataset.train)}"
     distributed.check_same(f"the data of {dataset.name}", read)
 

@@ -1,7 +1,7 @@
 """`python -m jaxgan.walk --workdir=DIR [--seed=0] [--way=linear|spherical] [--concepts=A,B,C]`
 
 Writes into the run's folder walk.png and walk.gif, from one noise to another; arithmetic.png, the
-mean of three noises of A less that of B plus that of C (the labels that a run was told, or with
+mean of three noises of A less that of B plus that of C (the labels of the run's condition, or with
 --concepts those that the reference classifier reads); training.gif, the run's sheets over its
 training (`_seed_3` where there are several seeds). Made anew, they replace the older ones. Exit
 status: 0, or 2 for a mistake in what was asked for.

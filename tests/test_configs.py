@@ -28,7 +28,7 @@ CASES = [(name, arg) for name in NAMES for arg in VARIANTS.get(name, [""])]
 
 
 @pytest.mark.parametrize(("name", "arg"), CASES)
-def test_two_tiny_steps(name, arg):
+def test_every_config_trains(name, arg):
     config = load_config(name, arg)
     size = {"batch_size": 8, "width": 0.05}
     if config.discriminator_batch_size:
@@ -36,12 +36,12 @@ def test_two_tiny_steps(name, arg):
     validate(update(config, size))
     dataset = tag_data.table() if name == "tags" else digits.load(config.dataset.size)
     images, labels, features = (
-        getattr(dataset.train, part) for part in ("images", "labels", "told")
+        getattr(dataset.train, part) for part in ("images", "labels", "features")
     )
     gan = build_gan(
         config,
         dataset.image_shape,
-        conditions.make(config, dataset.label_names, dataset.classes, dataset.told_size),
+        conditions.make(config, dataset.label_names, dataset.classes, dataset.feature_size),
     )
     mesh = program_lib.make_mesh(1, [gan.config.batch_size], jax.devices()[:1])
     program = program_lib.Program(gan, (0,), Batch(images, labels, features), mesh, 1)
@@ -59,13 +59,13 @@ def test_two_tiny_steps(name, arg):
     if gan.condition is not None:
         if labels is None:
             first = np.unique(features.places, return_index=True)[1][:10]
-            beside = features.at(first)
+            read = features.at(first)
         else:
             first = [int(np.argmax(labels == label)) for label in range(10)]
-            beside = labels[first]
-        told = gan.condition.of(to_network(images[first], gan.low), beside, jax.numpy.float32)
+            read = labels[first]
+        condition = gan.condition.of(to_network(images[first], gan.low), read, jax.numpy.float32)
         same = jax.tree.map(lambda x: np.repeat(x[:1], 10, axis=0), example_inputs(gan)[0])
-        pictures = instruments.sample(generator, same._replace(condition=told))
+        pictures = instruments.sample(generator, same._replace(condition=condition))
         assert np.abs(np.diff(pictures, axis=0)).max(axis=(1, 2, 3)).min() > 0
     for code in range(len(gan.latent.codes)):
         latent, columns = gan.latent.traversal(jax.random.key(0), code)
@@ -75,7 +75,7 @@ def test_two_tiny_steps(name, arg):
         assert np.abs(np.diff(varied, axis=0)).max(axis=(1, 2, 3)).min() > 0
 
 
-def test_a_gan_finds_the_modes_of_a_ring():
+def test_a_gan_finds_seven_of_eight_modes_of_a_ring():
     """Invariant: at least seven of eight."""
     config = load_config("gan", "ring")
     validate(config)

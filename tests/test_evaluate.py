@@ -109,7 +109,7 @@ def test_the_same_networks_give_the_same_rows(folder, run, capsys):
     assert "frechet_distance" in said
     # Nine functions, two seeds, their last and best networks.
     assert "metric 36/36" in said
-    # Ten images, and beside each the eight nearest, under a title; one sheet for each seed.
+    # Ten images, each with its eight nearest, under a title; one sheet for each seed.
     sheets = [read_png(folder / f"neighbours_seed_{seed}.png") for seed in (0, 1)]
     assert all(sheet.shape == (18 + 10 * 30 + 2, 30 + 2 + 4 + 8 * 30 + 2, 1) for sheet in sheets)
     assert not np.array_equal(*sheets)
@@ -160,7 +160,7 @@ def test_training_makes_the_page_before_the_results(trained):
     assert made == sorted(made)
 
 
-def test_another_extractor_stands_beside_the_classifier(folder, run, monkeypatch):
+def test_another_extractor_adds_its_own_rows(folder, run, monkeypatch):
     """Its name and hash are on the distances alone."""
     asked = []
 
@@ -233,14 +233,14 @@ def nothing(folder):
     ],
     ids=lambda value: getattr(value, "__name__", None),
 )
-def test_what_cannot_be_evaluated(folder, run, capsys, change, flags, said):
+def test_refuses_what_cannot_be_evaluated(folder, run, capsys, change, flags, said):
     held = change(folder)
     before = (folder / "results.json").read_bytes() if change is not no_results else None
     assert run(**{"WORKDIR": str(folder)} | flags) == 2
-    told = capsys.readouterr()
-    assert said in told.err
-    assert len(told.err.splitlines()) <= 2
-    assert "measure" not in told.out
+    printed = capsys.readouterr()
+    assert said in printed.err
+    assert len(printed.err.splitlines()) <= 2
+    assert "measure" not in printed.out
     assert before is None or (folder / "results.json").read_bytes() == before
     if held is not None:
         held.close()
@@ -268,14 +268,14 @@ def row(**values):
     "part",
     ["name", "seed", "step", "checkpoint", "split", "code", "extractor", "extractor_hash"],
 )
-def test_a_row_takes_the_place_of_the_same_one_only(part):
+def test_a_row_replaces_only_its_own_kind(part):
     old = [row(name="before"), row(), row(name="after")]
     assert [m["value"] for m in results_lib.merge_results(old, [row(value=7)])] == [0, 7, 0]
     other = row(value=7, **{part: "other"})
     assert results_lib.merge_results(old, [other]) == [*old, other]
 
 
-def test_rows_of_an_older_version_stay():
+def test_rows_of_an_older_version_are_replaced():
     bare = {name: row()[name] for name in ("name", "seed", "step", "checkpoint", "split", "code")}
     assert results_lib.merge_results([bare | {"value": 1}], [row(value=7)]) == [row(value=7)]
 
@@ -307,9 +307,9 @@ def test_metrics_apply_to_the_runs_that_have_what_they_need():
     drawn = dataclasses.replace(single, factors=(Factor("angle"),))
     assert names(drawn, q=object()) == [*codes, "codes_against_factors", *pictures]
     assert names(drawn) == pictures
-    told = Label(10, tuple(range(10)))
+    label = Label(10, tuple(range(10)))
     labels = ["conditional_accuracy", "nearest_neighbour_error"]
-    assert names(single, condition=told) == labels + pictures
+    assert names(single, condition=label) == labels + pictures
     assert names(stacked.load(single)) == [*pictures[:-1], "modes_of_stacked_digits"]
 
 
@@ -336,7 +336,7 @@ def test_an_infogans_images_are_measured_too():
     assert found.confusion == {}
 
 
-def test_labels_are_read_back():
+def test_measures_labels_of_generated_images():
     """The error of 1-NN on generated images, and the confusion table of the networks."""
     config = update(load_config("cgan", "mlp"), SMALL | {"dataset.size": 8})
     dataset = digits.load(8)

@@ -49,11 +49,11 @@ class Stub:
 
     def __init__(self, monkeypatch):
         self.called, self.flags, self.status, self.rows = [], [], {}, {}
-        monkeypatch.setattr(reproduce.Children, "call", lambda of, *told: self.call(of, *told))
+        monkeypatch.setattr(reproduce.Children, "call", lambda of, *given: self.call(of, *given))
 
     def call(self, children, module, flags, log):
-        told = dict(flag.removeprefix("--").split("=", 1) for flag in flags)
-        workdir = pathlib.Path(told["workdir"])
+        given = dict(flag.removeprefix("--").split("=", 1) for flag in flags)
+        workdir = pathlib.Path(given["workdir"])
         self.called.append((module, workdir.name))
         self.flags.append(flags)
         log.parent.mkdir(parents=True, exist_ok=True)
@@ -61,13 +61,13 @@ class Stub:
         status = self.status.get(workdir.name, 0)
         if module == "jaxgan.main" and status == 0:
             workdir.mkdir(parents=True, exist_ok=True)
-            self.train(workdir, told)
+            self.train(workdir, given)
         if status > 128:
             children.stop(status - 128)
         return status
 
-    def train(self, workdir, told):
-        seed = int(told["config.seed"])
+    def train(self, workdir, given):
+        seed = int(given["config.seed"])
         about = {"config": {"batch_size": 64}, "commit": "abc"}
         (workdir / "config.json").write_text(json.dumps(about))
         measures = [
@@ -77,7 +77,7 @@ class Stub:
         ]
         results = {"step": 5, "measures": measures}
         (workdir / "results.json").write_text(json.dumps(results))
-        rate = float(told.get("config.generator.learning_rate", 1))
+        rate = float(given.get("config.generator.learning_rate", 1))
         rows = [{"step": 1}, {"step": 2, "eval/frechet_distance": rate}]
         rows.append({"step": 3, "eval/frechet_distance": rate + 1})
         (workdir / "metrics.jsonl").write_text("\n".join(map(json.dumps, rows)))
@@ -186,9 +186,9 @@ def test_mistakes_in_a_study(stub, study, capsys, old, new, said):
     assert old in STUDY
     (study / "study.toml").write_text(STUDY.replace(old, new, 1))
     assert reproduce.main(["mine"]) == 2
-    told = capsys.readouterr().err
-    assert said in told
-    assert len(told.splitlines()) == 1
+    given = capsys.readouterr().err
+    assert said in given
+    assert len(given.splitlines()) == 1
     assert stub.called == []
 
 
@@ -319,9 +319,9 @@ def test_draws_are_of_the_seed_the_trial_and_the_key():
 )
 def test_mistakes_in_a_search(stub, tmp_path, capsys, wrong):
     assert search.main([*SEARCH, f"--out={tmp_path / 'found'}", "--trials=1", *wrong]) == 2
-    told = capsys.readouterr().err
-    assert told.startswith("search: ")
-    assert len(told.splitlines()) == 1
+    given = capsys.readouterr().err
+    assert given.startswith("search: ")
+    assert len(given.splitlines()) == 1
     assert stub.called == []
 
 
@@ -337,7 +337,7 @@ def test_the_score_is_the_best_of_the_steps_summed_over_codes(tmp_path):
     assert search.score(tmp_path / "nowhere", "frechet_distance") is None
 
 
-def test_the_commands_are_real(tmp_path):
+def test_a_real_command_is_logged(tmp_path):
     """One real child: its words in the log, its status; none after a stop."""
     children = reproduce.Children()
     log = tmp_path / "logs" / "one.log"

@@ -236,7 +236,7 @@ def test_a_full_disk_is_one_line_that_names_the_folder(monkeypatch, capsys):
         ([CONFIG, *by_hand("host:1", 2, 2)], "--process=2: with --processes=2 it is from 0 to 1"),
     ],
 )
-def test_a_mistake_that_absl_would_tell_badly(capsys, flags, said):
+def test_flags_are_checked_before_absl(capsys, flags, said):
     from jaxgan import main
 
     with pytest.raises(SystemExit) as ended:
@@ -256,9 +256,9 @@ def test_importing_the_command_needs_no_tensorflow_and_little_else(tmp_path):
         "slow = {'sklearn', 'matplotlib', 'tensorboardX'} & set(sys.modules);"
         "print(sorted(slow))"
     )
-    told = run_python("-W", "error::ImportWarning", "-c", program, PYTHONPATH=f"{tmp_path}:{ROOT}")
-    assert told.returncode == 0, told.stderr
-    assert told.stdout.strip() == "[]"
+    done = run_python("-W", "error::ImportWarning", "-c", program, PYTHONPATH=f"{tmp_path}:{ROOT}")
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.strip() == "[]"
 
 
 @pytest.fixture(scope="module")

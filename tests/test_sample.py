@@ -73,7 +73,7 @@ def test_another_seed_drops_other_activations(folders):
     np.testing.assert_array_equal(run.sample(1, label=9), run.sample(1, label=9))
 
 
-def test_codes(folders):
+def test_samples_of_given_codes(folders):
     run = jaxgan.load(str(folders / "continuous"))
     assert run.checkpoint == "last"
     latent = run.latent(3, asked=Asked(codes=(4,), continuous=(0.5,)))
@@ -85,7 +85,7 @@ def test_codes(folders):
             run.sample(1, **wrong)
 
 
-def test_no_more_are_drawn_than_the_memory_holds(folders):
+def test_refuses_numbers_beyond_its_limit(folders):
     run = jaxgan.load(str(folders / "mlp"))
     for wrong in (0, 100_001, 10**12):
         with pytest.raises(UserError, match=f"n={wrong}: must be at"):
@@ -99,7 +99,7 @@ def test_the_default_name_is_a_free_one(tmp_path):
         (tmp_path / name).touch()
 
 
-def test_an_image_is_filled(folders):
+def test_inpaints_an_image(folders):
     run = jaxgan.load(str(folders / "inpaint"))
     image = np.random.default_rng(0).integers(0, 256, (28, 28, 1), dtype=np.uint8)
     filled = run.sample(3, image=image)
@@ -112,14 +112,14 @@ def test_an_image_is_filled(folders):
         run.sample(1, image=image[:20])
 
 
-def test_last_or_best_and_nothing_is_touched(folders):
+def test_loads_last_or_best_and_changes_nothing(folders):
     before = sorted(str(path) for path in folders.rglob("*"))
     assert jaxgan.load(str(folders / "mlp"), "last").checkpoint == "last"
     assert jaxgan.load(str(folders / "mlp")).checkpoint == "best"
     assert sorted(str(path) for path in folders.rglob("*")) == before
 
 
-def test_what_cannot_be_loaded(folders, tmp_path):
+def test_refuses_what_cannot_be_loaded(folders, tmp_path):
     with pytest.raises(UserError, match="holds no run"):
         jaxgan.load(str(tmp_path))
     with pytest.raises(UserError, match=r"run_seed=3: .* has seeds 0 to 0"):
@@ -152,7 +152,7 @@ for out in ("nines.png", "nines.npz", "nines"):
     np.testing.assert_array_equal(single, images[8, ..., 0])
 
 
-def test_mistakes():
+def test_mistakes_are_reported_in_few_lines():
     """One in a process of its own, the others in one."""
     done = sample("--workdir=nowhere", "--n=many")
     assert_a_mistake(done.returncode, done.stderr, "--n=many")

@@ -71,7 +71,7 @@ def test_the_sheet_and_the_frames_of_a_walk():
         np.testing.assert_allclose(shown.astype(int), images[9, column], atol=1)
 
 
-def test_arithmetic_of_labels_that_the_network_was_told():
+def test_arithmetic_on_conditioned_labels():
     run = small(label=True)
     draw = latent_figures.drawer(run)
     drawn, read, names = latent_figures.candidates(run, draw, 0, {}, "")
@@ -92,32 +92,32 @@ def test_arithmetic_of_labels_that_the_network_was_told():
     assert (sheet[-40:, -20:] == GROUND).all()
 
 
-def test_what_cannot_be_calculated():
+def test_arithmetic_names_labels_it_lacks():
     run = small(label=True)
     drawn, names = run.latent(6), run.label_names
-    told = [run, None, drawn, np.array([0, 0, 0, 1, 1, 2]), names]
+    given = [run, None, drawn, np.array([0, 0, 0, 1, 1, 2]), names]
     with pytest.raises(UserError, match="there is no nine"):
-        latent_figures.arithmetic(*told, ["nine", "1", "2"], 0)
+        latent_figures.arithmetic(*given, ["nine", "1", "2"], 0)
     with pytest.raises(UserError, match=r"too few show 0, 1, 2\nthere are: 0"):
-        latent_figures.arithmetic(*told, ["0", "1", "2"], 0)
-    assert latent_figures.arithmetic(*told, [], 0)[0] == ""  # Nobody asked.
+        latent_figures.arithmetic(*given, ["0", "1", "2"], 0)
+    assert latent_figures.arithmetic(*given, [], 0)[0] == ""  # Nobody asked.
 
 
 def flags(monkeypatch, **values):
     names = ("WORKDIR", "CHECKPOINT", "SEED", "RUN_SEED", "DATA_DIR", "_WAY", "_CONCEPTS")
-    told = dict.fromkeys(names) | {"_CONCEPTS": []} | values
-    for name, value in told.items():
+    given = dict.fromkeys(names) | {"_CONCEPTS": []} | values
+    for name, value in given.items():
         monkeypatch.setattr(walk, name, types.SimpleNamespace(value=value))
 
 
 def test_the_command_writes_into_the_runs_folder(tmp_path, monkeypatch, capsys):
-    """Of a network that is told no label the concepts are read by a classifier, which wants the
+    """Of a network without a label the concepts are read by a classifier, which wants the
     data: only where they are asked for."""
     run = dataclasses.replace(small(), run_seed=1)
     run.config.seeds = 2
     about = {"config": {"dtype": "float32"}, "dataset": {}}
     monkeypatch.setattr(walk, "read_about", lambda workdir: about)
-    monkeypatch.setattr(walk, "load", lambda *told: run)
+    monkeypatch.setattr(walk, "load", lambda *given: run)
     monkeypatch.setattr(walk.jax_setup, "configure_jax", lambda dtype: None)
     monkeypatch.setattr(latent_figures, "FRAMES", 3)
     renewed = []

@@ -81,10 +81,10 @@ def train(steps: int, keys: dict[str, Any]) -> str:
     for _ in range(steps):
         state, _ = program.run(state, feed.next(1))
     feed.close()
-    told = hashlib.sha256()
+    hasher = hashlib.sha256()
     for leaf in jax.tree.leaves(jax.device_get(state)):
-        told.update(np.ascontiguousarray(leaf).tobytes())
-    return told.hexdigest()[:32]
+        hasher.update(np.ascontiguousarray(leaf).tobytes())
+    return hasher.hexdigest()[:32]
 
 
 def write_idx(folder: str, name: str, split: Split) -> None:

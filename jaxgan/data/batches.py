@@ -13,19 +13,19 @@ class Batch(NamedTuple):
     Attributes:
       images: uint8 (or float, in the network's range) [k, B, H, W, C] (k discriminator steps).
       labels: int32 [k, B], or None.
-      told: features that the networks are told, float [k, B, F], or None; of a whole split
+      features: of the condition, float [k, B, F], or None; of a whole split
         `tagged.Rows`.
     """
 
     images: Any
     labels: Any = None
-    told: Any = None
+    features: Any = None
 
     def at(self, places: Any) -> "Batch":
         """Of a whole split, the examples at `places`."""
         labels = None if self.labels is None else self.labels[places]
-        told = None if self.told is None else self.told.at(places)
-        return Batch(self.images[places], labels, told)
+        features = None if self.features is None else self.features.at(places)
+        return Batch(self.images[places], labels, features)
 
 
 def indices(

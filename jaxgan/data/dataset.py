@@ -20,7 +20,7 @@ _BLOCK = 4096
 @dataclasses.dataclass(frozen=True)
 class Split:
     """Images, [N, H, W, C], uint8 or (points, not pictures) float32, their labels, int32 [N], the
-    factors that they were drawn from, float64 [N, F], and the features that the networks are told,
+    factors that they were drawn from, float64 [N, F], and the features that are their condition,
     float32 [N, F] (each None where there are none).
 
     The images are a NumPy array, or a `streaming.Streamed` where they stay on the disk; whoever
@@ -30,7 +30,7 @@ class Split:
     images: Any
     labels: np.ndarray | None
     factors: np.ndarray | None = None
-    told: Rows | None = None
+    features: Rows | None = None
 
     def __len__(self) -> int:
         return len(self.images)
@@ -51,10 +51,10 @@ class Split:
         return Split(self.images[:n], *self._beside(slice(n)))
 
     def _beside(self, places: np.ndarray | slice) -> tuple[Any, Any, Any]:
-        """The labels, the factors and what is told of the examples at these places."""
+        """The labels, the factors and the features of the examples at these places."""
         labels = None if self.labels is None else self.labels[places]
         factors = None if self.factors is None else self.factors[places]
-        return labels, factors, None if self.told is None else self.told.take(places)
+        return labels, factors, None if self.features is None else self.features.take(places)
 
     def hold_out(self, count: int, name: str, shuffled: bool = False) -> tuple["Split", "Split"]:
         """What is left to train on, and `count` examples held out for validation.
@@ -162,9 +162,9 @@ class Dataset:
         return height, width, channels
 
     @property
-    def told_size(self) -> int:
-        """How many features the networks are told with an example; 0 where there are none."""
-        return 0 if self.train.told is None else int(self.train.told.table.shape[1])
+    def feature_size(self) -> int:
+        """How many features the condition of an example has; 0 for none."""
+        return 0 if self.train.features is None else int(self.train.features.table.shape[1])
 
     @property
     def classes(self) -> tuple[int, ...]:

@@ -82,11 +82,11 @@ class BatchLoader:
         if self._ahead is None:
             return places
         images = np.stack([next(self._ahead) for _ in steps], axis=1)
-        labels, told = self._split.labels, self._split.told
+        labels, features = self._split.labels, self._split.features
         return Batch(
             images,
             None if labels is None else labels[places],
-            None if told is None else told.at(places),
+            None if features is None else features.at(places),
         )
 
     def close(self) -> None:

@@ -21,7 +21,7 @@ def convolution_maps(gan: Gan, discriminator: Variables, images: jax.Array) -> l
     """What follows each convolution of the discriminator, as the next layer sees it.
 
     Args:
-      gan: its discriminator is told nothing but the image.
+      gan: its discriminator is unconditional.
       discriminator: run with these statistics, dropout off.
       images: uint8 or in the network's range, [B, H, W, C].
 
@@ -81,7 +81,7 @@ class FeatureReader:
     """Reads the features of images off discriminators of one kind; compiled once.
 
     Args:
-      gan: its discriminator is told nothing but the image.
+      gan: its discriminator is unconditional.
     """
 
     def __init__(self, gan: Gan) -> None:

@@ -46,8 +46,7 @@ def with_guided_activations(gan: Gan) -> Gan:
     """The same rules with the discriminator's activations guided.
 
     Raises:
-      UserError: if the discriminator's activation is not an argument of it, or it is told more than
-        the image.
+      UserError: if the discriminator's activation is not an argument of it, or it is conditional.
     """
     network = gan.discriminator
     if gan.condition is not None or not hasattr(network, "activation"):
@@ -68,7 +67,7 @@ class GuidedGradients:
       maps: so many of each image.
 
     Raises:
-      UserError: if the discriminator has no convolution, or is told more than the image.
+      UserError: if the discriminator has no convolution, or is conditional.
     """
 
     def __init__(self, gan: Gan, maps: int = 6) -> None:

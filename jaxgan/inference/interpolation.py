@@ -137,8 +137,8 @@ def means(latent: Latent, places: np.ndarray) -> Latent:
 
 
 def combined(mean: Latent) -> Latent:
-    """One example: A - B + C of three means (all of the input: the noise, the codes, what is
-    told)."""
+    """One example: A - B + C of three means (all of the input: noise, codes and
+    condition)."""
     return jax.tree.map(lambda x: (x[0] - x[1] + x[2])[None], mean)
 
 

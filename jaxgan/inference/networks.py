@@ -67,7 +67,7 @@ class NetworkFunctions:
         return Variables(discriminator.params, of_discriminator), Variables(q.params, of_q)
 
     def recalibrate_discriminator(self, discriminator: Variables, images: np.ndarray) -> Variables:
-        """The same of a discriminator that is told nothing but the image, without a Q."""
+        """The same of an unconditional discriminator, without a Q."""
         batches = [self._statistics(discriminator, None, part) for part in self._parts(images)]
         return Variables(discriminator.params, _average_statistics(batches)[0])
 

@@ -12,7 +12,7 @@ from jaxgan.models.latents import Latent
 from jaxgan.models.variables import Variables
 
 SAMPLES = 100
-# Images that are told at once; the noise of an image does not depend on how many follow.
+# Images in one batch; the noise of an image does not depend on how many follow.
 _BLOCK = 10
 
 
@@ -40,11 +40,11 @@ def generated_tags(
     dtype = instruments.gan.dtype
     tags = []
     for i, start in enumerate(range(0, len(features), _BLOCK)):
-        told = np.zeros((_BLOCK, features.shape[1]), dtype)
+        condition = np.zeros((_BLOCK, features.shape[1]), dtype)
         block = features[start : start + _BLOCK]
-        told[: len(block)] = block
+        condition[: len(block)] = block
         drawn = instruments.gan.latent.sample(stream(key, "block", i), _BLOCK * SAMPLES)
-        latent = Latent(drawn.noise, (), np.repeat(told, SAMPLES, axis=0))
+        latent = Latent(drawn.noise, (), np.repeat(condition, SAMPLES, axis=0))
         made = instruments.sample(generator, latent, stream(key, "block", i))
         for samples in made.reshape(_BLOCK, SAMPLES, -1)[: len(block)]:
             tags.append(tags_of_samples(samples, vocabulary.vectors))

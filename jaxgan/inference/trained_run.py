@@ -147,13 +147,17 @@ class Run:
         condition, dtype = self.gan.condition, self.gan.dtype
         label, image, features = asked.label, asked.image, asked.features
         if label is not None and not isinstance(condition, conditions.Label):
-            raise UserError(f"label={label}: the run is told no label", "configs/cgan.py makes one")
+            raise UserError(
+                f"label={label}: the run has no label as its condition", "configs/cgan.py makes one"
+            )
         if image is not None and not isinstance(condition, conditions.MaskedImage):
             raise UserError(
                 "image: the run fills no holes", "--config=configs/cgan.py:inpaint does"
             )
         if features is not None and not isinstance(condition, conditions.Features):
-            raise UserError("features: the run is told none", "configs/tags.py makes one")
+            raise UserError(
+                "features: the run has none as its condition", "configs/tags.py makes one"
+            )
         if isinstance(condition, conditions.Label):
             members = condition.members if label is None else (self._number(label),)
             labels = jnp.asarray(np.resize(members, n))
@@ -166,8 +170,8 @@ class Run:
                     f"image: {image.dtype} {image.shape}, the run's are uint8"
                     f" {self.gan.image_shape}"
                 )
-            told = condition.of(to_network(image[None], self.gan.low, dtype), None, dtype)
-            return jnp.repeat(told, n, axis=0)
+            given = condition.of(to_network(image[None], self.gan.low, dtype), None, dtype)
+            return jnp.repeat(given, n, axis=0)
         if isinstance(condition, conditions.Features):
             if features is None:
                 raise UserError("features: the run tags images, and wants an image's", "--image=…")
@@ -187,7 +191,7 @@ class Run:
             number = int(label) if str(label).isdigit() else -1
         if number not in members:
             raise UserError(
-                f"label={label}: the run was told no such label",
+                f"label={label}: the run was trained with no such label",
                 f"there are: {', '.join(names[i] for i in members)}",
             )
         return number

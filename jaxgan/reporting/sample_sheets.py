@@ -62,8 +62,8 @@ def sheets(gan: Gan, dataset: Dataset) -> list[Sheet]:
         return [_fillings(gan, gan.condition, dataset, key)]
     latent = gan.latent.sample(key, COLUMNS**2)
     if isinstance(gan.condition, Features):
-        assert dataset.train.told is not None
-        features = dataset.train.told.at(np.arange(COLUMNS**2) % len(dataset.train))
+        assert dataset.train.features is not None
+        features = dataset.train.features.at(np.arange(COLUMNS**2) % len(dataset.train))
         sheet = Sheet("", latent._replace(condition=features), COLUMNS)
         if dataset.tags is not None:
             unseen = dataset.tags.split("test")[1].first(TAGGED)

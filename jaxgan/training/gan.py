@@ -87,11 +87,11 @@ def example_inputs(gan: Gan) -> tuple[Latent, jax.Array]:
     image = jnp.zeros((2, *gan.image_shape), gan.dtype)
     latent = gan.latent.sample(jax.random.key(0), 2)
     if gan.condition is not None:
-        beside = jnp.zeros(2, jnp.int32)
+        labels = jnp.zeros(2, jnp.int32)
         if isinstance(gan.condition, Features):
-            beside = jnp.zeros((2, gan.condition.size))
-        told = gan.condition.of(image, beside, gan.dtype)
-        latent = latent._replace(condition=told)
+            labels = jnp.zeros((2, gan.condition.size))
+        condition = gan.condition.of(image, labels, gan.dtype)
+        latent = latent._replace(condition=condition)
     return latent, image
 
 
@@ -106,7 +106,7 @@ def build_gan(
     Args:
       config: validated.
       image_shape: (H, W, C) of the data.
-      condition: what both networks are told (`conditions.make`).
+      condition: of both networks (`conditions.make`).
       modules: networks of one's own; None is those that the config names.
 
     Raises:

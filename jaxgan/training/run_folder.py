@@ -154,7 +154,7 @@ def _about(config: ConfigDict, dataset: Dataset) -> dict[str, Any]:
             "image_shape": dataset.image_shape,
             "label_names": dataset.label_names,
             "classes": dataset.classes,
-            "features": dataset.told_size,
+            "features": dataset.feature_size,
             **splits,
         },
         "versions": versions | {"python": platform.python_version()},
@@ -191,10 +191,11 @@ def _commit() -> str | None:
 def describe_networks(gan: Gan) -> str:
     """The networks' layers with shapes and parameter counts, as `networks.txt` holds them."""
     latent, image = example_inputs(gan)
-    told = latent.condition
     parts = [
         summary.describe("generator", summary.layers(gan.generator, latent)),
-        summary.describe("discriminator", summary.layers(gan.discriminator, image, told)),
+        summary.describe(
+            "discriminator", summary.layers(gan.discriminator, image, latent.condition)
+        ),
     ]
     if gan.q is not None:
         features = jax.eval_shape(

@@ -35,13 +35,13 @@ def make_programs(
 
 
 def training_data(gan: Gan, dataset: Dataset) -> Batch | None:
-    """The training split as one batch, without labels where no network is told any; None where it
+    """The training split as one batch, without labels unless they are a condition; None where it
     is streamed, or each host is to read its part only."""
     if isinstance(dataset.train.images, Streamed) or not distributed.is_single_process():
         return None
     training = dataset.train
     labels = training.labels if isinstance(gan.condition, conditions.Label) else None
-    return Batch(training.images, labels, training.told)
+    return Batch(training.images, labels, training.features)
 
 
 def initialise_all(programs: list[program_lib.Program]) -> tuple[list[GanState], list[Best]]:

@@ -42,20 +42,19 @@ class GeneratorInput(NamedTuple):
 
 
 def sample_input(
-    gan: Gan, key: jax.Array, player: str, n: int, i: int, told: Any
+    gan: Gan, key: jax.Array, player: str, n: int, i: int, condition: Any
 ) -> GeneratorInput:
     """What a step's n images are made of, those of the i-th update of one player.
 
     Args:
       key: the step's.
       player: "discriminator" or "generator".
-      told: the real examples' conditions, which the generator is told too unless the config has it
-        draw its own.
+      condition: of the real examples. The generator has the same, unless its labels are drawn.
     """
     latent = gan.latent.sample(stream(key, f"latent/{player}", i), n)
     if isinstance(gan.condition, Label) and gan.condition.prior == "uniform":
-        told = gan.condition.draw(stream(key, f"condition/{player}", i), n, gan.dtype)
-    return GeneratorInput(latent._replace(condition=told), stream(key, f"dropout/{player}", i))
+        condition = gan.condition.draw(stream(key, f"condition/{player}", i), n, gan.dtype)
+    return GeneratorInput(latent._replace(condition=condition), stream(key, f"dropout/{player}", i))
 
 
 def information_term(
@@ -347,6 +346,6 @@ def _real_examples(gan: Gan, batch: Batch, i: int, shard: Callable[[Any], Any]) 
     images = to_network(batch.images[i], gan.low, gan.dtype)
     if gan.condition is None:
         return shard(Examples(images))
-    beside = batch.told if isinstance(gan.condition, Features) else batch.labels
-    beside = None if beside is None else beside[i]
-    return shard(Examples(images, gan.condition.of(images, beside, gan.dtype)))
+    given = batch.features if isinstance(gan.condition, Features) else batch.labels
+    given = None if given is None else given[i]
+    return shard(Examples(images, gan.condition.of(images, given, gan.dtype)))

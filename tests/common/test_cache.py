@@ -6,29 +6,29 @@ from jaxgan.training import jax_setup
 
 @pytest.fixture
 def asked(monkeypatch, tmp_path):
-    """What JAX is told, with a cache of one's own."""
-    told = {}
-    monkeypatch.setattr(jax.config, "update", told.__setitem__)
+    """The updates of JAX's config, with a cache of one's own."""
+    updates = {}
+    monkeypatch.setattr(jax.config, "update", updates.__setitem__)
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     monkeypatch.delenv("JAX_COMPILATION_CACHE_DIR", raising=False)
-    return told
+    return updates
 
 
-def test_compiled_programs_are_kept(asked, tmp_path):
+def test_compiled_programs_are_cached(asked, tmp_path):
     jax_setup.enable_compilation_cache()
     assert asked["jax_compilation_cache_dir"] == str(tmp_path / "jaxgan" / "compiled")
     assert (tmp_path / "jaxgan" / "compiled").is_dir()
 
 
 @pytest.mark.parametrize("folder", ["elsewhere", ""])
-def test_the_users_own_folder_comes_first(asked, monkeypatch, tmp_path, folder):
+def test_the_users_own_cache_folder_comes_first(asked, monkeypatch, tmp_path, folder):
     monkeypatch.setenv("JAX_COMPILATION_CACHE_DIR", folder)
     jax_setup.enable_compilation_cache()
     assert not asked
     assert not list(tmp_path.iterdir())
 
 
-def test_a_folder_that_cannot_be_made_is_none(asked, tmp_path):
+def test_without_a_writable_folder_nothing_is_cached(asked, tmp_path):
     (tmp_path / "jaxgan").write_text("a file")
     jax_setup.enable_compilation_cache()
     assert not asked

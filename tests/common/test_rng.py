@@ -36,6 +36,6 @@ def test_another_process_draws_the_same():
         "import jax; from jaxgan.common.rng import stream;"
         "print(jax.random.key_data(stream(jax.random.key(5), 'latent', 2)).tolist())"
     )
-    told = run_python("-c", program)
-    assert told.returncode == 0, told.stderr
-    assert json.loads(told.stdout) == bits(stream(jax.random.key(5), "latent", 2))
+    done = run_python("-c", program)
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout) == bits(stream(jax.random.key(5), "latent", 2))

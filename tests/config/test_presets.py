@@ -198,7 +198,7 @@ def test_layers_are_as_stated(preset):
         assert float(gan.discriminator.activation(jnp.asarray(-1.0))) == pytest.approx(-slope)
 
 
-def test_filling_a_hole_is_told_the_rest():
+def test_inpainting_conditions_on_the_known_part():
     config = load_config("cgan", "mnist,inpaint")
     gan = build_gan(config, (28, 28, 1), MaskedImage(config.condition.hole))
     assert isinstance(gan.generator, nn.Module)

@@ -145,7 +145,7 @@ def test_an_unknown_dataset_is_named(tmp_path):
         tfds.load("mnist", str(tmp_path / "nowhere"), 28)
 
 
-@pytest.mark.skipif(not SHARED.is_dir(), reason="no prepared MNIST beside the checkout")
+@pytest.mark.skipif(not SHARED.is_dir(), reason="no prepared MNIST next to the checkout")
 def test_prepared_mnist_is_read():
     dataset = tfds.load("mnist", str(SHARED), 28)
     assert [len(s) for s in (dataset.train, dataset.validation, dataset.test)] == [

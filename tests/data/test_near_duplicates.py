@@ -44,7 +44,7 @@ def planted():
     return np.concatenate([images, brighter, *moved])
 
 
-def test_brightness_and_contrast_do_not_count():
+def test_ignores_brightness_and_contrast():
     images = some_images(4).astype(np.float32)
     np.testing.assert_allclose(standardised(images), standardised(images * 0.99 + 20), atol=0.02)
     flat = np.full((1, 4, 4, 1), 77, np.uint8)
@@ -58,7 +58,7 @@ def test_planted_copies_are_found_and_no_distinct_image_is(capsys):
     assert "10 of 130 training images are left out, of 10 groups" in capsys.readouterr().out
 
 
-def test_a_moved_copy_wants_a_reach():
+def test_finds_moved_copies_only_with_a_reach():
     found = near_duplicates.near_duplicates(planted(), reach=0)
     assert {tuple(group) for group in found.members} >= {(i, 120 + i) for i in range(5)}
     assert not {5, 6, 7, 8, 9} & set(np.concatenate(found.members).tolist())
@@ -77,7 +77,7 @@ def test_the_second_search_is_read_from_the_cache(monkeypatch):
             near_duplicates.near_duplicates(**other)
 
 
-def test_beyond_a_size_only_equal_codes_count(monkeypatch):
+def test_large_sets_are_searched_for_equal_codes_only(monkeypatch):
     monkeypatch.setattr(near_duplicates, "MOST_COMPARED", 50)
     images = some_images(60)
     found = near_duplicates.near_duplicates(np.concatenate([images, images[:2]]))
@@ -85,7 +85,7 @@ def test_beyond_a_size_only_equal_codes_count(monkeypatch):
     assert [list(one) for one in found.members] == [[0, 60], [1, 61]]
 
 
-def test_equal_codes_of_different_images_keep_neither_apart_nor_together():
+def test_equal_codes_of_different_images_form_no_group():
     """One code for all images: a stranger is the first of it, and the copies come after."""
     images = some_images(5)[[0, 1, 2, 1, 3, 1]]
     for bits in (0, 1):
@@ -155,9 +155,9 @@ def test_a_config_leaves_them_out_of_training_alone(monkeypatch, tmp_path):
     assert (len(found.train), len(found.validation), len(found.whole.train)) == (120, 3, 130)
     gan = build_gan(tiny_config(), images.shape[1:])
     run_folder.enter(config, str(tmp_path / "run"), found, gan).close()
-    told = json.loads((tmp_path / "run" / "near_duplicates.json").read_text())["groups"]
-    assert sum(len(group) - 1 for group in told) == 10
-    kept = sorted(set(range(130)) - {place for group in told for place in group[1:]})
+    groups = json.loads((tmp_path / "run" / "near_duplicates.json").read_text())["groups"]
+    assert sum(len(group) - 1 for group in groups) == 10
+    kept = sorted(set(range(130)) - {place for group in groups for place in group[1:]})
     np.testing.assert_array_equal(found.train.images[:], images[kept])
     streamed = near_duplicates.near_duplicates(Streamed(ArraySource(images)))
     assert len(streamed.copies) == 10

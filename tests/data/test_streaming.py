@@ -89,7 +89,7 @@ def test_a_folder_that_changed_has_another_digest(tmp_path):
 
 
 @pytest.mark.parametrize("name", ["digits", "idx", "csv"])
-def test_a_source_in_memory_streams_too(tmp_path, name):
+def test_sources_in_memory_can_be_streamed(tmp_path, name):
     write_idx(tmp_path, *some_images())
     write_csv(tmp_path / "train.csv", *some_images())
     data_dir = tmp_path if name in ("idx", "csv") else ""
@@ -117,7 +117,7 @@ def test_streaming_is_automatic_beyond_two_gibibytes():
 
 
 @pytest.mark.parametrize(("workers", "start"), [(0, 0), (0, 5), (2, 5)])
-def test_batches_are_the_same_whoever_reads_and_wherever_it_begins(classes, workers, start):
+def test_batches_do_not_depend_on_workers_or_start(classes, workers, start):
     resident = load("folder", classes, dataset__streamed="no").train.images
     stream = load("folder", classes, dataset__streamed="yes").train.images
     places = Places(7, len(resident))
@@ -128,7 +128,7 @@ def test_batches_are_the_same_whoever_reads_and_wherever_it_begins(classes, work
     np.testing.assert_array_equal(got, wanted, strict=True)
 
 
-def test_batches_end(classes):
+def test_batches_end_at_the_last_step(classes):
     images = load("folder", classes, dataset__streamed="yes").train.images
     assert [len(list(streaming.batches(images, Places(7, 27), 4, n))) for n in (4, 5, 9)] == [
         0, 1, 5,
@@ -183,7 +183,7 @@ if __name__ == "__main__":
 """
 
 
-def test_workers_end_with_a_killed_run_and_by_no_signal_of_its_group(classes, tmp_path):
+def test_workers_end_with_a_killed_run_and_ignore_signals(classes, tmp_path):
     script = tmp_path / "run.py"
     script.write_text(_SCRIPT)
     run = subprocess.Popen(
@@ -215,7 +215,7 @@ def _running(pid):
         return False
 
 
-@pytest.mark.skipif(not SHARED.is_dir(), reason="no prepared CIFAR-10 beside the checkout")
+@pytest.mark.skipif(not SHARED.is_dir(), reason="no prepared CIFAR-10 next to the checkout")
 def test_tfds_streams_the_same_images():
     source = tfds.TfdsSource(tfds._builder("cifar10", str(SHARED)), "test", "image", 16)
     resident = source.read_all(True)

@@ -74,7 +74,7 @@ def test_the_score_that_picks_the_best_sees_no_label(networks):
     assert values["nmi", "test"] != other_values["nmi", "test"]
 
 
-def test_a_missing_split_is_stood_in_for_by_name(networks):
+def test_a_missing_split_is_replaced_and_named(networks):
     dataset = digits.load()
     empty = dataset.test.first(0)
     _, values = measured(networks, dataclasses.replace(dataset, test=empty))

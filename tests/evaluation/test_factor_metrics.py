@@ -79,7 +79,7 @@ def test_recovers_known_factors(few, untrained, monkeypatch):
     assert len({(row.name, row.code) for row in rows}) == len(rows)
 
 
-def test_an_untrained_q_is_measured_through_its_networks(few, untrained, monkeypatch):
+def test_measures_an_untrained_q(few, untrained, monkeypatch):
     monkeypatch.setattr(dci_file, "TREES", 2)
     gan, nets = untrained
     rows = measured(NetworkFunctions(gan, batch=50), nets, few, 100)

@@ -1,4 +1,4 @@
-"""The rows of the measures on features: what is held against what, and what stands beside it."""
+"""The rows of the measures on features: which sets are compared, and with what reference."""
 
 import dataclasses
 from types import SimpleNamespace
@@ -75,7 +75,7 @@ def of(rows):
 
 
 @pytest.mark.parametrize("limit", [60, 1_000])
-def test_rows_hold_as_many_of_each_and_training_images_beside(dataset, limit):
+def test_distances_compare_equal_numbers_with_training_images_as_reference(dataset, limit):
     n = min(limit, 100)
     samples = drawn_by(context_of(dataset, limit), images(9, n))
     real, train = (thumbnails(s.images[:n]) for s in (dataset.test, dataset.train))
@@ -106,7 +106,7 @@ def test_rows_hold_as_many_of_each_and_training_images_beside(dataset, limit):
     assert f"error {error:.2g} over 10 disjoint subsets" in rows["kernel_distance"].protocol
 
 
-def test_memorisation_has_validation_images_beside_it(dataset):
+def test_memorisation_has_validation_images_as_reference(dataset):
     context = context_of(dataset)
     train, held_out, real = (
         thumbnails(getattr(dataset, name).images) for name in ("train", "validation", "test")
@@ -125,7 +125,7 @@ def test_memorisation_has_validation_images_beside_it(dataset):
     assert closer.value == pytest.approx(1)
 
 
-def test_the_best_generator_and_worse_ones(dataset):
+def test_worse_samples_measure_worse(dataset):
     """Fresh real images, one shade only, and noise."""
     context = context_of(dataset)
     drawn = images(9, 100), images(9, 100, 0, 10)
@@ -140,7 +140,7 @@ def test_the_best_generator_and_worse_ones(dataset):
     assert abs(apart[0] - 0.5) < 0.15 < 0.2 < apart[1] - 0.5
 
 
-def test_the_class_score_stands_beside_that_of_unseen_images(dataset):
+def test_class_score_has_unseen_images_as_reference(dataset):
     samples = drawn_by(context_of(dataset), images(9, 100, 100, 150))
     [row] = feature_metrics.class_score(samples)
     assert row.value == pytest.approx(1, abs=0.2)
@@ -155,7 +155,7 @@ def test_the_class_score_stands_beside_that_of_unseen_images(dataset):
     assert feature_metrics.class_score(samples) == []
 
 
-def test_labels_that_were_asked_for_are_a_training_set(dataset):
+def test_nearest_neighbour_error_fits_on_generated_labels(dataset):
     context, drawn = context_of(dataset, 150, LABELS), split(9, 150)
     error = feature_metrics.nearest_neighbour_error
     [row] = error(drawn_by(context, drawn.images, drawn.labels))
@@ -194,7 +194,7 @@ def test_references_are_computed_once(dataset, monkeypatch):
     assert read == [100] * 4
 
 
-def test_another_extractor_leaves_memorisation_to_the_datasets_own(dataset):
+def test_memorisation_keeps_the_datasets_own_extractor(dataset):
     inverse = Extractor("inverse", "9", lambda x: 1 - thumbnails(x)[:, :3])
     samples = drawn_by(context_of(dataset, extractor=inverse), images(9, 100))
     [row] = feature_metrics.kernel_distance(samples)
@@ -209,7 +209,7 @@ def test_another_extractor_leaves_memorisation_to_the_datasets_own(dataset):
     assert own[0].extractor == "shades"
 
 
-def test_where_nothing_is_unseen_nothing_stands_beside(dataset):
+def test_without_unseen_images_there_is_no_reference(dataset):
     none = dataset.test.first(0)
     only = dataclasses.replace(dataset, validation=none, test=none)
     drawn = images(9, 100)
@@ -226,7 +226,7 @@ def test_where_nothing_is_unseen_nothing_stands_beside(dataset):
     assert feature_metrics.two_sample_accuracy(few) == []
 
 
-def test_what_the_generator_was_given_is_said(dataset):
+def test_the_protocol_names_the_generators_condition(dataset):
     filled = SimpleNamespace(gan=SimpleNamespace(condition=MaskedImage(0.5)))
     for functions, said in ((filled, True), (NO_LABELS, False)):
         samples = drawn_by(context_of(dataset, 100, functions), images(9, 100))
@@ -234,8 +234,8 @@ def test_what_the_generator_was_given_is_said(dataset):
         assert ("whose known part the generator was given" in row.protocol) == said
 
 
-def test_the_sheet_shows_each_image_beside_its_nearest(dataset):
-    """Copies stand beside themselves, whether the training images are streamed or not."""
+def test_the_sheet_shows_each_image_with_its_nearest(dataset):
+    """Copies are their own nearest images, whether the training images are streamed or not."""
     copied = np.arange(0, 400, 4)
     drawn = dataset.train.images[copied]
     streamed = Split(Streamed(ArraySource(dataset.train.images)), dataset.train.labels)

@@ -41,7 +41,7 @@ def flat():
     return gan, networks(jax.jit(lambda: initialise(gan, jax.random.key(0)))())
 
 
-def test_points_of_ones_own_are_not_measured(flat):
+def test_points_without_modes_are_not_measured(flat):
     """Whatever they are called: only data that carries its modes is asked for them."""
     said = []
     metrics = TrainingMetrics(NetworkFunctions(flat[0]), points(), "none", said.append)
@@ -82,8 +82,10 @@ def test_points_of_any_dimension_are_drawn_where_they_lie():
         ("cgan", "frechet_distance", True),
     ],
 )
-def test_who_trains_the_reference_classifier(monkeypatch, name, best_by, trained):
-    """With best_by=none only a run that is told labels, to read them back."""
+def test_only_metrics_that_need_it_train_the_reference_classifier(
+    monkeypatch, name, best_by, trained
+):
+    """With best_by=none only a run conditioned on labels, to read them."""
     monkeypatch.setattr("jaxgan.evaluation.features.reference_classifier", lambda *_: Thumbnails)
     dataset = digits.load()
     condition = Label(10, tuple(range(10))) if name == "cgan" else None
@@ -100,7 +102,7 @@ class Thumbnails:
     features = staticmethod(thumbnails)
 
 
-def test_where_nothing_is_held_out_no_floor_stands_beside():
+def test_without_held_out_images_there_is_no_reference():
     """Training images against themselves would be 0, and a perfect floor."""
     pictures = np.random.default_rng(0).integers(0, 256, (60, 8, 8, 1), np.uint8)
     train, nothing = Split(pictures[:40], None), Split(pictures[:0], None)

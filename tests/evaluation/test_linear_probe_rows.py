@@ -73,7 +73,7 @@ def test_the_rows_of_a_run():
     assert [m.name for m in few] == [f"svm_accuracy{e}" for e in ("", "_untrained", "_pixels")]
 
 
-def test_who_has_no_such_features():
+def test_no_measures_without_convolutions_or_labels():
     """A discriminator without convolutions, and data without labels."""
     gan, nets = small()
     bare = Dataset("bare", Split(data().train.images, None), data().validation, data().test)

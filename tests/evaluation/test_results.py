@@ -23,7 +23,7 @@ def row(value=2.0, **changed):
     return MetricResult(value=value, **(about | changed)).as_json()
 
 
-def test_figures_of_two_runs_are_compared():
+def test_compares_measures_of_two_runs():
     assert compare(row(3.5), row(2.0, seed=1, step=200, checkpoint="best")) == pytest.approx(1.5)
 
 
@@ -41,7 +41,7 @@ def test_figures_of_two_runs_are_compared():
         ("extractor_hash", None),
     ],
 )
-def test_figures_of_two_kinds_are_refused_by_what_differs(key, other):
+def test_refuses_measures_of_different_kinds_naming_the_key(key, other):
     with pytest.raises(UserError) as raised:
         compare(row(), row(**{key: other}))
     what, remedy = str(raised.value).split("\n")
@@ -50,6 +50,6 @@ def test_figures_of_two_kinds_are_refused_by_what_differs(key, other):
     assert key in COMPARED_BY
 
 
-def test_all_that_differs_is_named():
+def test_names_every_key_that_differs():
     with pytest.raises(UserError, match="split test and train, n_real 1000 and 10"):
         compare(row(), row(split="train", n_real=10))

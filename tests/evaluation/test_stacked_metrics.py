@@ -28,7 +28,7 @@ def stack(single):
 
 
 def test_a_runs_generator_is_measured(stack, single, monkeypatch):
-    """Beside real images; by a classifier that reads whether the upper left is lit."""
+    """With real images as reference; by a classifier that reads whether the upper left is lit."""
     asked, counts = [], []
 
     def predict(images):
@@ -62,6 +62,6 @@ def test_a_runs_generator_is_measured(stack, single, monkeypatch):
     assert 1 <= found[0].value <= 8
     assert 1 <= found[0].reference <= 8
     assert all(row.n_generated == row.n_real == 60 for row in found)
-    told = dataclasses.replace(gan, condition=Label(10, tuple(range(10))))
-    assert measured(told, stack) == []
+    conditional = dataclasses.replace(gan, condition=Label(10, tuple(range(10))))
+    assert measured(conditional, stack) == []
     assert measured(gan, stack.only("0-0-0+0-0-1")) == []

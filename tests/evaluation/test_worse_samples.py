@@ -89,7 +89,7 @@ def good(digits):
 
 
 @pytest.mark.parametrize("kind", SEES)
-def test_what_is_worse_is_seen_or_known_not_to_be(digits, good, kind):
+def test_measures_detect_the_defects_they_should(digits, good, kind):
     seen = set()
     for name, (measure, least) in MEASURES.items():
         if measure(digits, *digits.worse(kind)) < good[name] - least:

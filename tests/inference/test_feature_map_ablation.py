@@ -42,7 +42,7 @@ def small(generator=None):
     return gan, networks(jax.jit(lambda: initialise(gan, jax.random.key(0)))()).generator
 
 
-def test_dropping_maps_is_editing_the_weights_that_read_them():
+def test_dropping_maps_equals_zeroing_their_weights():
     gan, generator = small()
     latent = gan.latent.sample(jax.random.key(1), 7)
     dropped = np.array([0, 1, 0, 0, 1, 1], bool)
@@ -70,7 +70,7 @@ def test_dropping_maps_is_editing_the_weights_that_read_them():
     np.testing.assert_allclose(paint(generator, latent)[0].astype(int), whole, atol=1)
 
 
-def test_a_generator_that_does_not_end_in_two_convolutions():
+def test_refuses_a_generator_without_two_final_convolutions():
     with pytest.raises(UserError, match="does not end in two convolutions"):
         AblatedGenerator(build_gan(update(load_config("gan"), {"width": 0.05}), (8, 8, 3)))
     with pytest.raises(UserError, match="does not end in two convolutions"):
@@ -106,7 +106,7 @@ def test_the_boundary_finds_the_planted_maps():
 
 
 @pytest.mark.parametrize("share", [0, 1])
-def test_nothing_marked_or_everything(share):
+def test_refuses_marks_of_nothing_or_everything(share):
     maps, marked = planted()
     with pytest.raises(UserError, match=f"of 192 positions {192 * share} are marked"):
         fit(maps, np.full_like(marked, share))
@@ -125,7 +125,7 @@ def test_a_position_is_marked_where_half_of_its_pixels_are():
 HEADER = "sample,top,left,bottom,right\n"
 
 
-def test_boxes_of_a_file(tmp_path):
+def test_reads_boxes(tmp_path):
     path = tmp_path / "boxes.csv"
     path.write_text("left,sample,top,right,bottom\n1,2,0,3,1\n0,0,3,4,5\n2,2,0,4,2\n")
     marked = read_boxes(str(path), 3, 5, 4)
@@ -150,7 +150,7 @@ def test_boxes_of_a_file(tmp_path):
         (HEADER + "0,1,0,2\n", "None is not a number"),
     ],
 )
-def test_mistakes_in_boxes(tmp_path, text, said):
+def test_refuses_mistakes_in_boxes(tmp_path, text, said):
     path = tmp_path / "boxes.csv"
     path.write_text(text)
     with pytest.raises(UserError, match=said):

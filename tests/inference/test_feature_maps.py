@@ -39,7 +39,7 @@ def small(end="flat"):
     return gan, networks(jax.jit(lambda: initialise(gan, jax.random.key(0)))())
 
 
-def test_the_maps_are_what_the_next_layer_sees():
+def test_maps_are_the_inputs_of_the_next_layer():
     gan, nets = small()
     images = np.random.default_rng(0).integers(0, 256, (6, 20, 20, 3), np.uint8)
     first, second = jax.jit(lambda: convolution_maps(gan, nets.discriminator, images))()
@@ -69,7 +69,7 @@ def test_the_maps_are_what_the_next_layer_sees():
         ("gan", "paper", (28, 28, 1), []),
     ],
 )
-def test_how_many_features_the_suites_networks_have(name, arg, shape, sizes):
+def test_every_convolution_gives_features(name, arg, shape, sizes):
     """Every convolution counts, whichever class of layer it is."""
     gan = build_gan(update(load_config(name, arg), {"width": 1.0}), shape)
 
@@ -90,14 +90,16 @@ def test_pooling_takes_each_windows_maximum():
     np.testing.assert_array_equal(pooled(one[:, :3, :2])[0], one[0, :3, :2].reshape(-1))
 
 
-def test_statistics_are_those_of_the_images_with_nothing_dropped():
+def test_statistics_are_estimated_without_dropout():
     gan, nets = small()
     images = np.random.default_rng(0).integers(0, 256, (30, 20, 20, 3), np.uint8)
-    still = NetworkFunctions(gan, batch=10).recalibrate_discriminator(nets.discriminator, images)
+    recalibrated = NetworkFunctions(gan, batch=10).recalibrate_discriminator(
+        nets.discriminator, images
+    )
     kernel = nets.discriminator.params["one"]
     convolve = jax.jit(lambda x: nn.Conv(3, (3, 3), 2).apply({"params": kernel}, x))
     before = convolve(images / np.float32(127.5) - 1)
-    norm = still.batch_stats["norm"]
+    norm = recalibrated.batch_stats["norm"]
     np.testing.assert_allclose(norm["mean"], before.mean((0, 1, 2)), atol=1e-5)
     np.testing.assert_allclose(norm["var"], before.var((0, 1, 2)), rtol=1e-4)
 
@@ -112,9 +114,11 @@ def data(few=False):
     return Dataset("mine", split, split.first(0), split.first(60), ("a", "b"))
 
 
-def test_a_map_without_statistics_stays_as_it_is():
+def test_networks_without_batch_norm_keep_their_variables():
     config = update(load_config("gan"), {"width": 0.05})
     gan = build_gan(config, (20, 20, 3))
     discriminator = networks(initialise(gan, jax.random.key(0))).discriminator
-    still = NetworkFunctions(gan).recalibrate_discriminator(discriminator, data().train.images)
-    assert still == Variables(discriminator.params, {})
+    recalibrated = NetworkFunctions(gan).recalibrate_discriminator(
+        discriminator, data().train.images
+    )
+    assert recalibrated == Variables(discriminator.params, {})

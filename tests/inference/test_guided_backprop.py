@@ -33,7 +33,7 @@ def by_hand(first, second, x, slope):
 
 
 @pytest.mark.parametrize("slope", [0.0, 0.2])
-def test_two_layers_by_hand(slope):
+def test_guided_gradient_of_two_layers_by_hand(slope):
     draw = np.random.default_rng(3)
     first, second, x = draw.normal(size=(4, 5)), draw.normal(size=(5, 6)), draw.normal(size=4)
     act = guided(leaky_relu(slope))
@@ -48,7 +48,7 @@ def test_two_layers_by_hand(slope):
     np.testing.assert_allclose(jax.jacrev(network)(x), gradients, atol=1e-5)
 
 
-def test_only_what_is_positive_on_both_ways_passes():
+def test_passes_only_positive_gradients_of_positive_inputs():
     x, back = jnp.array([2.0, 2.0, -2.0, -2.0, 0.0]), jnp.array([3.0, -3.0, 3.0, -3.0, 3.0])
     value, pull = jax.vjp(guided(leaky_relu(0.1)), x)
     np.testing.assert_allclose(value, [2, 2, -0.2, -0.2, 0], atol=1e-6)
@@ -106,11 +106,11 @@ class Fixed(Discriminator):
         return nn.Dense(1)(x)[:, 0], x
 
 
-def test_discriminators_that_cannot_be_looked_into():
+def test_refuses_discriminators_without_guided_gradients():
     gan = small(Discriminator())
-    told = dataclasses.replace(gan, condition=Label(10, tuple(range(10))))
+    conditional = dataclasses.replace(gan, condition=Label(10, tuple(range(10))))
     with pytest.raises(UserError, match="sees the image alone"):
-        GuidedGradients(told)
+        GuidedGradients(conditional)
 
     class Bare(nn.Module):
         pass
@@ -123,7 +123,7 @@ def test_discriminators_that_cannot_be_looked_into():
         GuidedGradients(dense)(nets.discriminator, np.zeros((1, 4, 4, 3), np.uint8))
 
 
-def test_pictures_of_gradients():
+def test_gradients_are_shown_around_grey():
     gradients = np.zeros((2, 1, 2, 1), np.float32)
     gradients[0, 0, :, 0] = 0.2, -0.1
     np.testing.assert_array_equal(shown(gradients)[..., 0], [[[255, 64]], [[128, 128]]])

@@ -20,7 +20,7 @@ def angle(x, y):
     return np.arccos(x @ y / np.linalg.norm(x) / np.linalg.norm(y))
 
 
-def test_the_arc_turns_evenly_and_its_length_goes_evenly():
+def test_spherical_path_has_even_angles_and_lengths():
     a, b = (x.astype(np.float32) for x in two())
     way = np.asarray(interpolation.spherical(a, b, SHARES), np.float64)
     lengths = (1 - SHARES) * np.linalg.norm(a) + SHARES * np.linalg.norm(b)
@@ -43,7 +43,7 @@ def test_the_arc_between_equal_lengths_is_shoemakes():
 
 
 @pytest.mark.parametrize("b", [[2.0, 0.0], [-1.0, 0.0], [0.0, 0.0]])
-def test_where_there_is_no_one_arc_it_is_the_line(b):
+def test_spherical_path_falls_back_to_the_line(b):
     a, b = jnp.array([1.0, 0.0]), jnp.array(b)
     line = interpolation.linear(a, b, SHARES)
     np.testing.assert_allclose(line[3], (a + b) / 2, atol=1e-6)
@@ -52,7 +52,7 @@ def test_where_there_is_no_one_arc_it_is_the_line(b):
 
 @pytest.mark.parametrize("prior", ["normal", "uniform", "hypercube"])
 @pytest.mark.parametrize("way", ["", *interpolation.WAYS])
-def test_every_way_begins_and_ends_at_its_noises_and_stays_in_the_prior(prior, way):
+def test_paths_connect_their_ends_within_the_prior(prior, way):
     a, b = LatentSpec(50, prior).sample(jax.random.key(0), 2).noise
     led = interpolation.between(a, b, SHARES, prior, way)
     np.testing.assert_allclose(led[0], a, atol=1e-4)
@@ -63,7 +63,7 @@ def test_every_way_begins_and_ends_at_its_noises_and_stays_in_the_prior(prior, w
 
 
 @pytest.mark.parametrize("prior", ["normal", "uniform", "hypercube"])
-def test_the_middle_of_a_spherical_way_is_distributed_like_the_prior(prior):
+def test_the_middle_of_a_spherical_path_follows_the_prior(prior):
     """And that of a line is not: its variance is half as large."""
     ends = LatentSpec(2_000, prior).sample(jax.random.key(1), 2).noise
     middle = jnp.array([0.5])
@@ -73,7 +73,7 @@ def test_the_middle_of_a_spherical_way_is_distributed_like_the_prior(prior):
         assert found == pytest.approx(share * variance, rel=0.1)
 
 
-def test_the_default_is_the_sources_way():
+def test_the_default_path_suits_the_prior():
     a, b = LatentSpec(50, "uniform").sample(jax.random.key(0), 2).noise
     for prior, way in (("uniform", interpolation.linear), ("normal", interpolation.spherical)):
         found = interpolation.between(a, b, SHARES, prior)
@@ -91,7 +91,7 @@ def test_a_series_leads_from_each_noise_to_the_next():
     np.testing.assert_array_equal(led.codes[0], np.repeat(drawn.codes[0][:3], 5, axis=0))
 
 
-def test_concepts_are_picked_once_each():
+def test_picks_each_example_once():
     read = np.array([1, 0, 1, 2, 1, 0, 1, 1, 1, 2])
     np.testing.assert_array_equal(interpolation.pick(read, (1, 1), 2), [[0, 2], [4, 6]])
     np.testing.assert_array_equal(interpolation.pick(read, (2, 0), 1), [[3], [1]])
@@ -106,11 +106,11 @@ def test_the_mean_of_a_less_that_of_b_plus_that_of_c():
     result = interpolation.combined(interpolation.means(latent, places))
     a, b, c = (np.asarray(latent.noise)[p].mean(0) for p in places)
     np.testing.assert_allclose(result.noise, (a - b + c)[None], atol=1e-6)
-    told = np.array([1, -1, -1, 1, -1, 1, 1, 1, 1]) / 3
-    np.testing.assert_allclose(result.condition, told[None], atol=1e-6)
+    given = np.array([1, -1, -1, 1, -1, 1, 1, 1, 1]) / 3
+    np.testing.assert_allclose(result.condition, given[None], atol=1e-6)
 
 
-def test_around_a_result():
+def test_perturbs_a_result_in_a_cube():
     centre = Latent(jnp.ones((1, 300)), (), jnp.eye(3)[:1])
     nine = interpolation.around(jax.random.key(0), centre)
     moved = np.asarray(nine.noise) - 1

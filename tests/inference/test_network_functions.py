@@ -30,9 +30,9 @@ def test_statistics_are_those_of_the_whole_set(networks):
     d, q = instruments.recalibrate_batch_norm(
         state.discriminator.variables, state.q.variables, images
     )
-    still = gan.discriminator.clone(momentum=0.0)
+    recalibrating = gan.discriminator.clone(momentum=0.0)
     _, whole = apply_network(
-        still, state.discriminator.variables, images / np.float32(255), None, train=True
+        recalibrating, state.discriminator.variables, images / np.float32(255), None, train=True
     )
     for name in ("mean", "var"):
         np.testing.assert_allclose(
@@ -121,7 +121,7 @@ def test_networks_of_ones_own_are_read_with_re_estimated_statistics():
     assert read.logits.shape == (30, 3)
 
 
-def test_reading_does_not_depend_on_the_company(networks):
+def test_readings_do_not_depend_on_the_rest_of_the_batch(networks):
     gan, state = networks
     instruments = NetworkFunctions(gan, batch=16)
     images = np.random.default_rng(0).integers(0, 256, (40, 28, 28, 1), dtype=np.uint8)

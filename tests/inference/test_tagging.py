@@ -42,7 +42,7 @@ SMALL = {
 def small_gan(dataset):
     config = update(load_config("tags"), SMALL)
     validate(config)
-    condition = conditions.make(config, (), (), dataset.told_size)
+    condition = conditions.make(config, (), (), dataset.feature_size)
     return build_gan(config, dataset.image_shape, condition)
 
 
@@ -52,7 +52,7 @@ def test_the_noise_of_an_image_does_not_depend_on_those_after_it():
     instruments = NetworkFunctions(gan)
     latent, _ = example_inputs(gan)
     params = gan.generator.init(jax.random.key(0), latent, train=False)["params"]
-    features = dataset.train.told.table[:12]
+    features = dataset.train.features.table[:12]
     found = [
         tagging.generated_tags(
             instruments,
@@ -74,16 +74,16 @@ def test_examples_that_are_read_ahead_come_with_their_features():
     batch = feed.next(1)
     feed.close()
     places = indices(5, 2, len(training), (1, 4), False)
-    resident = Batch(training.images, None, training.told).at(places)
-    assert resident.told.shape == (1, 4, 12)
+    resident = Batch(training.images, None, training.features).at(places)
+    assert resident.features.shape == (1, 4, 12)
     np.testing.assert_array_equal(batch.images[0, 0], resident.images)
-    np.testing.assert_array_equal(batch.told[0, 0], resident.told)
-    # A word that an image is tagged with, and what is told of that image.
+    np.testing.assert_array_equal(batch.features[0, 0], resident.features)
+    # A word that an image is tagged with, and the features of that image.
     words = training.images[places[0], 0, 0]
     own = tag_data.vocabulary().vectors
     scale = np.sqrt(np.square(own).mean())
     nearest = np.abs(words[:, None] - own / scale).sum(axis=2).argmin(axis=1)
-    assert (np.take_along_axis(resident.told[0], nearest[:, None], axis=1) >= 1).all()
+    assert (np.take_along_axis(resident.features[0], nearest[:, None], axis=1) >= 1).all()
 
 
 def test_the_sheet_marks_the_true_words():
@@ -112,7 +112,7 @@ def run(tmp_path_factory):
     return folder, dataset
 
 
-def test_a_run_measures_and_draws(run):
+def test_a_run_writes_measures_and_sheets(run):
     folder, _ = run
     measures = json.loads((folder / "results.json").read_text())["measures"]
     found = {(m["name"], m["checkpoint"], m["split"]) for m in measures}
@@ -196,17 +196,17 @@ def test_mistakes_of_the_command(monkeypatch, run, capsys, flags, said):
         ("tags", {"dataset.name": "mirflickr"}, "dataset.data_dir is missing"),
         ("tags", {"dataset.classes": "3"}, "tags are no classes"),
         ("tags", {"dataset.near_duplicates": "leave_out"}, "word vectors are no images"),
-        ("cgan", {"condition.kind": "features"}, "cgan is told none"),
+        ("cgan", {"condition.kind": "features"}, "cgan takes no features"),
         ("gan", {"dataset.name": "glyph_tags"}, "gan makes no tags"),
         ("gan", {"best_by": "tag_precision"}, "gan makes no tags"),
     ],
 )
-def test_what_does_not_go_together(name, values, said):
+def test_refuses_settings_that_do_not_fit(name, values, said):
     with pytest.raises(UserError, match=said):
         validate(update(load_config(name), values))
 
 
-def test_words_of_the_config():
+def test_the_configs_words_choose_the_data():
     for word, name in (("mirflickr", "mirflickr"), ("table", "tags"), ("", "glyph_tags")):
         config = load_config("tags", f"{word},dataset.data_dir=here")
         assert config.dataset.name == name

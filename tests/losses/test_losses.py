@@ -46,7 +46,7 @@ def test_hinge_by_hand():
 
 
 @pytest.mark.parametrize("name", adversarial.ADVERSARIAL)
-def test_each_game_pulls_the_right_way(name):
+def test_gradients_of_each_loss_have_the_right_sign(name):
     """The discriminator wants real logits up and fake ones down, the generator fake ones up."""
     game = adversarial.ADVERSARIAL[name]
     logit = jnp.asarray([0.3])

@@ -16,7 +16,7 @@ DIRECTIONS = LENGTHS[:, None] * np.stack([np.cos(ANGLES), np.sin(ANGLES)], axis=
 
 def test_the_tags_of_samples_by_hand(monkeypatch):
     monkeypatch.setattr(lists_of, "NEAREST", 3)
-    # Each names its own direction and both beside it: 7 0 1, 0 1 2, 0 1 2.
+    # Each names its own direction and its two neighbours: 7 0 1, 0 1 2, 0 1 2.
     degrees = np.radians([10, 40, 50])
     samples = np.stack([np.cos(degrees), np.sin(degrees)], axis=1) * [[1], [5], [0.1]]
     # Votes: 1 three, 0 three; 1 is nearer on average. Then 2 with two and 7 with one.

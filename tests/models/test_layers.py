@@ -75,7 +75,7 @@ def test_convolution_equal_to_flax(float64, monkeypatch, kernel, stride, padding
         ((14, 14, 64), 128, 2, 1, 16),
     ],
 )
-def test_other_forms_where_they_pay(shape, channels, strides, parts, products):
+def test_uses_other_forms_where_they_are_faster(shape, channels, strides, parts, products):
     """Counted in what XLA is given: parts of a convolution; products of a transposed one."""
     x = jnp.zeros((64, *shape))
     kernel = jnp.zeros((4, 4, shape[-1], channels))
@@ -88,22 +88,22 @@ def test_other_forms_where_they_pay(shape, channels, strides, parts, products):
     assert str(given).count("dot_general[") == products
 
 
-def test_a_vector_beside_every_pixel(float64):
+def test_conv_of_a_vector_equals_conv_of_more_channels(float64):
     """The same as on more channels, in value and gradients."""
     x = jax.random.normal(jax.random.key(0), (2, 6, 5, 3), jnp.float64)
-    told = jax.random.normal(jax.random.key(1), (2, 4), jnp.float64)
+    vector = jax.random.normal(jax.random.key(1), (2, 4), jnp.float64)
     ours = Conv(5, (3, 3), padding="VALID", param_dtype=jnp.float64)
-    variables = ours.init(jax.random.key(2), x, told)
-    joined = ours.init(jax.random.key(2), beside_image(x, told))
+    variables = ours.init(jax.random.key(2), x, vector)
+    joined = ours.init(jax.random.key(2), beside_image(x, vector))
     assert jax.tree.map(jnp.shape, variables) == jax.tree.map(jnp.shape, joined)
 
     def of(function):
         return jax.jit(jax.value_and_grad(lambda v, t: jnp.sum(jnp.sin(function(v, t))), (0, 1)))(
-            variables, told
+            variables, vector
         )
 
-    ours_of = of(lambda v, told: ours.apply(v, x, told))
-    theirs_of = of(lambda v, told: ours.apply(v, beside_image(x, told)))
+    ours_of = of(lambda v, vector: ours.apply(v, x, vector))
+    theirs_of = of(lambda v, vector: ours.apply(v, beside_image(x, vector)))
     for a, b in zip(jax.tree.leaves(ours_of), jax.tree.leaves(theirs_of), strict=True):
         np.testing.assert_allclose(a, b, rtol=1e-11)
 
@@ -125,8 +125,8 @@ def test_batch_norm_equal_to_flax(float64, axis_name, shape, scale):
 
     def of(kind, train):
         module = kind(use_running_average=not train, param_dtype=jnp.float64, **settings)
-        still = kind(use_running_average=True, param_dtype=jnp.float64, **settings)
-        variables = still.init(jax.random.key(2), x[0])
+        sampling = kind(use_running_average=True, param_dtype=jnp.float64, **settings)
+        variables = sampling.init(jax.random.key(2), x[0])
 
         def loss(params, x, weights):
             tree = variables | {"params": params}
@@ -176,5 +176,5 @@ def test_an_unknown_padding_raises():
         conv_transpose(jnp.zeros((1, 2, 2, 1)), jnp.zeros((3, 3, 1, 1)), (1, 1), "FULL")
 
 
-def test_scaled():
+def test_width_scales_and_rounds():
     assert [Network(width=w).scaled(64) for w in (1.0, 0.5, 0.001)] == [64, 32, 1]

@@ -170,14 +170,14 @@ def test_other_sizes(name, arg, size):
     assert discriminator[-1].shape == (1,)
 
 
-def test_a_label_embedded():
+def test_embeds_labels():
     config = update(load_config("cgan"), {"condition.embedding": 5})
     generator, discriminator = tables(config, (28, 28, 1), LABEL)
     assert generator[0][:3] == ("embedding", (5,), 50)
     assert discriminator[0][:3] == ("embedding", (5,), 50)
 
 
-def test_the_known_part_is_handed_on():
+def test_inpainting_keeps_the_known_part():
     config = update(load_config("cgan", "inpaint"), {"width": 0.1, "condition.hole": 0.25})
     condition = MaskedImage(0.25)
     gan = build_gan(config, (28, 28, 1), condition)
@@ -230,8 +230,8 @@ def test_the_discriminator_looks_at_its_label(name, arg):
 
     @jax.jit
     def logits(label):
-        told = jax.nn.one_hot(jnp.full(4, label), 10)
-        return gan.discriminator.apply(variables, image, told, train=False)[0]
+        condition = jax.nn.one_hot(jnp.full(4, label), 10)
+        return gan.discriminator.apply(variables, image, condition, train=False)[0]
 
     latent, shaped = example_inputs(gan)
     variables = initialised(gan.discriminator, shaped, latent.condition)
@@ -244,15 +244,15 @@ def test_the_gradient_behind_a_pooling_is_finite():
     gan = build_gan(config, (28, 28, 1), LABEL)
     latent, _ = example_inputs(gan)
     image = jax.random.normal(KEY, (64, 28, 28, 1))
-    told = jnp.repeat(latent.condition, 32, axis=0)
-    variables = initialised(gan.discriminator, image, told)
+    condition = jnp.repeat(latent.condition, 32, axis=0)
+    variables = initialised(gan.discriminator, image, condition)
 
     @jax.jit
     def gradient(params):
         def loss(params):
             tree = variables | {"params": params}
             (logit, _), _ = gan.discriminator.apply(
-                tree, image, told, train=True, mutable=["batch_stats"]
+                tree, image, condition, train=True, mutable=["batch_stats"]
             )
             return jnp.sum(jnp.sin(logit))
 

@@ -20,7 +20,7 @@ def small_config():
 
 
 class _Device:
-    """Takes a second for a step, is told of them at once, and works while nobody waits."""
+    """Takes a second for a step; steps are queued at once, and run while nobody waits."""
 
     def __init__(self):
         self.host = self.done = 0.0
@@ -34,7 +34,7 @@ class _Device:
         self.host = max(self.host, until)
 
 
-def test_images_a_second_are_the_devices_and_not_the_hosts(tmp_path, monkeypatch):
+def test_images_per_second_are_those_of_the_devices(tmp_path, monkeypatch):
     """A sheet waits for the devices, and then finds the next rows' steps handed over at once."""
     device = _Device()
     monkeypatch.setattr(recorder.time, "monotonic", lambda: device.host)

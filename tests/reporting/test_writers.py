@@ -50,7 +50,7 @@ def test_rows_of_later_rollbacks_are_cut(tmp_path):
 
 
 @pytest.mark.skipif(not os.path.exists("/dev/full"), reason="a device that is always full")
-def test_a_full_disk_is_told_by_the_rows_and_by_tensorboard(tmp_path):
+def test_a_full_disk_raises_in_rows_and_tensorboard(tmp_path):
     """By the call itself, not in a thread that leaves the run waiting."""
     rows = MetricsFile.__new__(MetricsFile)
     rows._file = open("/dev/full", "a")

@@ -43,7 +43,7 @@ def data_files(folder, step):
     )
 
 
-def test_what_was_saved_comes_back(tmp_path):
+def test_restores_what_was_saved(tmp_path):
     saved(tmp_path, [10, 20])
     step, tree = Checkpoints(str(tmp_path), 3).restore(LIKE)
     assert step == 20
@@ -51,17 +51,17 @@ def test_what_was_saved_comes_back(tmp_path):
     assert all(isinstance(leaf, np.ndarray) for leaf in jax.tree.leaves(tree))
 
 
-def test_only_the_newest_stay(tmp_path):
+def test_keeps_only_the_newest(tmp_path):
     saved(tmp_path, [1, 2, 3, 4], kept=2)
     assert Checkpoints(str(tmp_path), 2).steps() == [4, 3]
 
 
-def test_nothing_saved_is_nothing_restored(tmp_path):
+def test_restores_none_from_an_empty_folder(tmp_path):
     assert Checkpoints(str(tmp_path / "none"), 2).restore(LIKE) is None
     assert not (tmp_path / "none").exists()
 
 
-def test_what_is_saved_is_a_copy():
+def test_saves_a_copy_of_the_arrays():
     """The arrays may be given to the next step while they are still being written."""
     state = jnp.zeros(1000)
     assert np.shares_memory(np.asarray(state), np.asarray(state))
@@ -70,7 +70,7 @@ def test_what_is_saved_is_a_copy():
 
 # Orbax drops what its other readers found when the first one fails.
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
-def test_every_flipped_byte_and_every_lost_file_is_found_or_harmless(tmp_path):
+def test_detects_damage_and_restores_the_checkpoint_before(tmp_path):
     """A damaged checkpoint is named and skipped for the one before it; what it gives back is
     never wrong."""
     saved(tmp_path / "whole", [10, 20])
@@ -106,7 +106,7 @@ def test_every_flipped_byte_and_every_lost_file_is_found_or_harmless(tmp_path):
 
 
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
-def test_a_checkpoint_that_was_never_finished_does_not_count(tmp_path):
+def test_ignores_unfinished_checkpoints(tmp_path):
     """Whatever a kill may leave of it: Orbax writes under another name and renames, inside too."""
     saved(tmp_path / "whole", [10, 20])
 
@@ -136,7 +136,7 @@ def test_a_checkpoint_that_was_never_finished_does_not_count(tmp_path):
         assert Checkpoints(str(copy), 3).restore(LIKE)[0] == 20
 
 
-def test_going_back_deletes_what_came_after(tmp_path):
+def test_restoring_an_earlier_step_deletes_later_ones(tmp_path):
     saved(tmp_path, [10, 20, 30])
     checkpoints = Checkpoints(str(tmp_path), 3)
     assert checkpoints.restore(LIKE, most=25)[0] == 20
@@ -146,7 +146,7 @@ def test_going_back_deletes_what_came_after(tmp_path):
     assert os.listdir(tmp_path) == []
 
 
-def test_the_newest_regular_one_stays_besides(tmp_path):
+def test_keeps_the_newest_regular_checkpoint_as_well(tmp_path):
     checkpoints = Checkpoints(str(tmp_path), 2, regular=10)
     for step in (10, 20, 21, 22, 23):
         checkpoints.save(step, tree_at(step))
@@ -171,7 +171,7 @@ def test_a_full_disk_is_an_oserror_at_the_next_call(tmp_path, monkeypatch, numbe
         assert caught.value.filename == str(tmp_path)
 
 
-def test_a_disk_that_is_really_full_keeps_the_checkpoint_before(tmp_path):
+def test_a_full_file_system_keeps_the_checkpoint_before(tmp_path):
     mounted = subprocess.run(
         ["mount", "-t", "tmpfs", "-o", "size=600k", "tmpfs", str(tmp_path)], capture_output=True
     )

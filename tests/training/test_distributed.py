@@ -140,7 +140,7 @@ def left_at_20(run):
     return rows, json.loads((run / "checkpoints" / "20" / "digests" / "metadata").read_text())
 
 
-def test_two_processes_are_one_run(tmp_path, float64):
+def test_two_processes_equal_one_run(tmp_path, float64):
     """The first is killed, and the second does not wait for it; started again, both write the same
     bits as before; a signal to the second stops both; all agrees with one process."""
     run, step_20 = tmp_path / "0", tmp_path / "0" / "checkpoints" / "20"
@@ -192,15 +192,15 @@ def test_hosts_with_different_configs_are_refused(monkeypatch):
         distributed.check_same("the config", "seed=0")
 
 
-def test_the_first_process_tells_its_bits():
-    told = {"a": np.float32([-0.0, np.nan, np.inf]), "b": np.array(True), "c": np.zeros((0, 2))}
-    found = distributed.broadcast_from_primary(told, told)
-    for name, array in told.items():
+def test_broadcasts_the_bits_of_the_first_process():
+    sent = {"a": np.float32([-0.0, np.nan, np.inf]), "b": np.array(True), "c": np.zeros((0, 2))}
+    found = distributed.broadcast_from_primary(sent, sent)
+    for name, array in sent.items():
         assert (found[name].dtype, found[name].shape) == (array.dtype, array.shape)
         assert found[name].tobytes() == array.tobytes()
 
 
-def test_nobody_waits_for_ever_for_a_coordinator(monkeypatch, capsys):
+def test_waiting_for_a_coordinator_times_out(monkeypatch, capsys):
     ended = []
     monkeypatch.setattr(distributed, "_PATIENCE", 0)
     monkeypatch.setattr(os, "_exit", ended.append)
@@ -221,7 +221,7 @@ def test_outside_of_a_cluster_a_process_stays_alone():
         distributed.initialize("localhost:1", 2, 1)
 
 
-def test_a_taken_port_is_a_line():
+def test_a_taken_port_is_refused():
     with socket.create_server(("", 0)) as server:
         port = server.getsockname()[1]
         with pytest.raises(UserError, match=f"port {port} cannot be opened"):

@@ -44,7 +44,7 @@ def build(generator=None, discriminator=None, q=None, config=CONFIG):
     return build_gan(config, (8, 8, 1), None, modules)
 
 
-def test_what_keeps_the_contract_is_taken():
+def test_networks_that_keep_the_contract_are_accepted():
     assert build(q=Q()).q == Q()
 
 
@@ -57,6 +57,6 @@ def test_what_keeps_the_contract_is_taken():
         ({"q": None}, "q: a network that reads codes and latent.codes go together"),
     ],
 )
-def test_what_breaks_it_is_named(networks, said):
+def test_networks_that_break_the_contract_are_refused_by_name(networks, said):
     with pytest.raises(UserError, match=said):
         build(**networks)

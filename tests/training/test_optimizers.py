@@ -25,7 +25,7 @@ def settings(**values):
     return tiny_config(**{f"generator__{name}": value for name, value in values.items()}).generator
 
 
-def test_momentum_rises_and_the_rate_falls():
+def test_momentum_and_learning_rate_schedules():
     rule = optimizers.optimizer(
         settings(
             optimizer="sgd",
@@ -47,7 +47,7 @@ def test_momentum_rises_and_the_rate_falls():
     np.testing.assert_allclose(positions(rule), expected, rtol=1e-5, atol=1e-6)
 
 
-def test_the_rate_of_the_original_gan_after_100_000_updates():
+def test_learning_rate_decay_after_100_000_updates():
     rule = optimizers.momentum_descent(0.1, 1.000004, 1e-6, 0.0, 0.0, 0)
     state = rule.init(np.zeros(1, np.float32))._replace(updates=np.int32(100_000))
     moved, _ = rule.update(np.ones(1, np.float32), state)

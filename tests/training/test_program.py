@@ -114,7 +114,7 @@ def assert_close(a, b, tolerance=1e-9):
     ("system", "devices"),
     [("paper", 2), ("infogan", 4), ("infogan", 8), ("cgan", 8)],
 )
-def test_devices_agree(system, devices):
+def test_numbers_of_devices_agree(system, devices):
     assert_close(train(program(system, devices=devices), 20), alone(system, 3))
 
 
@@ -136,7 +136,7 @@ def test_a_run_saved_on_eight_devices_goes_on_on_fewer(tmp_path, devices):
     assert_close(state, alone("cgan", 3)[0])
 
 
-def test_hosts_read_what_one_host_would():
+def test_hosts_together_read_the_whole_batch():
     """Each its rows, of the places and of the examples."""
     whole = ExampleIndices((3, 4), 100, (2, 16), False)
     parts = [dataclasses.replace(whole, rows=slice(i, i + 8)) for i in (0, 8)]
@@ -156,7 +156,7 @@ def test_one_host_reads_all():
     assert program(seeds=(3, 4), devices=4).part == (slice(0, 2), slice(0, 16))
 
 
-def test_the_batch_really_is_split():
+def test_devices_hold_parts_of_the_batch():
     """Each of four devices holds a quarter of the rows of the real images."""
     compiled = program(devices=4)
     text = (
@@ -178,7 +178,7 @@ def test_the_batch_really_is_split():
     ("system", "seeds", "devices"),
     [("infogan", (3, 4, 5), 1), ("infogan", (3, 4), 4), ("cgan", (3, 4), 4)],
 )
-def test_seeds_side_by_side_equal_seeds_alone(system, seeds, devices):
+def test_seeds_of_many_equal_seeds_alone(system, seeds, devices):
     together = train(program(system, seeds, devices), 20)
     for i, seed in enumerate(seeds):
         assert_close(jax.tree.map(lambda x, i=i: x[i : i + 1], together), alone(system, seed))

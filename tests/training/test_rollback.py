@@ -78,15 +78,17 @@ def rolled_back(tmp_path_factory):
     return folder
 
 
-def test_a_seed_goes_back_and_the_other_does_not_notice(rolled_back, tmp_path):
+def test_rolling_back_a_seed_leaves_the_others(rolled_back, tmp_path):
     rows, results, _ = end(rolled_back)
-    told = [row for row in rows if "rolled_back" in row]
-    assert results["rollbacks"] == told
+    rollbacks = [row for row in rows if "rolled_back" in row]
+    assert results["rollbacks"] == rollbacks
     assert results["ended"] == {}
-    assert len(told) > 1
-    assert [row["attempt"] for row in told] == list(range(1, len(told) + 1))
-    assert all(row["step"] == 10 and "not finite at step 1" in row["rolled_back"] for row in told)
-    assert {row["seed"] for row in told} == {0}
+    assert len(rollbacks) > 1
+    assert [row["attempt"] for row in rollbacks] == list(range(1, len(rollbacks) + 1))
+    assert all(
+        row["step"] == 10 and "not finite at step 1" in row["rolled_back"] for row in rollbacks
+    )
+    assert {row["seed"] for row in rollbacks} == {0}
     assert run(tmp_path / "run", rollbacks=0) == 0
     without, its_results, _ = end(tmp_path / "run")
     assert set(its_results["ended"]) == {"0"}
@@ -112,9 +114,9 @@ def test_stopped_on_the_way_it_ends_with_the_same_bits(rolled_back, tmp_path, mo
     assert end(folder) == end(rolled_back)
 
 
-def test_after_so_many_rollbacks_it_stops(tmp_path, monkeypatch):
+def test_stops_after_the_most_rollbacks(tmp_path, monkeypatch):
     monkeypatch.setattr(f"{__name__}.LIMIT", -9.0)
     with pytest.raises(NotFinite, match=r"seed 0.*not finite at step 1"):
         run(tmp_path / "run", rollbacks=2, seeds=1)
-    told = read_metrics(str(tmp_path / "run" / "metrics.jsonl")).rollbacks
-    assert [(row["step"], row["attempt"]) for row in told] == [(0, 1), (0, 2)]
+    rollbacks = read_metrics(str(tmp_path / "run" / "metrics.jsonl")).rollbacks
+    assert [(row["step"], row["attempt"]) for row in rollbacks] == [(0, 1), (0, 2)]

@@ -131,7 +131,7 @@ def test_generator_update_touches_only_its_own(information):
 
 
 @pytest.mark.parametrize("information", ["document", "paper"])
-def test_the_information_term_reaches_exactly_whom_it_should(information):
+def test_the_information_term_moves_its_own_networks_alone(information):
     """With and without the term, the parameters that it moves are the ones that differ."""
 
     def updates(weight):
@@ -163,7 +163,7 @@ def test_the_information_term_reaches_exactly_whom_it_should(information):
 
 
 def test_real_and_fake_are_normalised_each_by_themselves():
-    """The loss on real images does not know which fakes stand beside them."""
+    """The loss on real images does not depend on the fakes of the same batch."""
     gan, state = make()
     real = Examples(real_images()[0] / 255.0)
     fake = fake_examples(gan, state)
@@ -363,7 +363,7 @@ def in_turn(gan, state, batch, steps=1):
     return state, metrics
 
 
-def test_simultaneous_looks_through_the_discriminator_before_its_step():
+def test_simultaneous_updates_use_the_discriminator_before_its_step():
     """The generator moves as if the discriminator had not; the discriminator as it always does."""
     batch = Batch(real_images())
     together, state = make("document", order="simultaneous", information="paper", **SMOOTH)
@@ -400,7 +400,7 @@ def test_a_factor_scales_its_term_alone():
 
 @pytest.mark.parametrize("prior", ["data", "uniform"])
 def test_labels_of_generated_images(prior):
-    """prior=data: those of the real images beside them; uniform: drawn by themselves."""
+    """prior=data: those of the batch's real images; uniform: drawn by themselves."""
     config = update(load_config("cgan", "mlp"), {"width": 0.05, "batch_size": 16})
     update(config, {"condition.prior": prior})
     gan = build_gan(config, (8, 8, 1), Label(10, tuple(range(10)), prior))

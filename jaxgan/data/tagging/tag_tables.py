@@ -94,7 +94,7 @@ def _pairs(images: Tagged, vectors: np.ndarray) -> Split:
     counts = [len(own) for own in images.tags]
     words = np.concatenate([*images.tags, np.zeros(0, np.int32)]).astype(np.int64)
     of_image = np.repeat(np.arange(len(images), dtype=np.int32), counts)
-    return Split(vectors[words][:, None, None], None, told=Rows(images.features, of_image))
+    return Split(vectors[words][:, None, None], None, features=Rows(images.features, of_image))
 
 
 def _unreadable(name: str) -> Callable[[str], np.ndarray]:

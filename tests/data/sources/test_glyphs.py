@@ -49,7 +49,7 @@ def test_the_same_seed_gives_the_same_bytes_and_the_splits_are_apart(few):
     assert [len(split) for split in splits] == [60, 30, 30]
     every = np.concatenate([split.images for split in splits]).reshape(120, -1)
     assert len(np.unique(every, axis=0)) == 120
-    # An image does not depend on those drawn beside it.
+    # An image does not depend on those drawn with it.
     np.testing.assert_array_equal(few.draw(few.test.factors[7:9]), few.test.images[7:9])
 
 
@@ -67,7 +67,7 @@ def test_labels_are_digits_and_factors_uniform_on_their_ranges():
         assert values.std() == pytest.approx(deviation, rel=0.03)
 
 
-def test_factors_stay_beside_their_images(few):
+def test_factors_keep_the_order_of_their_images(few):
     np.testing.assert_array_equal(few.train.labels, few.train.factors[:, 0])
     for split in (
         few.train.first(9),
@@ -108,7 +108,7 @@ def test_rotation_turns_the_ink_anticlockwise():
         np.testing.assert_allclose(np.degrees(axis - axis[2]), angles, atol=2.5)
 
 
-def test_width_is_the_strokes():
+def test_width_is_that_of_the_strokes():
     """Across the middle of a 0 there are two strokes, 255 a pixel."""
     widths = np.array([1.2, 2.0, 3.0, 4.0])
     table = np.array([[0, 0, 0, width, 0, 15, 0, 0] for width in widths])
@@ -146,8 +146,8 @@ def test_digits_and_fonts_differ():
     assert distances.min() > 0.09 * np.linalg.norm(images, axis=1).max()
 
 
-def test_next_to_nothing_is_cut_off(few):
-    """The widest ranges still lie within the image."""
+def test_glyphs_lie_within_the_image(few):
+    """Even at the ends of the widest ranges."""
     border = few.train.images.copy()
     border[:, 1:-1, 1:-1] = 0
     assert (border.max(axis=(1, 2, 3)) > 128).mean() < 0.02
@@ -155,7 +155,7 @@ def test_next_to_nothing_is_cut_off(few):
     assert few.train.images.min() == 0
 
 
-def test_another_size_shows_the_same():
+def test_another_size_draws_the_same_glyphs():
     factors = glyphs.load(sizes={"train": 8, "validation": 1, "test": 1}).train.factors
     large = glyphs.draw(factors, 56).reshape(8, 28, 2, 28, 2).mean(axis=(2, 4))
     assert np.abs(large - glyphs.draw(factors, 28)[..., 0]).mean() < 4

@@ -38,7 +38,7 @@ def test_idx_in_each_of_its_spellings(tmp_path, dash, compress):
 
 
 @pytest.mark.parametrize(("validation", "held"), [(-1, 6), (0, 0), (10, 10)])
-def test_the_end_is_held_out(tmp_path, validation, held):
+def test_validation_is_the_end_of_the_training_set(tmp_path, validation, held):
     images, labels = some_images()
     write_idx(tmp_path, images, labels)
     write_csv(tmp_path / "train.csv", images, labels)
@@ -52,8 +52,8 @@ def test_the_end_is_held_out(tmp_path, validation, held):
             load(name, tmp_path, dataset__validation=60)
 
 
-def test_sixty_thousand_idx_images_are_mnists_split(tmp_path):
-    # Labels in MNIST's numbers: that is how it is told from Fashion-MNIST, 6,000 of each.
+def test_mnist_in_idx_files_has_its_own_split(tmp_path):
+    # Labels in MNIST's numbers: which set it apart from Fashion-MNIST, 6,000 of each.
     labels = np.repeat(np.arange(10, dtype=np.uint8), idx._MNIST)
     write_idx(tmp_path, np.zeros((60_000, 4, 4), np.uint8), labels)
     dataset = idx.load(str(tmp_path), 4)
@@ -185,7 +185,7 @@ def test_a_file_that_is_no_such_table_is_refused(tmp_path, content, said):
         load("csv", tmp_path)
 
 
-def test_a_csv_of_windows_is_read(tmp_path):
+def test_csv_with_windows_line_ends_is_read(tmp_path):
     images, labels = some_images(10)
     text = "\r\n".join(csv_lines(images, labels)) + "\r\n"
     (tmp_path / "train.csv").write_bytes(b"\xef\xbb\xbf" + text.encode())

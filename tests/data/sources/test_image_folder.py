@@ -114,7 +114,7 @@ def test_a_flipped_byte_never_ends_in_a_traceback(scratch, at, byte, ending):
             assert "flipped" in str(error)
 
 
-def test_a_long_reading_says_how_far_it_is(tmp_path, monkeypatch, capsys):
+def test_slow_decoding_reports_progress(tmp_path, monkeypatch, capsys):
     write_classes(tmp_path)
     load("folder", tmp_path)
     assert capsys.readouterr().err == ""

@@ -42,7 +42,7 @@ def test_modes_are_found_by_twenty_in_a_thousand_within_three_deviations():
     assert ring.modes_found(points) == 3
 
 
-def test_the_ring_streams_too():
+def test_streamed_ring_equals_resident_ring():
     lazy = data.load(update(load_config("gan", "ring"), {"dataset.streamed": "yes"}))
     np.testing.assert_array_equal(lazy.train.images[:7], ring.load().train.images[:7], strict=True)
     assert lazy.digest() == ring.load().digest()
@@ -58,7 +58,7 @@ def test_the_ring_streams_too():
         ("gan", {"dataset.size": 32}, r"dataset\.size=32"),
     ],
 )
-def test_what_only_images_have_is_refused_of_the_ring(config, values, said):
+def test_settings_for_images_are_refused(config, values, said):
     config = update(load_config(config), {"dataset.name": "ring"} | values)
     with pytest.raises(UserError, match=said + r".* points, not images(.|\n)*configs/gan\.py:ring"):
         validate(config)

@@ -24,7 +24,7 @@ def test_a_folder_that_is_not_there_is_named(name, tmp_path):
     ("validation", "test", "judged"),
     [(5, 5, "test"), (5, 0, "validation"), (5, 1, "validation"), (1, 1, "train"), (0, 0, "train")],
 )
-def test_a_split_of_fewer_than_two_images_is_stood_in_for(validation, test, judged):
+def test_a_split_of_fewer_than_two_images_is_replaced(validation, test, judged):
     """A Fréchet distance wants two."""
     splits = [Split(np.zeros((n, 8, 8, 1), np.uint8), None) for n in (9, validation, test)]
     name, split = RealFeatures(Dataset("few", *splits)).split("test")

@@ -50,7 +50,7 @@ def test_modes_come_as_often_as_their_digits_do(single, stack):
     assert kl_to_data(stack.train.labels, expected) < 1.3 * 999 / 256_000
 
 
-def test_the_same_seed_stacks_the_same_and_nothing_is_put_together_before(single, stack):
+def test_stacking_is_lazy_and_depends_on_the_seed_alone(single, stack):
     assert isinstance(stack.train.images, Streamed)
     again, other = stacked.load(single), stacked.load(single, seed=1)
     np.testing.assert_array_equal(again.train.images[-3:], stack.train.images[-3:])
@@ -60,7 +60,7 @@ def test_the_same_seed_stacks_the_same_and_nothing_is_put_together_before(single
     assert stacked.load(dark).digest() != stack.digest()
 
 
-def test_in_memory_it_is_the_same(single, stack, monkeypatch):
+def test_resident_images_equal_streamed_ones(single, stack, monkeypatch):
     monkeypatch.setattr(stacked, "SIZES", {"train": 50, "validation": 5, "test": 5})
     whole, lazy = stacked.load(single, in_memory=True), stacked.load(single)
     assert isinstance(whole.train.images, np.ndarray)
@@ -69,7 +69,7 @@ def test_in_memory_it_is_the_same(single, stack, monkeypatch):
 
 
 @pytest.mark.parametrize("streamed", ["auto", "no", "yes"])
-def test_it_is_a_dataset_by_name(monkeypatch, streamed):
+def test_available_by_name(monkeypatch, streamed):
     monkeypatch.setattr(stacked, "SIZES", {"train": 70, "validation": 5, "test": 5})
     config = update(load_config("dcgan", "stacked_digits"), {"dataset.streamed": streamed})
     validate(config)

@@ -88,11 +88,11 @@ def test_mirflickr_in_its_own_layout(mirflickr, words):
     vocabulary = dataset.tags.vocabulary
     assert np.square(vocabulary.vectors).mean() == pytest.approx(1, rel=1e-5)
     for image, (number, own) in enumerate(everything["train"].items()):
-        rows = np.flatnonzero(dataset.train.told.places == image)
+        rows = np.flatnonzero(dataset.train.features.places == image)
         wanted = {tuple(vocabulary.vectors[vocabulary.words.index(word)]) for word in own}
         assert {tuple(row) for row in dataset.train.images[rows, 0, 0]} == wanted
-        told = dataset.train.told.at(rows)
-        assert (told == 3 * (number - 1) + np.arange(3)).all()
+        features = dataset.train.features.at(rows)
+        assert (features == 3 * (number - 1) + np.arange(3)).all()
     assert {word for word, _ in tag_tables._annotations(str(mirflickr))} == {"baby", "plantlife"}
     picture = dataset.tags.picture(6)
     assert picture.shape == (64, 64, 3)
@@ -107,7 +107,7 @@ def test_mirflickr_trains_its_own_words(mirflickr):
     assert dataset.image_shape == (1, 1, 7)
 
 
-def test_what_mirflickr_lacks_is_named(mirflickr, words, tmp_path):
+def test_missing_parts_of_mirflickr_are_named(mirflickr, words, tmp_path):
     def load(**changed):
         given = {"path": str(mirflickr), "features": "", "words": str(words)} | changed
         return tag_tables.load_mirflickr(given["path"], given["features"], 4, given["words"], 1)
@@ -133,7 +133,7 @@ LINES = ["sky, night", "Dog tree", "", "water", "sky", "tree dog", "night", "dog
 
 
 @pytest.mark.parametrize("kind", ["npz", "folder"])
-def test_a_table(kind, tmp_path, words):
+def test_reads_a_table(kind, tmp_path, words):
     features = np.arange(20, dtype=np.float64).reshape(10, 2)
     path = tmp_path / ("table.npz" if kind == "npz" else "table")
     if kind == "npz":
@@ -155,7 +155,7 @@ def test_a_table(kind, tmp_path, words):
     assert held_out.tags.test.numbers.tolist() == dataset.tags.test.numbers.tolist()
 
 
-def test_tables_that_do_not_fit(tmp_path, words):
+def test_refuses_tables_that_do_not_fit(tmp_path, words):
     def refused(said, **arrays):
         np.savez(tmp_path / "table.npz", **arrays)
         with pytest.raises(UserError, match=said):
@@ -168,7 +168,7 @@ def test_tables_that_do_not_fit(tmp_path, words):
         tag_tables.load_table(str(tmp_path / "gone"), 4, str(words), 1)
 
 
-def test_another_table_is_other_data():
+def test_the_digest_sees_features_tags_and_vectors():
     def digest(**changed):
         given = {"features": np.eye(4), "own": [["a"], ["b"], ["a"], ["b"]], "scale": 1.0} | changed
         vectors = np.eye(2, dtype=np.float32) * given["scale"]
@@ -224,7 +224,7 @@ def test_word_vectors_are_trained_once(monkeypatch):
         word_vectors.skip_gram(SENTENCES, 9, 2)
 
 
-def test_no_word_is_seen_that_often():
+def test_refuses_a_min_count_above_every_word():
     with pytest.raises(UserError, match=r"dataset\.min_count=99"):
         word_vectors.skip_gram(SENTENCES, 8, 99)
 
@@ -257,7 +257,7 @@ def test_the_true_words_of_a_glyph():
             assert len(glyph_tags.WORDS[factor.name]) == (factor.values or 3)
 
 
-def test_a_caption_says_three_words_of_each_factor():
+def test_a_caption_has_three_words_of_each_factor():
     said = glyph_tags.captions(50)
     assert said == glyph_tags.captions(50)
     assert said != glyph_tags.captions(50, seed=2)
@@ -277,7 +277,7 @@ def test_tagged_glyphs(monkeypatch, tmp_path):
     monkeypatch.setattr("builtins.print", lambda *line, **_: said.append(line))
     dataset = glyph_tags.load(8, sizes=sizes)
     assert [len(getattr(dataset, s)) for s in sizes] == [1000, 250, 250]
-    assert dataset.told_size == glyph_features.FEATURES
+    assert dataset.feature_size == glyph_features.FEATURES
     assert dataset.tags.test.numbers.tolist() == list(range(50, 60))
     picture = dataset.tags.picture(50)
     np.testing.assert_array_equal(

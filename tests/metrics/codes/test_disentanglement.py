@@ -81,8 +81,8 @@ def test_mutual_information_is_scikit_learns_and_of_itself_the_entropy():
     assert mutual_information(even, np.zeros(20, int)) == pytest.approx(0, abs=1e-9)
 
 
-def test_the_gap_by_hand():
-    """Two bits of which the first code tells both, the second one, and the third none."""
+def test_mutual_information_gap_by_hand():
+    """Two bits of which the first code holds both, the second one, and the third none."""
     both = np.tile(np.arange(4), 25)
     gap = mutual_information_gap([both, both // 2, np.zeros(100, int)], [both, both // 2])
     np.testing.assert_allclose(gap.shares, [[1, 1], [0.5, 1], [0, 0]], atol=1e-9)
@@ -114,7 +114,7 @@ def test_a_permutation_is_disentangled_complete_and_informative(monkeypatch):
     assert found.importance.argmax(axis=0).tolist() == [1, 2, 0]
 
 
-def test_a_factor_that_no_code_holds_weighs_nothing(monkeypatch):
+def test_dci_ignores_a_factor_in_no_code_but_for_informativeness(monkeypatch):
     """It costs informativeness, and nothing else: an eighth factor does not entangle the others."""
     found = forests(monkeypatch, lambda codes: codes[:2])
     assert found.disentanglement > 0.95
@@ -123,7 +123,7 @@ def test_a_factor_that_no_code_holds_weighs_nothing(monkeypatch):
     assert found.informativeness == pytest.approx(2 / 3, abs=0.06)
 
 
-def test_a_factor_in_two_codes_is_not_complete_and_two_in_one_not_disentangled(monkeypatch):
+def test_dci_of_a_shared_factor_and_of_a_shared_code(monkeypatch):
     twice = forests(monkeypatch, lambda codes: [*codes, codes[1] / 2])
     # Two of three factors have one code each, and the third has two of four codes: 1 - 1/2.
     assert twice.disentanglement > 0.95
@@ -158,18 +158,18 @@ def test_the_factor_vae_score_of_the_factors_is_1_and_of_noise_chance():
     assert dead == pytest.approx(1 / 3)
 
 
-def test_codes_fewer_than_factors_score_their_share():
+def test_factor_vae_of_fewer_codes_than_factors():
     # The third factor's votes go to either code, which the majority gives to its own factor.
     score = factor_vae_score(FACTORS, lambda table: read(table)[:2], 300)
     assert score == pytest.approx(2 / 3, abs=0.01)
-    # A code that never changes does not vote, however still it is.
+    # A code that never changes does not vote, though its variance is the least.
     dead = factor_vae_score(FACTORS, lambda t: [*read(t), np.full(len(t), 0.5)], 60)
     assert dead == pytest.approx(1)
 
 
-def test_a_codes_scale_does_not_matter():
+def test_factor_vae_ignores_scale():
     def codes_of(table):
-        """Each with a noise of a tenth of its range, so that none is still when it is held."""
+        """With noise of a tenth of the range: none is constant while its factor is fixed."""
         noise = np.random.default_rng(len(table)).uniform(-0.05, 0.05, (len(table), 2))
         angle, width = (table / [80, 3] + noise).T
         return [1e-3 * angle, 1e3 * width]
@@ -177,7 +177,7 @@ def test_a_codes_scale_does_not_matter():
     assert factor_vae_score(FACTORS[1:], codes_of, 60) == pytest.approx(1)
 
 
-def test_a_factor_is_held_over_a_batch_and_the_others_are_not():
+def test_factor_vae_fixes_one_factor_in_a_batch():
     seen = []
 
     def codes_of(table):
@@ -227,7 +227,7 @@ MEASURES = {
 }
 
 
-# Turned codes still tell of both factors together, so that informativeness falls little.
+# Rotated codes hold both factors together, so that informativeness falls little.
 WORSE = {
     "noise": (lambda c: noisy(c, 0.5), lambda c: noisy(c, 0.95), set()),
     "mixing": (lambda c: mixed(c, 20), lambda c: mixed(c, 45), {"informativeness", "factor_vae"}),
@@ -245,7 +245,7 @@ def test_worse_codes_measure_worse(monkeypatch, name, way):
         assert values[0] > values[1] + 0.05 > values[2] + 0.1, values
 
 
-def test_shuffled_factors_are_told_by_nothing(monkeypatch):
+def test_shuffled_factors_score_nothing(monkeypatch):
     generator = np.random.default_rng(0)
     truth = draw(800)
     shuffled = [generator.permutation(factor) for factor in truth]
@@ -254,7 +254,7 @@ def test_shuffled_factors_are_told_by_nothing(monkeypatch):
     assert factor_r2(truth[1], shuffled[1]) < 0.02
 
 
-def test_what_does_not_fit_is_refused():
+def test_refuses_shapes_that_do_not_fit():
     number = np.zeros(4)
     for codes, factors in (([], [number]), ([number], [number[:3]]), ([number[:, None]],) * 2):
         with pytest.raises(ValueError, match="codes"):

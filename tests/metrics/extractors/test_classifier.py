@@ -65,25 +65,25 @@ def silent(message):
 def learnt(tmp_path_factory):
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("XDG_CACHE_HOME", str(tmp_path_factory.mktemp("cache")))
-        dataset, told = digits.load(8), []
-        return dataset, reference_classifier(dataset, told.append, LEARNS), told
+        dataset, said = digits.load(8), []
+        return dataset, reference_classifier(dataset, said.append, LEARNS), said
 
 
-def test_it_learns_the_digits_and_says_so(learnt):
-    dataset, trained, told = learnt
+def test_learns_the_digits_and_reports_it(learnt):
+    dataset, trained, said = learnt
     assert trained.accuracy > 0.85
     assert trained.judged == "test"
     right = trained.predict(dataset.test.images) == dataset.test.labels
     assert trained.accuracy == pytest.approx(right.mean())
-    assert told[0] == "training the reference classifier of digits on 1205 images, once"
-    assert "40 updates, about" in told[1]
-    assert f"{trained.accuracy:.2%} of 296 test images" in told[2]
-    assert len(told) == 3
+    assert said[0] == "training the reference classifier of digits on 1205 images, once"
+    assert "40 updates, about" in said[1]
+    assert f"{trained.accuracy:.2%} of 296 test images" in said[2]
+    assert len(said) == 3
     assert trained.name == f"reference classifier {classifier.VERSION} (digits)"
     assert len(trained.digest) == 16
 
 
-def test_what_it_reads_does_not_depend_on_the_company_or_the_number(learnt):
+def test_readings_do_not_depend_on_the_rest_of_the_batch(learnt):
     dataset, trained, _ = learnt
     images = dataset.train.images[:521]
     features, probabilities = trained.features(images), trained.probabilities(images)
@@ -126,7 +126,7 @@ def test_the_second_call_trains_nothing_and_says_nothing(trainings, cache):
 
 
 @pytest.mark.parametrize("place", ["first", "middle", "last", "cut", "empty"])
-def test_a_damaged_file_is_trained_anew(trainings, cache, place):
+def test_retrains_when_the_cached_file_is_damaged(trainings, cache, place):
     first = reference_classifier(small(), lambda _: None, SHORT)
     (path,) = cache.iterdir()
     whole = bytearray(path.read_bytes())
@@ -136,16 +136,16 @@ def test_a_damaged_file_is_trained_anew(trainings, cache, place):
         damaged = whole.copy()
         damaged[{"first": 0, "middle": len(whole) // 2, "last": -1}[place]] ^= 1
     path.write_bytes(damaged)
-    told = []
-    again = reference_classifier(small(), told.append, SHORT)
+    said = []
+    again = reference_classifier(small(), said.append, SHORT)
     assert len(trainings) == 2
-    assert "damaged" in told[0]
+    assert "damaged" in said[0]
     assert again.digest == first.digest
     reference_classifier(small(), silent, SHORT)
     assert len(trainings) == 2
 
 
-def test_the_file_is_an_npz_to_others(trainings, cache):
+def test_the_cached_file_is_a_valid_npz(trainings, cache):
     reference_classifier(small(), lambda _: None, SHORT)
     (path,) = cache.iterdir()
     with np.load(path) as arrays:
@@ -171,7 +171,7 @@ def test_another_dataset_has_another_file(cache):
     assert classifier._key(small(), SHORT, 10) in keys
 
 
-def test_a_missing_test_split_is_stood_in_for_by_name():
+def test_without_a_test_split_names_the_split_used_instead():
     dataset = small()
     none = dataset.test.first(0)
     unlabelled = Split(dataset.test.images, None)
@@ -184,23 +184,23 @@ def test_a_missing_test_split_is_stood_in_for_by_name():
         assert classifier._judged(other)[0] == name
 
 
-def test_without_labels_there_is_none():
+def test_refuses_a_dataset_without_labels():
     split = Split(np.zeros((4, 8, 8, 1), np.uint8), None)
     with pytest.raises(UserError, match="ring has no labels"):
         reference_classifier(Dataset("ring", split, split, split))
 
 
-def test_a_folder_that_cannot_be_written_costs_a_line(trainings, tmp_path, monkeypatch):
+def test_an_unwritable_cache_is_reported_and_ignored(trainings, tmp_path, monkeypatch):
     file = tmp_path / "file"
     file.write_text("")
     monkeypatch.setenv("XDG_CACHE_HOME", str(file))
-    told = []
-    reference_classifier(small(), told.append, SHORT)
-    assert any("cannot be" in line for line in told)
+    said = []
+    reference_classifier(small(), said.append, SHORT)
+    assert any("cannot be" in line for line in said)
     assert file.read_text() == ""
 
 
-def test_a_relative_cache_folder_does_not_count(monkeypatch):
+def test_ignores_a_relative_cache_folder(monkeypatch):
     monkeypatch.setenv("XDG_CACHE_HOME", "here")
     expected = pathlib.Path.home() / ".cache" / "jaxgan"
     assert cache_folder() == str(expected)

@@ -188,7 +188,7 @@ def test_features_come_in_batches_and_in_order(monkeypatch):
             extractor.features(bad)
 
 
-def test_a_file_that_will_not_do_is_refused_in_a_line(tmp_path):
+def test_refuses_files_that_are_no_weights(tmp_path):
     def refused(name, match):
         with pytest.raises(UserError, match=match) as raised:
             load(str(tmp_path / name))
@@ -219,7 +219,7 @@ def test_weights_of_another_network_are_refused():
         inception._variables("w.npz", arrays)
 
 
-def test_a_state_dictionary_is_read_and_nothing_else_of_pytorchs(tmp_path):
+def test_reads_only_state_dictionaries_of_pytorch(tmp_path):
     torch = pytest.importorskip("torch")
     path = str(tmp_path / "w.pth")
     torch.save({"a": torch.ones(2, dtype=torch.float16), "epoch": 3}, path)
@@ -248,7 +248,7 @@ def test_without_pytorch_a_state_dictionary_is_refused(tmp_path, monkeypatch):
         load(str(tmp_path / "w.pth"))
 
 
-def test_the_digest_is_the_files(tmp_path, monkeypatch):
+def test_the_digest_is_that_of_the_file(tmp_path, monkeypatch):
     import hashlib
 
     np.savez(tmp_path / "w.npz", a=np.ones(3))

@@ -19,7 +19,7 @@ def sure(labels, classes=10, certainty=1.0):
 
 @quick
 @given(SEEDS, st.integers(1, 6), st.integers(1, 4))
-def test_it_is_the_formula_by_scipys_entropy(seed, classes, splits):
+def test_equals_the_formula_with_scipys_entropy(seed, classes, splits):
     from scipy.stats import entropy
 
     p = np.random.default_rng(seed).dirichlet(np.full(classes, 0.3), 23)
@@ -36,13 +36,13 @@ def test_it_is_the_formula_by_scipys_entropy(seed, classes, splits):
     assert 1 - 1e-9 <= score.value <= classes + 1e-9
 
 
-def test_its_ends_are_one_and_the_number_of_classes():
+def test_ranges_from_1_to_the_number_of_classes():
     labels = np.arange(1_000) % 10
     assert class_score(sure(labels), 1) == pytest.approx((10, 0, 1, 1_000), abs=1e-9)
     assert class_score(np.full((50, 10), 0.1)).value == pytest.approx(1)
 
 
-def test_images_in_the_order_of_their_labels_are_shuffled_before_they_are_split():
+def test_shuffles_images_before_splitting_them():
     """Without it each split of ten would hold one class, and the score would be 1."""
     # The entropy of a split of 100 is (10 - 1) / 2 / 100 nats short of log 10 on average.
     expected = 10 * np.exp(-9 / 200)
@@ -60,7 +60,7 @@ def test_worse_samples_score_less():
     assert class_score(sure(labels * 0)).value == pytest.approx(1)
 
 
-def test_what_is_no_probability_is_refused():
+def test_refuses_what_is_no_probability():
     p = sure(np.arange(20) % 10)
     below = p + 0.5 * np.roll(p, 1, axis=1) - 0.5 * np.roll(p, 2, axis=1)
     for bad in (2 * p, below, np.where(p > 0, np.nan, p), p - 0.01):

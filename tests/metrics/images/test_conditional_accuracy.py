@@ -14,12 +14,12 @@ ASKED = np.array([0, 0, 0, 1, 1, 3])
 READ = np.array([0, 0, 2, 1, 0, 3])
 
 
-def test_the_shares_by_hand():
+def test_accuracies_by_hand():
     assert conditional_accuracy(ASKED, READ) == pytest.approx(4 / 6)
     np.testing.assert_allclose(per_class(ASKED, READ, 4), [2 / 3, 1 / 2, np.nan, 1])
 
 
-def test_rows_are_asked_and_columns_are_read():
+def test_confusion_rows_are_conditions_and_columns_readings():
     counts = confusion(ASKED, READ, 4)
     assert counts.tolist() == [[2, 0, 1, 0], [1, 1, 0, 0], [0, 0, 0, 0], [0, 0, 0, 1]]
 
@@ -46,7 +46,7 @@ def test_the_table_lines_up():
     ]
 
 
-def test_what_does_not_fit_is_refused():
+def test_refuses_shapes_that_do_not_fit():
     with pytest.raises(ValueError, match="\\[N\\]"):
         conditional_accuracy(ASKED, READ[:3])
     with pytest.raises(ValueError, match="no examples"):

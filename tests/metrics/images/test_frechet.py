@@ -51,7 +51,7 @@ def test_frechet_is_the_formula_by_scipys_matrix_square_root(seed):
 
 @quick
 @given(SEEDS)
-def test_frechet_does_not_see_a_rotation_an_order_or_who_comes_first(seed):
+def test_frechet_is_invariant_to_rotation_order_and_exchange(seed):
     a, b = features(seed), features(seed + 1)
     generator = np.random.default_rng(seed)
     rotation = np.linalg.qr(generator.normal(size=(6, 6)))[0]
@@ -66,7 +66,7 @@ def test_frechet_does_not_see_a_rotation_an_order_or_who_comes_first(seed):
 
 
 @pytest.mark.parametrize(("n", "f"), [(40, 6), (5, 30)])
-def test_frechet_of_equal_sets_is_nothing(n, f):
+def test_frechet_of_equal_sets_is_0(n, f):
     """Of fewer examples than features, too: their covariance has no full rank."""
     a = features(0, n, f) + 100
     assert 0 <= frechet_distance(a, a[::-1]) < 1e-6

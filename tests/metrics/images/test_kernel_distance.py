@@ -32,7 +32,7 @@ def by_double_loop(x, y):
 
 @quick
 @given(SEEDS, st.integers(2, 7), st.integers(2, 7), st.integers(1, 5))
-def test_it_is_the_definition(seed, n, m, f):
+def test_equals_the_definition(seed, n, m, f):
     x, y = normal(seed, n, f), normal(seed + 1, m, f, 0.5)
     assert squared_mmd(x, y) == pytest.approx(by_double_loop(x, y), rel=1e-9, abs=1e-9)
 
@@ -56,7 +56,7 @@ def test_two_points_by_hand():
     assert value == pytest.approx(10_001**3 + 8 - 2 * 101**3, rel=1e-9)
 
 
-def test_it_estimates_the_closed_form_without_bias():
+def test_estimates_the_closed_form_without_bias():
     """Of N(0, 1) and N(m, 1) on a line the kernel's power series leaves three moments' squares."""
     m = 0.7
     exact = 3 * m**2 + 3 * (m**2) ** 2 + (m**3 + 3 * m) ** 2
@@ -77,7 +77,7 @@ def test_the_standard_error_is_the_spread_of_repetitions():
     assert np.mean([value.error for value in values]) == pytest.approx(spread, rel=0.28)
 
 
-def test_subsets_are_what_the_figure_says_and_each_image_is_in_one():
+def test_averages_disjoint_subsets():
     x, y = normal(0, 61), normal(1, 47, 4, 1.0)
     distance = kernel_distance(x, y, seed=5)
     assert distance[2:] == (11, 4)
@@ -104,7 +104,7 @@ def test_worse_samples_are_farther():
     assert collapsed.value > 10 * fair.error
 
 
-def test_what_does_not_fit_is_refused():
+def test_refuses_shapes_that_do_not_fit():
     with pytest.raises(ValueError, match="20 are wanted"):
         kernel_distance(normal(0, 20), normal(0, 19))
     with pytest.raises(ValueError, match="same F"):

@@ -16,7 +16,7 @@ def clusters(n, numbers, classes=3, spread=0.3, seed=0):
 
 @pytest.mark.parametrize("classes", [2, 3])
 @pytest.mark.parametrize("numbers", [6, 400])
-def test_the_svm_is_scikit_learns_on_standardised_features(monkeypatch, numbers, classes):
+def test_svm_equals_scikit_learns_on_standardised_features(monkeypatch, numbers, classes):
     """Also where it is fitted in a space of fewer numbers."""
     from sklearn.svm import LinearSVC
 
@@ -41,7 +41,7 @@ def test_the_svm_is_scikit_learns_on_standardised_features(monkeypatch, numbers,
     )
 
 
-def test_the_svm_reads_what_can_be_told_apart_and_no_more():
+def test_svm_separates_clusters_and_not_shuffled_labels():
     x, labels = clusters(300, 50)
     unseen, truth = clusters(300, 50, seed=1)
     right = np.mean(fit_svm(x, labels).predict(unseen) == truth)
@@ -51,7 +51,7 @@ def test_the_svm_reads_what_can_be_told_apart_and_no_more():
     assert 0.2 < by_chance < 0.5
 
 
-def test_c_is_chosen_on_examples_that_are_held_out():
+def test_c_is_chosen_on_held_out_examples():
     """A quarter of the labels are wrong: a large C follows each of them, a small one learns
     nothing."""
     x, labels = clusters(500, 400, classes=2, spread=0.15)

@@ -20,7 +20,7 @@ def normal(seed, n, f=4, mean=0.0):
 
 @quick
 @given(SEEDS, st.integers(3, 30), st.integers(1, 20), st.integers(1, 3))
-def test_the_nearest_are_those_of_the_double_loop(seed, t, n, k):
+def test_nearest_training_equals_the_double_loop(seed, t, n, k):
     # The precision in which they are read.
     train, images = (x.astype(np.float32) for x in (normal(seed, t), normal(seed + 1, n)))
     distances = np.linalg.norm(images[:, None] - train[None], axis=2)
@@ -33,7 +33,7 @@ def test_the_nearest_are_those_of_the_double_loop(seed, t, n, k):
     assert all(len(set(row)) == k for row in nearest.places.tolist())
 
 
-def test_images_are_told_apart_by_their_pixels():
+def test_distances_of_uint8_images_do_not_overflow():
     """Of uint8 a difference of 1 - 2 would be 255."""
     train = np.zeros((3, 2, 2, 1), np.uint8) + np.array([1, 9, 200], np.uint8).reshape(3, 1, 1, 1)
     images = np.full((1, 2, 2, 1), 2, np.uint8)
@@ -63,7 +63,7 @@ def test_the_rank_statistic_gives_scipys_p_value():
     assert norm.cdf(rank_statistic(ours, theirs)) == pytest.approx(tested.pvalue, rel=1e-9)
 
 
-def test_it_is_the_mean_over_the_cells_weighed_by_test_images():
+def test_statistic_is_the_mean_over_cells_weighted_by_test_images():
     """Three far clouds are the cells; the third has too few generated images to count."""
     places = np.array([0.0, 100.0, 200.0])
     clouds = [
@@ -92,7 +92,7 @@ def test_it_is_the_mean_over_the_cells_weighed_by_test_images():
     assert (one.statistic, one.cells, one.covered) == pytest.approx((result.z, 1, 1))
 
 
-def test_the_cells_are_those_of_the_seed():
+def test_cells_depend_on_the_seed_alone():
     train, test, generated = (normal(seed, 300) for seed in range(3))
     first, again, other = (memorisation(train, test, generated, 5, seed) for seed in (0, 0, 1))
     assert again == pytest.approx(first)
@@ -112,7 +112,7 @@ def test_fair_samples_give_a_standard_normal():
     assert np.std([result.statistic for result in results]) < 1.2
 
 
-def test_copies_fall_and_noise_rises():
+def test_copies_score_low_and_noise_high():
     train, test, fair, noise = (normal(seed, 1_000, 6) for seed in range(4))
     # Exact copies, and two kinds that are clearly farther away (by more than half a deviation).
     copies = [train + amount * noise for amount in (0.0, 0.2, 0.4)]
@@ -131,7 +131,7 @@ def test_copies_fall_and_noise_rises():
     assert memorisation(train, test, train).closer == pytest.approx(1)
 
 
-def test_copies_in_one_cell_are_not_hidden_by_noise_in_another():
+def test_noise_in_one_cell_does_not_hide_copies_in_another():
     """Cells are there for this: over all images the two cancel."""
     train, test, fair = (normal(seed, 2_000, 3) for seed in range(3))
     right = [x[:, 0] > 0 for x in (train, test, fair)]
@@ -144,7 +144,7 @@ def test_copies_in_one_cell_are_not_hidden_by_noise_in_another():
     assert memorisation(train, test, generated, 2).statistic < -15
 
 
-def test_what_does_not_fit_is_refused():
+def test_refuses_shapes_that_do_not_fit():
     x = normal(0, 30)
     with pytest.raises(ValueError, match="31 nearest of 30"):
         nearest_training(x, x, 31)

@@ -73,7 +73,7 @@ def test_the_two_sample_accuracy_is_that_of_the_double_loop(seed, n, mean):
     assert two_sample_accuracy(real, generated) == pytest.approx(expected)
 
 
-def test_two_samples_of_one_source_half_of_them_and_worse_ones_more():
+def test_two_sample_accuracy_is_half_for_equal_distributions():
     real, drawn, noise = (normal(seed, 1_000, 5) for seed in range(3))
     fair = two_sample_accuracy(real, drawn).accuracy
     assert fair == pytest.approx(0.5, abs=3 * (0.25 / 1_000) ** 0.5)
@@ -87,7 +87,7 @@ def test_two_samples_of_one_source_half_of_them_and_worse_ones_more():
     assert two_sample_accuracy(real, real + 0.01 * noise).accuracy < 0.1
 
 
-def test_what_does_not_fit_is_refused():
+def test_refuses_shapes_that_do_not_fit():
     x, labels = normal(0, 10), np.zeros(10, int)
     with pytest.raises(ValueError, match="chance"):
         two_sample_accuracy(x, x[:9])

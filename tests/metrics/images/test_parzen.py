@@ -50,7 +50,7 @@ def test_parzen_of_one_sample_is_a_gaussian():
     np.testing.assert_allclose(read, [top, top - 0.5], rtol=1e-12)
 
 
-def test_parzen_of_a_gaussian_nears_the_gaussian_widened():
+def test_parzen_of_a_gaussian_is_a_wider_gaussian():
     """A normal of deviation s under windows of sigma is a normal of sqrt(s^2 + sigma^2)."""
     from scipy.stats import norm
 
@@ -62,7 +62,7 @@ def test_parzen_of_a_gaussian_nears_the_gaussian_widened():
 
 @quick
 @given(SEEDS)
-def test_parzen_does_not_see_an_order(seed):
+def test_parzen_ignores_order(seed):
     generator = np.random.default_rng(seed)
     samples, points = generator.random((30, 5)), generator.random((20, 5))
     order = generator.permutation(20)
@@ -99,7 +99,7 @@ def test_parzen_refuses_what_does_not_fit():
         choose_sigma(samples, points[:0])
 
 
-def test_parzen_windows_stay_within_their_blocks():
+def test_parzen_memory_is_bounded_by_its_blocks():
     """10,000 x 10,000 x 784 is to fit in 2 GB: never a table of all pairs."""
     import tracemalloc
 

@@ -30,7 +30,7 @@ def inside(points, centres, k):
 
 @quick
 @given(SEEDS, st.integers(6, 25), st.integers(6, 25), st.integers(1, 5), st.floats(0, 3))
-def test_they_are_their_definitions(seed, n, m, k, mean):
+def test_equal_their_definitions(seed, n, m, k, mean):
     real, generated = normal(seed, n), normal(seed + 1, m, mean=mean)
     of_real, of_generated = inside(generated, real, k), inside(real, generated, k)
     assert precision_recall(real, generated, k) == pytest.approx(
@@ -63,7 +63,7 @@ def test_the_expectations_of_naeem_et_al():
     assert errors.max() < 0.03
 
 
-def test_blocks_change_nothing(monkeypatch):
+def test_independent_of_block_size(monkeypatch):
     real, generated = normal(0, 700, 5), normal(1, 900, 5, 0.5)
     whole = precision_recall(real, generated), density_coverage(real, generated)
     monkeypatch.setattr(module, "_WORKING_MEMORY", 0.05)
@@ -75,14 +75,14 @@ def test_blocks_change_nothing(monkeypatch):
 
 
 @pytest.mark.parametrize("offset", [0, 1_000])
-def test_a_set_against_itself_lies_on_the_surfaces(offset):
+def test_a_set_against_itself_scores_1(offset):
     """Each ball holds its centre, k - 1 others and the k-th on its surface, however rounded."""
     x = normal(0, 200, 6).astype(np.float32) + offset
     assert precision_recall(x, x) == pytest.approx((1, 1))
     assert density_coverage(x, x, 5) == pytest.approx((6 / 5, 1))
 
 
-def test_where_the_features_lie_changes_nothing():
+def test_independent_of_an_offset_of_the_features():
     """At a million, squares of 1e12 would leave four digits of a distance."""
     x, y = normal(0, 300), normal(1, 300, mean=0.5)
     there = np.array([1e6, -1e6, 0])
@@ -92,7 +92,7 @@ def test_where_the_features_lie_changes_nothing():
     assert density_coverage(x + there, y + there) == pytest.approx(density_coverage(x, y), abs=one)
 
 
-def test_worse_samples_lose_what_they_should():
+def test_worse_samples_lower_the_scores_they_concern():
     real, drawn, noise = (normal(seed, 1_000, 6) for seed in range(3))
     fair, fair_density = precision_recall(real, drawn), density_coverage(real, drawn)
     assert min(*fair, *fair_density) > 0.8
@@ -117,7 +117,7 @@ def test_worse_samples_lose_what_they_should():
     assert of_half.recall == pytest.approx(of_whole.recall / 2, abs=0.05)
 
 
-def test_what_does_not_fit_is_refused():
+def test_refuses_shapes_that_do_not_fit():
     with pytest.raises(ValueError, match="4 are wanted"):
         precision_recall(normal(0, 30), normal(0, 3))
     with pytest.raises(ValueError, match="same F"):

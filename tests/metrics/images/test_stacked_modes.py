@@ -25,7 +25,7 @@ def test_modes_are_the_three_readings():
         modes_read(images[..., :2], len, 10)
 
 
-def test_the_divergence_is_scipys():
+def test_divergence_equals_scipys():
     from scipy.stats import entropy
 
     generator = np.random.default_rng(0)
@@ -47,7 +47,7 @@ def test_the_divergence_by_hand():
         kl_to_data(np.zeros(0, int), even)
 
 
-def test_a_collapse_measures_worse(stack, single):
+def test_mode_collapse_measures_worse(stack, single):
     modes, shares = stack.test.labels, mode_shares(single.train.labels, 10)
     worse = [modes, modes[modes < 500], modes[modes < 20], modes[:1].repeat(9)]
     hit = [modes_hit(some) for some in worse]
