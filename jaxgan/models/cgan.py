@@ -1,9 +1,5 @@
-"""The convolutional networks of the conditional GAN's document (D2, 28x28x1), and a generator that
-fills a hole in an image (a condition that is a part of the image: Mirza and Osindero 2014,
-section 3.2, speaks of "other modalities").
-
-Sizes as in `dcgan.py`: 28, or a power of two from 16 on. BatchNorm's gamma is fixed at 1.
-"""
+"""The convolutional networks of the conditional GAN's document, and a generator that fills a hole
+in an image. Sizes are 28 or a power of two from 16; BatchNorm's gamma is fixed at 1."""
 
 from typing import Any
 
@@ -32,17 +28,18 @@ class _Upward(_Convolutional):
     image_shape: tuple[int, int, int] = (28, 28, 1)
 
     def up(self, features: int, i: int) -> Any:
-        """The transposed convolution that doubles the map; to 28x28 the first one makes 7 of 4."""
+        """The transposed convolution that doubles the map; for 28x28 the second one turns 4 into
+        7."""
         if i == 2 and self.image_shape[0] == 28:
-            # Kernel 3 and padding 1 of MXNet's count: 3 - 1 - 1 at each border.
+            # MXNet's padding of 1 for a kernel of 3 is 3 - 1 - 1 here.
             pads = ((1, 1), (1, 1))
             return self.conv_transpose(self.scaled(features), 3, 2, "conv_2", pads, bias=False)
         return self.conv_transpose(self.scaled(features), 4, 2, f"conv_{i}", bias=False)
 
 
 class Generator(_Upward):
-    """The noise and the label as a 1x1 map -> 4x4x384 -> transposed convolutions, half the channels
-    each -> tanh: [B, H, W, C] in (-1, 1); BatchNorm and ReLU between; no biases."""
+    """Noise and label as a 1x1 map -> 4x4x384 -> transposed convolutions with half the channels
+    each -> tanh: [B, H, W, C] in (-1, 1). BatchNorm and ReLU between them; no biases."""
 
     @nn.compact
     def __call__(self, latent: Latent, train: bool) -> jax.Array:
@@ -58,8 +55,8 @@ class Generator(_Upward):
 
 
 class Discriminator(_Convolutional):
-    """The image with its condition on more channels -> 24, 32, 64 channels, BatchNorm, ELU(.25),
-    one max pooling -> logit: (logit [B], features [B, F]); the logit has the only bias."""
+    """Image and condition, concatenated on the channels -> 24, 32, 64 channels with BatchNorm and
+    ELU(.25), one max pooling -> logit: (logit [B], features [B, F]). Only the logit has a bias."""
 
     @nn.compact
     def __call__(self, x: jax.Array, condition: Any, train: bool) -> tuple[jax.Array, jax.Array]:
@@ -80,9 +77,9 @@ class Discriminator(_Convolutional):
 
 
 class Inpainter(_Upward):
-    """Fills the hole of a known part, [B, H, W, C + 1]: strided convolutions down to 4x4, the noise
-    joined there, and D2's generator upwards, each map joined with the one of its size on the way
-    down. What is known is handed on unchanged: [B, H, W, C] in (-1, 1)."""
+    """Fills the hole of a masked image, [B, H, W, C + 1]: strided convolutions down to 4x4, where
+    the noise is concatenated, then this module's generator upwards, each map concatenated with the
+    one of its size on the way down. Known pixels are copied: [B, H, W, C] in (-1, 1)."""
 
     @nn.compact
     def __call__(self, latent: Latent, train: bool) -> jax.Array:

@@ -1,8 +1,8 @@
-"""The condition of a conditional GAN: y of Mirza and Osindero 2014, eq. 2: a class, a
-part of the image, or another modality.
+"""The condition of a conditional GAN, y in eq. 2 of Mirza and Osindero 2014: a class, a part of the
+image, or another modality.
 
-A condition is an array with one row an example; the generator has it in `Latent.condition`, the
-discriminator as its second argument. Networks join it, broadcast it over the image, or embed it.
+A condition is an array with one row for each example. The generator has it in `Latent.condition`,
+the discriminator as its second argument.
 """
 
 import dataclasses
@@ -21,10 +21,9 @@ class Label:
     """The class as a one-hot vector, [B, classes].
 
     Attributes:
-      classes: how many there are; at least 2.
-      members: the classes that occur, where the data is filtered; fake labels are drawn from them.
-      prior: where the label of a generated image comes from: "data", the step's real images; or
-        "uniform", drawn by itself.
+      classes: their number, at least 2.
+      members: the classes that occur in the data; labels are drawn from them.
+      prior: of generated images' labels: "data", those of the step's real images, or "uniform".
     """
 
     classes: int
@@ -81,11 +80,10 @@ class MaskedImage:
 
 @dataclasses.dataclass(frozen=True)
 class Features:
-    """Features of something else that belongs to the example (of the image that a word is a tag
-    of): [B, size].
+    """Features of another modality, [B, size]: of the image that a word is a tag of.
 
     Attributes:
-      size: how many there are.
+      size: their number.
     """
 
     size: int
@@ -103,13 +101,13 @@ Condition = Label | MaskedImage | Features
 def make(
     config: ConfigDict, label_names: Sequence[str], classes: Sequence[int], features: int = 0
 ) -> Condition | None:
-    """The condition that `config.condition` asks for, None where it asks for none.
+    """The condition that `config.condition` names, or None.
 
     Args:
       config: of the run.
       label_names: of the dataset, () without labels.
-      classes: the numbers of the labels that occur in it.
-      features: that it has with an example, 0 without.
+      classes: the labels that occur in it.
+      features: their number for each example, or 0.
 
     Raises:
       UserError: if labels or features are asked for and there are none.

@@ -1,7 +1,5 @@
-"""Convolutions as JAX computes them, in other forms where XLA is slow on the CPU.
-
-Values and gradients are those of `jax.lax`; the form depends on shapes and backend alone.
-"""
+"""Convolutions with the values and gradients of `jax.lax`, in other forms where XLA is slow on the
+CPU. The form depends on the shapes and the backend only."""
 
 import functools
 from collections.abc import Sequence
@@ -18,7 +16,7 @@ _LAYOUT = ("NHWC", "HWIO", "NHWC")
 
 
 def transposed_padding(kernel: int, stride: int, padding: str) -> tuple[int, int]:
-    """How much of the dilated input's border a transposed convolution sees, along one axis.
+    """The padding of the dilated input of a transposed convolution, along one axis.
 
     "SAME" gives an output of size input * stride, "VALID" one of (input - 1) * stride + kernel
     (at least input * stride), as `jax.lax.conv_transpose` does. PyTorch's and MXNet's padding p is
@@ -40,12 +38,11 @@ def conv_transpose(
 ) -> jax.Array:
     """A transposed (fractionally strided) convolution with a fast gradient for its kernel.
 
-    Equal to `jax.lax.conv_transpose(x, kernel, strides, padding)`. XLA writes the kernel gradient
-    of that as a convolution with a dilated operand, which on the CPU takes 137 ms for the 128->64
-    layer of InfoGAN's generator (batch 64, 2 cores); written as the kernel gradient of the strided
-    convolution that this one transposes it takes 11 ms, and the forward pass and the input's
-    gradient stay as they were (jax issues 23783 and 31662). Differentiable in reverse mode, any
-    number of times.
+    Equal to `jax.lax.conv_transpose(x, kernel, strides, padding)`. XLA computes its kernel gradient
+    as a convolution with a dilated operand, which is slow on the CPU (jax issues 23783 and 31662).
+    Here it is the kernel gradient of the strided convolution that this one transposes (the 128->64
+    layer of InfoGAN's generator, batch 64, 2 cores: 137 -> 11 ms). Differentiable in reverse mode
+    any number of times.
 
     Args:
       x: [B, H, W, C].
@@ -96,8 +93,8 @@ def _backward(strides: Any, padding: Any, residuals: Any, output_gradient: Any) 
     for size, out, k, stride, (before, _) in zip(
         x.shape[1:3], (rows, columns), kernel.shape[:2], strides, padding, strict=True
     ):
-        # The strided convolution maps the output's size back to x's: its padding in front mirrors
-        # ours, and what is left (negative: cut off) stands behind.
+        # The strided convolution maps the output's size back to x's. Its padding in front mirrors
+        # ours; the rest, cut off if negative, is behind.
         front = k - 1 - before
         pairs.append((front, (size - 1) * stride + k - front - out))
 
@@ -105,7 +102,7 @@ def _backward(strides: Any, padding: Any, residuals: Any, output_gradient: Any) 
         mirrored = jnp.flip(kernel, (0, 1)).swapaxes(2, 3)
         return _by_rows(output, mirrored, strides, pairs)
 
-    # <y', conv_transpose(x, k)> = <strided(y', k), x>: the same bilinear form read from both sides.
+    # <y', conv_transpose(x, k)> = <strided(y', k), x>
     x_gradient, pull_back = jax.vjp(strided, output_gradient, kernel)
     return x_gradient, pull_back(x)[1]
 
@@ -114,10 +111,10 @@ _conv_transpose.defvjp(_forward, _backward)
 
 
 def conv(x: jax.Array, kernel: jax.Array, strides: tuple[int, int], padding: Padding) -> jax.Array:
-    """A convolution whose gradient for its input is fast where its output is a small map.
+    """A convolution whose input gradient is fast for small maps.
 
-    Equal to `jax.lax.conv_general_dilated(x, kernel, strides, padding)`. That gradient is a
-    transposed convolution of the output: `_by_taps` says what is slow about small ones.
+    Equal to `jax.lax.conv_general_dilated(x, kernel, strides, padding)`. The input gradient is a
+    transposed convolution; `_by_taps` says why small ones are slow.
 
     Args:
       x: [B, H, W, C].
@@ -167,12 +164,12 @@ _conv.defvjp(_conv_forward, _conv_backward)
 
 
 def _by_rows(x: Any, kernel: Any, strides: Any, padding: Any) -> jax.Array:
-    """A convolution, in parts where many of the kernel's rows would meet nothing but padding.
+    """A convolution in parts, if many rows of the kernel would meet only padding.
 
-    XLA's, on the CPU, multiplies the padding too: of a kernel of 4 on 7x7 a seventh of the rows.
-    One convolution for each run of output rows that meet the same rows of the kernel leaves that
-    out (E1's step, two cores: 330 ms, so 310). The columns besides save little more: they cost
-    copies.
+    On the CPU, XLA multiplies the padding too: a seventh of the rows for a kernel of 4 on 7x7. One
+    convolution for each run of output rows that meet the same kernel rows avoids that (a step of
+    "infogan:mnist,document", two cores: 330 -> 310 ms). Doing the same for columns saves little
+    more, because of its copies.
     """
     k, stride, (before, after) = kernel.shape[0], strides[0], padding[0]
     size = x.shape[1]
@@ -185,7 +182,7 @@ def _by_rows(x: Any, kernel: Any, strides: Any, padding: Any) -> jax.Array:
             runs.append((row, row + 1, first, last))
     met = sum((stop - start) * (last - first) for start, stop, first, last in runs)
     least = min(last - first for *_, first, last in runs)
-    # Each part copies its rows of the kernel: of few pixels that is not made up for.
+    # Each part copies its kernel rows, which does not pay for few pixels.
     few = x.shape[0] * size * x.shape[2] < 1_000
     if not _pays(kernel) or few or met > 0.9 * k * runs[-1][1] or least < 1:
         return lax.conv_general_dilated(x, kernel, strides, padding, dimension_numbers=_LAYOUT)
@@ -207,25 +204,25 @@ def _by_taps_pays(x: Any, kernel: Any, strides: Any) -> bool:
 
 
 def _pays(kernel: Any) -> bool:
-    """Whether a convolution is worth another form: on the CPU, unless it is small anyhow."""
+    """Whether another form can be faster: on the CPU, for kernels that are not tiny."""
     return on_cpu() and kernel.shape[2] * kernel.shape[3] >= 1_000
 
 
 def _by_taps(x: Any, kernel: Any, strides: Any, first: Any, sizes: Any) -> jax.Array:
-    """A transposed convolution as one matrix product for each of the kernel's places:
+    """A transposed convolution as one matrix product for each pixel t of the kernel:
     out[b, i * s + first + t] += x[b, i] @ kernel[t].
 
-    XLA's own, on the CPU, takes the kernel for the image where it is the larger one, and has only a
-    plain loop for that (C3's first, 5x5 on 4x4, 1,024 channels to 512, batch 8: 13.5 s, so 67 ms);
-    and it multiplies the padding, three times the map where a kernel of 4 meets 4x4 (C1's first:
-    131 ms, so 45). Elsewhere it is the faster one.
+    On the CPU, XLA swaps kernel and image if the kernel is the larger one, and then has only a
+    plain loop (5x5 on 4x4, 1,024 channels to 512, batch 8, in "dcgan:size=64": 13.5 s -> 67 ms). It
+    also multiplies the padding, three times the map for a kernel of 4 on 4x4 (in "dcgan:mnist": 131
+    -> 45 ms). For larger maps XLA is faster.
 
     Args:
       x: [B, H, W, C].
       kernel: [kh, kw, C, C'].
       strides: s, (vertical, horizontal).
-      first: where the first place of the first pixel lies; may be negative.
-      sizes: of the result; what lies outside is cut off.
+      first: index of the first output pixel; may be negative.
+      sizes: of the result; the rest is cut off.
 
     Returns:
       [B, *sizes, C'].
@@ -244,5 +241,5 @@ def _by_taps(x: Any, kernel: Any, strides: Any, first: Any, sizes: Any) -> jax.A
 
 
 def on_cpu() -> bool:
-    """Whether what is compiled now will run on the CPU, where XLA has weak spots."""
+    """Whether the program will run on the CPU."""
     return jax.default_backend() == "cpu"

@@ -1,9 +1,8 @@
-"""The convolutional networks of the DCGAN document (C1: 28x28x1; C2: 32x32x3) and of the paper (C3:
-64x64x3; Radford et al. 2016, section 3 and figure 1).
+"""The convolutional networks of the DCGAN document (28x28x1, 32x32x3) and of the paper (64x64x3;
+Radford et al. 2016, section 3 and figure 1).
 
-Both grow with the image: from a map of 4x4 to 28x28, or to any power of two from 16 on, with twice
-the channels for each further halving of the size. A label joins the noise, and is broadcast over
-the image.
+Both go from a map of 4x4 to 28x28 or to any power of two from 16, with twice the channels for each
+halving. A label is concatenated to the noise, and broadcast over the image.
 """
 
 from collections.abc import Callable
@@ -31,7 +30,7 @@ class Stage(NamedTuple):
 def stages(size: int, kernel: int, first: int) -> list[Stage]:
     """The transposed convolutions that bring a 4x4 map to size x size.
 
-    Each doubles the map. To 28x28 the first one makes 7x7 of the 4x4 (4 = 7 - 4 + 1).
+    Each doubles the map; for 28x28 the first one turns 4x4 into 7x7.
 
     Args:
       size: 28, or a power of two, at least 8.
@@ -59,7 +58,7 @@ class Generator(Network):
     Attributes:
       kernel, first_kernel: of the transposed convolutions (document: 3 and 4; paper: 5 and 5).
       dropout: the share of activations dropped.
-      sample_dropout: whether they are dropped in sampling too.
+      sample_dropout: whether dropout stays on in sampling.
     """
 
     image_shape: tuple[int, int, int] = (28, 28, 1)
@@ -73,14 +72,14 @@ class Generator(Network):
     def __call__(self, latent: Latent, train: bool) -> jax.Array:
         def finish(x: jax.Array, name: str) -> jax.Array:
             x = self.activation(self.batch_norm(f"{name}_norm", train)(x))
-            still = not train and not self.sample_dropout
-            return nn.Dropout(self.dropout, deterministic=still, name=f"{name}_dropout")(x)
+            deterministic = not train and not self.sample_dropout
+            return nn.Dropout(self.dropout, deterministic=deterministic, name=f"{name}_dropout")(x)
 
         size, channels = self.image_shape[0], self.image_shape[2]
         *inner, last = stages(size, self.kernel, self.first_kernel)
         wide = 64 * 2 ** halvings(size)
         x = joined(latent._replace(condition=self.embed(latent.condition)))
-        # The source's BatchNorm stands before the map is formed: 16 times as many statistics.
+        # As in the source, before the reshape: 16 times as many statistics.
         x = finish(self.dense(16 * self.scaled(wide), "dense")(x), "dense")
         x = x.reshape(-1, 4, 4, self.scaled(wide))
         for i, stage in enumerate(inner, 1):
@@ -94,8 +93,8 @@ class Generator(Network):
 
 
 class Discriminator(Network):
-    """Strided convolutions down to a 4x4 map, no pooling, no dense layer but the logit; BatchNorm
-    on all but the first: (logit [B], features [B, 4 * 4 * last])."""
+    """Strided convolutions down to a 4x4 map, with BatchNorm after all but the first, then the
+    logit: (logit [B], features [B, 4 * 4 * last])."""
 
     kernel: int = 3
     activation: Callable[[jax.Array], jax.Array] = leaky_relu(0.01)

@@ -1,9 +1,5 @@
-"""The networks of InfoGAN: of the document (an article with its full tutorial), and of the paper's
-own code (Chen et al. 2016, appendix C.1).
-
-Sizes are for 28x28 images; any size that 4 divides works. `width` multiplies the inner layers,
-1.0 being the source's. Each network computes in `dtype` and keeps its parameters in `param_dtype`.
-"""
+"""The networks of InfoGAN: of the document, and of the paper's code (Chen et al. 2016, appendix
+C.1). Sizes are for 28x28 images; any multiple of 4 works."""
 
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
@@ -33,7 +29,7 @@ class GaussianParameters(NamedTuple):
 
 
 class PointParameters(NamedTuple):
-    """A continuous code read as one number, [B, 1], for the squared error."""
+    """A continuous code predicted as one number, [B, 1], for the squared error."""
 
     mean: jax.Array
 
@@ -123,11 +119,11 @@ class PaperDiscriminator(Network):
 
 
 class Q(Network):
-    """The head that reads the codes back from the discriminator's features, [B, F].
+    """The head that predicts the codes from the discriminator's features, [B, F].
 
     Attributes:
-      codes: the codes to read, in the order of `Latent.codes`.
-      continuous: what a continuous code is read as: "gaussian", a mean and a deviation, or
+      codes: in the order of `Latent.codes`.
+      continuous: the prediction of a continuous code: "gaussian", a mean and a deviation, or
         "point", one linear output.
       deviation: of a "gaussian": "exponential" or "sigmoid" of an output, or "fixed" at 1.
       kernel_init: of the dense layers.

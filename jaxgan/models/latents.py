@@ -1,8 +1,5 @@
-"""What a generator is fed: noise, structured codes, and a condition.
-
-A categorical code is carried one-hot, [B, K]; a continuous code as a column, [B, 1]. A generator
-that takes them all simply joins them.
-"""
+"""A generator's input: noise, structured codes, and a condition. A categorical code is one-hot,
+[B, K]; a continuous code is a column, [B, 1]."""
 
 import dataclasses
 import math
@@ -34,7 +31,7 @@ class Latent(NamedTuple):
 
 
 def joined(latent: Latent) -> jax.Array:
-    """The noise, the codes and the condition side by side, [B, numbers]."""
+    """The noise, the codes and the condition concatenated, [B, N]."""
     condition = [] if latent.condition is None else [latent.condition]
     parts = [latent.noise, *latent.codes, *condition]
     return jnp.concatenate([part.reshape(part.shape[0], -1) for part in parts], axis=-1)
@@ -78,9 +75,8 @@ class Code:
 def parse_codes(text: str) -> tuple[Code, ...]:
     """Reads "categorical:10+uniform:2": a categorical code of 10 values and two uniform ones.
 
-    The number after the colon is a categorical code's number of values (at least 2), and how many
-    codes of its kind a continuous one stands for (1 where left out), at most 1,000 either way. ""
-    is no code at all.
+    The number after the colon is the number of values of a categorical code (at least 2), or the
+    number of continuous codes of that kind (1 if left out); at most 1,000. "" is no code.
 
     Raises:
       UserError: if the text is not of that form.
@@ -106,8 +102,8 @@ def parse_codes(text: str) -> tuple[Code, ...]:
 
 @dataclasses.dataclass(frozen=True)
 class LatentSpec:
-    """The prior of a generator's whole input: `noise` numbers from `noise_prior` ("normal",
-    "uniform" on (-1, 1), or "hypercube", uniform on (0, 1)), and the codes."""
+    """The prior of a generator's input: `noise` dimensions of `noise_prior` ("normal", "uniform" on
+    (-1, 1), or "hypercube", uniform on (0, 1)), and the codes."""
 
     noise: int
     noise_prior: str = "normal"
@@ -115,7 +111,7 @@ class LatentSpec:
     dtype: Any = jnp.float32
 
     def sample(self, key: jax.Array, n: int, condition: Any = None) -> Latent:
-        """n independent draws; the noise and each code have streams of their own."""
+        """n independent samples; the noise and each code have their own PRNG streams."""
         noise_key = stream(key, "noise")
         if self.noise_prior == "normal":
             noise = jax.random.normal(noise_key, (n, self.noise), self.dtype)
@@ -130,13 +126,13 @@ class LatentSpec:
     def traversal(
         self, key: jax.Array, index: int, columns: int = 10, limit: float = 2.0
     ) -> tuple[Latent, int]:
-        """The latents of the sheet that shows code `index`, and how many images a row has.
+        """The latents of the sheet that shows code `index`, and the number of its columns.
 
-        Categorical: a row for each value, a column for each of `columns` draws of the noise and
-        the other codes. Continuous: a column for each of
-        `columns` values from -limit to limit (trained on (-1, 1), shown to 2: Chen et al. 2016,
-        figure 2), a row for each value of the first categorical code (or for each of ten draws
-        where there is none), the noise and all other codes the same along a row.
+        Categorical: a row for each value, a column for each of `columns` samples of the noise and
+        the other codes. Continuous: a column for each of `columns` values from -limit to limit
+        (trained on (-1, 1), shown to 2: Chen et al. 2016, figure 2), and a row for each value of
+        the first categorical code, or for each of ten samples if there is none. The noise and the
+        other codes are constant along a row.
 
         Returns:
           A latent with rows * columns examples, row by row, and `columns`.
@@ -153,7 +149,7 @@ class LatentSpec:
             if first is not None:
                 every = jnp.eye(rows, dtype=self.dtype)
                 codes = drawn.codes[:first] + (every,) + drawn.codes[first + 1 :]
-                # One noise for all rows: what differs between rows is then the category alone.
+                # One noise for all rows, so that rows differ in the category alone.
                 noise = jnp.tile(drawn.noise[:1], (rows, 1))
                 drawn = Latent(noise, codes)
             tiled = jax.tree.map(lambda x: jnp.repeat(x, columns, axis=0), drawn)

@@ -1,4 +1,4 @@
-"""Layers that Linen lacks, or computes slowly."""
+"""Layers that Linen lacks or computes slowly."""
 
 import functools
 from collections.abc import Callable
@@ -19,8 +19,8 @@ from jaxgan.models.convolutions import Padding, conv, conv_transpose, on_cpu
 def column_sum(x: jax.Array) -> jax.Array:
     """Sum over all axes but the last: [..., C] -> [C].
 
-    On the CPU as a product with a row of ones: 0.09 ms for 12,544 x 96, where XLA's own reduction
-    takes 1.07 (one core).
+    On the CPU it is a product with a row of ones, because XLA's reduction is slow there
+    (12,544 x 96, one core: 1.07 -> 0.09 ms).
     """
     rows = x.reshape(-1, x.shape[-1])
     if on_cpu():
@@ -30,7 +30,7 @@ def column_sum(x: jax.Array) -> jax.Array:
 
 @functools.partial(jax.custom_vjp, nondiff_argnums=(1,))
 def broadcast_rows(x: jax.Array, shape: tuple[int, ...]) -> jax.Array:
-    """[C] repeated to `shape`, [..., C]; its gradient is a `column_sum`."""
+    """[C] broadcast to `shape`, [..., C]; its gradient is a `column_sum`."""
     return jnp.broadcast_to(x, shape)
 
 
@@ -95,8 +95,8 @@ class Conv(nn.Module):
         x, kernel, bias = nn.dtypes.promote_dtype(x, kernel, bias, dtype=self.dtype)
         y = self.convolve(x, kernel[:, :, :channels])
         if condition is not None:
-            # Of an image that is the same everywhere, a convolution is the same everywhere: D2's
-            # first one takes 1 channel, not 11.
+            # The convolution of a constant image is constant, so that the first layer of
+            # "cgan:mnist" convolves 1 channel instead of 11.
             assert self.padding == "VALID"
             everywhere = condition.astype(y.dtype) @ kernel[:, :, channels:].sum((0, 1))
             y += everywhere[:, None, None, :]
@@ -127,13 +127,15 @@ class BatchNorm(nn.BatchNorm):
         *,
         mask: jax.Array | None = None,
     ) -> jax.Array:
-        still = nn.merge_param("use_running_average", self.use_running_average, use_running_average)
+        use_running_average = nn.merge_param(
+            "use_running_average", self.use_running_average, use_running_average
+        )
         features = x.shape[-1:]
         mean_of = self.variable("batch_stats", "mean", jnp.zeros, features, jnp.float32)
         var_of = self.variable("batch_stats", "var", jnp.ones, features, jnp.float32)
         given, x = x, x.astype(jnp.promote_types(x.dtype, jnp.float32))
         mean, var = mean_of.value, var_of.value
-        if not still:
+        if not use_running_average:
             moments = jnp.stack([column_sum(x), column_sum(jnp.square(x))])
             moments = moments * (features[0] / x.size)
             if self.axis_name is not None and not self.is_initializing():
@@ -153,17 +155,16 @@ class BatchNorm(nn.BatchNorm):
 
 
 class Network(nn.Module):
-    """What all families of networks share: how large, in which types, with which initial weights
-    and which BatchNorm.
+    """What all networks share: their width, types, initial weights and BatchNorm.
 
     Attributes:
       width: multiplies the inner layers; 1.0 is the source's.
       kernel_init: of every layer without one of its own.
-      momentum, epsilon: BatchNorm's; its moving statistics are
-        momentum * before + (1 - momentum) * the batch's.
-      embedding: numbers in which a label is embedded; 0 for the one-hot vector itself.
-      dtype: the layers compute in it.
-      param_dtype: of the parameters, and of what the network returns.
+      momentum, epsilon: of BatchNorm, whose moving statistics become
+        momentum * old + (1 - momentum) * batch.
+      embedding: dimensions of a label's embedding; 0 for the one-hot vector itself.
+      dtype: of the layers' computation.
+      param_dtype: of the parameters and of the network's outputs.
     """
 
     width: float = 1.0
@@ -183,8 +184,7 @@ class Network(nn.Module):
         return max(1, round(features * self.width))
 
     def embed(self, condition: Any) -> Any:
-        """A condition as the layers take it: a label [B, K] in `embedding` numbers of its own, an
-        image or None as it is."""
+        """A label [B, K] embedded, [B, embedding]; an image or None unchanged."""
         if not self.embedding or condition is None or condition.ndim > 2:
             return condition
         return self.dense(self.embedding, "embedding", bias=False)(condition)
@@ -262,13 +262,13 @@ class Maxout(nn.Module):
 
 
 def max_pool(x: jax.Array, size: int) -> jax.Array:
-    """The maximum over windows of size x size that do not overlap; rows and columns left over at
-    the end are dropped: [B, H, W, C] -> [B, H // size, W // size, C].
+    """The maximum over disjoint windows of size x size; rows and columns that fill no window are
+    dropped: [B, H, W, C] -> [B, H // size, W // size, C].
 
     Equal to `flax.linen.max_pool` with that stride, in value and gradient (a tie goes to the first
-    place). XLA's own gradient of a pooling is slow on the CPU, one through `jnp.argmax` takes twice
-    the time of this one, and that of `jnp.max` divides by how often the maximum occurs, which is
-    never where XLA computes the input twice with other rounding.
+    pixel). XLA's gradient of a pooling is slow on the CPU, and one through `jnp.argmax` takes twice
+    as long as this. The gradient of `jnp.max` divides by the number of maxima, which is 0 if XLA
+    computes the input twice and rounds differently.
     """
     h, w = x.shape[1] // size * size, x.shape[2] // size * size
     places = [x[:, i:h:size, j:w:size] for i, j in np.ndindex(size, size)]
@@ -276,13 +276,13 @@ def max_pool(x: jax.Array, size: int) -> jax.Array:
 
 
 def flat(x: jax.Array) -> jax.Array:
-    """[B, ...] -> [B, numbers]."""
+    """[B, ...] -> [B, N]."""
     return x.reshape(x.shape[0], -1)
 
 
 def beside_image(x: jax.Array, condition: jax.Array) -> jax.Array:
-    """An image [B, H, W, C] and its condition on more channels: a vector [B, K] is broadcast to
-    H x W x K, a condition that is an image is joined as it is."""
+    """An image [B, H, W, C] and its condition, concatenated on the channels. A vector [B, K] is
+    broadcast over the image."""
     if condition.ndim == 2:
         shape = (*x.shape[:3], condition.shape[-1])
         condition = jnp.broadcast_to(condition[:, None, None, :], shape)
@@ -290,5 +290,5 @@ def beside_image(x: jax.Array, condition: jax.Array) -> jax.Array:
 
 
 def leaky_relu(slope: float) -> Callable[[jax.Array], jax.Array]:
-    """max(x, slope * x) with the slope bound."""
+    """The function max(x, slope * x)."""
     return functools.partial(nn.leaky_relu, negative_slope=slope)

@@ -1,9 +1,6 @@
-"""Fully connected networks: the GAN that the DCGAN document compares with (A), the original's own
-for MNIST (B: Goodfellow et al. 2014 and its public code), and the conditional GAN's (D1: Mirza and
-Osindero 2014, section 4.1).
-
-Images of any shape: they are flattened, and formed again.
-"""
+"""Fully connected networks for images of any shape: the small GAN of the DCGAN document ("gan"),
+the original GAN (Goodfellow et al. 2014 and its public code, "gan:paper"), and the conditional GAN
+(Mirza and Osindero 2014, section 4.1, "cgan:mlp")."""
 
 import functools
 import math
@@ -30,10 +27,10 @@ def uniform(limit: float) -> Callable[..., Any]:
 
 
 class Generator(Network):
-    """Dense layers, then an image: [B, H, W, C] in the range of `output`. A condition joins the
-    noise.
+    """Dense layers, then an image: [B, H, W, C] in the range of `output`. A condition is
+    concatenated to the noise.
 
-    A: one layer of 128, LeakyReLU .01, tanh. B: two of 1200, ReLU, sigmoid.
+    "gan": one layer of 128, LeakyReLU .01, tanh. "gan:paper": two of 1200, ReLU, sigmoid.
 
     Attributes:
       layers: the hidden layers' sizes.
@@ -54,8 +51,7 @@ class Generator(Network):
 
 
 class Discriminator(Network):
-    """Dense layers, then a logit: (logit [B], features [B, last layer]). A: one of 128, LeakyReLU
-    .01."""
+    """Dense layers, then a logit: (logit [B], features [B, last layer])."""
 
     layers: tuple[int, ...] = (128,)
     activation: Activation = leaky_relu(0.01)
@@ -72,8 +68,8 @@ class Discriminator(Network):
 
 
 class MaxoutDiscriminator(Network):
-    """B's: two maxout layers of 240 units with 5 pieces, dropout in front of each layer, on the
-    input its own: (logit [B], features [B, 240])."""
+    """Of "gan:paper": two maxout layers of 240 units with 5 pieces, dropout before each layer:
+    (logit [B], features [B, 240])."""
 
     units: tuple[int, ...] = (240, 240)
     pieces: int = 5
@@ -95,7 +91,7 @@ class MaxoutDiscriminator(Network):
         return self.dense(1, "logit")(x)[:, 0].astype(self.param_dtype), features
 
     def drop(self, x: jax.Array, rate: float, name: str, train: bool) -> jax.Array:
-        """Dropout in front of or after the layer of that name."""
+        """Dropout next to the layer of that name."""
         return nn.Dropout(rate, deterministic=not train, name=f"{name}_dropout")(x)
 
     def maxout(self, units: int, pieces: int, name: str) -> Maxout:
@@ -106,22 +102,22 @@ class MaxoutDiscriminator(Network):
 
 
 class DropoutGenerator(Network):
-    """What the conditional generators of Mirza and Osindero have in common: hidden ReLU layers,
-    dropout after each; `sample_dropout` leaves it on in sampling."""
+    """Hidden ReLU layers with dropout after each, for the generators of Mirza and Osindero;
+    `sample_dropout` leaves dropout on in sampling."""
 
     dropout: float = 0.5
     sample_dropout: bool = False
     kernel_init: Callable[..., Any] = uniform(0.05)
 
     def hidden(self, x: jax.Array, features: int, name: str, train: bool) -> jax.Array:
-        """A layer of so many units at this network's width: [B, F]."""
-        still = not train and not self.sample_dropout
+        """A hidden layer at this network's width: [B, F]."""
+        deterministic = not train and not self.sample_dropout
         x = nn.relu(self.dense(self.scaled(features), name)(x))
-        return nn.Dropout(self.dropout, deterministic=still, name=f"{name}_dropout")(x)
+        return nn.Dropout(self.dropout, deterministic=deterministic, name=f"{name}_dropout")(x)
 
 
 class ConditionalGenerator(DropoutGenerator):
-    """D1's: noise -> 200, condition -> 1000, both -> 1200, all ReLU; then a sigmoid image,
+    """Noise -> 200, condition -> 1000, both -> 1200, all ReLU; then a sigmoid image,
     [B, H, W, C] in (0, 1). Dropout after each hidden layer."""
 
     image_shape: tuple[int, int, int] = (28, 28, 1)
@@ -137,7 +133,7 @@ class ConditionalGenerator(DropoutGenerator):
 
 
 class ConditionalDiscriminator(MaxoutDiscriminator):
-    """D1's: image -> maxout 240 x 5, condition -> maxout 50 x 5, both -> maxout 240 x 4 -> logit;
+    """Image -> maxout 240 x 5, condition -> maxout 50 x 5, both -> maxout 240 x 4 -> logit;
     dropout after each: (logit [B], features [B, 240])."""
 
     input_dropout: float = 0.0

@@ -1,4 +1,8 @@
-"""From a config to the rules of the game: the networks, what feeds them, the losses."""
+"""From a config to Linen modules.
+
+`networks` names their source: "paper" is the paper with its authors' code; "document" is an article
+that explains the paper and trains it in a full tutorial.
+"""
 
 from collections.abc import Callable
 from typing import Any, NamedTuple
@@ -36,7 +40,7 @@ Types = dict[str, Any]
 
 def _gan(config: ConfigDict, shape: Shape, codes: tuple[Code, ...], types: Types) -> Modules:
     del codes
-    points = shape[:2] == (1, 1)  # Not pixels: their range is the data's own.
+    points = shape[:2] == (1, 1)  # Their range is the data's own.
     if config.networks == "paper":
         generator = mlp.Generator(
             image_shape=shape,
@@ -85,7 +89,7 @@ def _dcgan(config: ConfigDict, shape: Shape, codes: tuple[Code, ...], types: Typ
 
 
 def _dropouts(config: ConfigDict) -> tuple[dict[str, Any], dict[str, Any]]:
-    """Of the generator and of the discriminator, in the fully connected conditional networks."""
+    """Arguments of the fully connected conditional generator and discriminator."""
     d = config.discriminator
     return (
         {"dropout": config.generator.dropout, "sample_dropout": config.sample_dropout},

@@ -7,8 +7,8 @@ import jax
 
 
 class Layer(NamedTuple):
-    """One layer: its name, its output's shape without the batch, its trainable numbers, and the
-    numbers that only move (BatchNorm's statistics)."""
+    """One layer: its name, its output's shape without the batch, and the sizes of its trainable
+    parameters and of its moving statistics."""
 
     name: str
     shape: tuple[int, ...]

@@ -6,7 +6,7 @@ import flax.linen as nn
 
 
 class Variables(NamedTuple):
-    """A network's numbers without its optimiser's: what it takes to run it."""
+    """A network's parameters and BatchNorm statistics."""
 
     params: Any
     batch_stats: Any
@@ -19,13 +19,13 @@ def apply_network(
 
     Args:
       module: the network.
-      variables: its parameters and statistics.
-      *inputs: the network's own.
+      variables: of the network.
+      *inputs: of the network.
       train: batch statistics if true, moving statistics otherwise.
-      dropout: the key of its dropout, where it has any.
+      dropout: PRNG key of its dropout, or None.
 
     Returns:
-      Its output, and its moving statistics after the pass (as they came where train is false).
+      Its output, and its moving statistics after the pass (unchanged if train is false).
     """
     tree = {"params": variables.params, "batch_stats": variables.batch_stats}
     rngs = {} if dropout is None else {"dropout": dropout}
@@ -36,8 +36,8 @@ def apply_network(
 
 
 class Networks(NamedTuple):
-    """What it takes to sample from a run and to read its images: the generator that samples (its
-    moving average where there is one), the discriminator, and `q`, None without codes."""
+    """The networks of a run for inference: the generator (its moving average if it has one), the
+    discriminator, and Q, None without codes."""
 
     generator: Variables
     discriminator: Variables
