@@ -1,4 +1,4 @@
-"""Pictures: grids of images, curves, and files of them, still or moving."""
+"""Grids, strips and sheets of images, and PNG and GIF files."""
 
 import os
 from collections.abc import Sequence
@@ -8,12 +8,12 @@ import numpy as np
 
 from jaxgan.common.files import write_whole
 
-# The shade of a sheet's ground, and the pixels between its images and around them.
+# The shade of a sheet's background, and the pixels between its images and around them.
 GROUND, GAP = 40, 2
 
 
 def grid(images: np.ndarray, columns: int, gap: int = GAP) -> np.ndarray:
-    """Lays images out row by row on a dark ground.
+    """Lays images out row by row on a dark background.
 
     Args:
       images: uint8 [N, H, W, C], C 1 or 3.
@@ -21,7 +21,7 @@ def grid(images: np.ndarray, columns: int, gap: int = GAP) -> np.ndarray:
       gap: pixels between them and around.
 
     Returns:
-      uint8 [height, width, C]; places after the last image stay empty.
+      uint8 [height, width, C]; cells after the last image are empty.
     """
     n, height, width, channels = images.shape
     rows = -(-n // columns)
@@ -36,7 +36,7 @@ def grid(images: np.ndarray, columns: int, gap: int = GAP) -> np.ndarray:
 
 
 def cut(sheet: np.ndarray, height: int, width: int, gap: int = GAP) -> np.ndarray:
-    """The images of a `grid`, uint8 [rows, columns, height, width, C]; empty places are dark."""
+    """The images of a `grid`, uint8 [rows, columns, height, width, C]; empty cells are dark."""
     inner = sheet[gap:, gap:]
     rows, columns = inner.shape[0] // (height + gap), inner.shape[1] // (width + gap)
     places = inner.reshape(rows, height + gap, columns, width + gap, -1)
@@ -44,8 +44,8 @@ def cut(sheet: np.ndarray, height: int, width: int, gap: int = GAP) -> np.ndarra
 
 
 def enlarged(picture: np.ndarray, side: int, least: int = 56) -> np.ndarray:
-    """The picture with each pixel as often as it takes for its images of `side` pixels to be at
-    least `least`."""
+    """The picture with each pixel repeated, so that its images of `side` pixels have at least
+    `least`."""
     times = max(1, -(-least // side))
     return picture.repeat(times, 0).repeat(times, 1)
 
@@ -57,7 +57,7 @@ def titled(picture: np.ndarray, line: str) -> np.ndarray:
 
 
 def text(line: str, height: int, width: int) -> np.ndarray:
-    """A light line on a dark ground, in the middle of the right edge: uint8 [height, width, 1]."""
+    """A light line of text on a dark background, right-aligned: uint8 [height, width, 1]."""
     from PIL import Image, ImageDraw, ImageFont
 
     picture = Image.new("L", (width, height), GROUND)
@@ -101,8 +101,7 @@ def neighbours(images: np.ndarray, nearest: np.ndarray) -> np.ndarray:
 def scatter(points: np.ndarray, limit: float = 3.0, size: int = 240) -> np.ndarray:
     """Points, float [N, D], as dots on a dark square from -limit to limit: uint8 [size, size, 1].
 
-    Shown are the first two coordinates; points of a line lie on the square's middle. Points outside
-    are left out.
+    The first two coordinates are shown (of one, the second is 0); points outside are left out.
     """
     sheet = np.full((size, size, 1), GROUND, np.uint8)
     points = np.pad(points, ((0, 0), (0, max(0, 2 - points.shape[1]))))[:, :2]
@@ -122,11 +121,11 @@ def tag_sheet(
     own: Sequence[Sequence[str]],
     made: Sequence[Sequence[str]],
 ) -> np.ndarray:
-    """A row for each image: itself, its own tags, and generated ones: blue those that are its own,
-    grey the others.
+    """A row for each image: the image, its own tags, and generated ones, blue if they are its own
+    and grey otherwise.
 
     Args:
-      pictures: uint8 [H, W, C] each, of any size; None where there is none.
+      pictures: uint8 [H, W, C] each, of any size, or None.
       own, made: the words of each image; those that do not fit are left out.
 
     Returns:

@@ -20,13 +20,9 @@ from jaxgan.reporting.images import GROUND, enlarged, grid, read_png, titled
 from jaxgan.training import run_folder
 
 Draw = Callable[[Latent], np.ndarray]
-
-
-# Walks of a sheet, and the images of each; frames of the GIF on the way there.
+# Walks on a sheet, images of each, and frames of the GIF from one end to the other.
 ROWS, COLUMNS, FRAMES = 10, 10, 24
-
-
-# Examples among which concepts are looked for.
+# Examples that concepts are chosen from.
 CANDIDATES = 1_000
 
 
@@ -36,19 +32,23 @@ def seed_in_names(run: Run) -> int | None:
 
 
 def training(workdir: str, run: Run) -> list[np.ndarray]:
-    """The run's own sheets in the order of their steps, each under its step."""
+    """The run's sheets in the order of their steps, each with its step as the title."""
     files = sheet_paths.sheets_of_seed(workdir, seed_in_names(run))
     return [titled(read_png(path), f"step {step:,}") for step, path in files.items()]
 
 
 def walk(run: Run, draw: Draw, seed: int, way: str = "") -> tuple[np.ndarray, list[np.ndarray]]:
-    """A sheet whose row i leads from noise i to noise i + 1, uint8 [H, W, C], and frames in which
-    all rows walk there and back side by side. What else the generator is fed stands still in a
-    row: its label (each in turn), its codes."""
+    """Interpolates between noise vectors.
+
+    Returns:
+      A sheet whose row i leads from noise i to noise i + 1, uint8 [H, W, C], and frames in which
+      all rows go there and back side by side. Labels (each in turn) and codes are constant in a
+      row.
+    """
     drawn, prior = run.latent(ROWS + 1, seed), run.gan.latent.noise_prior
     images = draw(interpolation.series(drawn, np.linspace(0, 1, COLUMNS), prior, way))
-    there = draw(interpolation.series(drawn, np.linspace(0, 1, FRAMES), prior, way))
-    steps = there.reshape(ROWS, FRAMES, *run.gan.image_shape).swapaxes(0, 1)
+    forth = draw(interpolation.series(drawn, np.linspace(0, 1, FRAMES), prior, way))
+    steps = forth.reshape(ROWS, FRAMES, *run.gan.image_shape).swapaxes(0, 1)
     side = run.gan.image_shape[0]
     frames = [enlarged(grid(one, 5), side) for one in steps]
     return grid(images, COLUMNS), [*frames, *frames[-2:0:-1]]
@@ -57,8 +57,8 @@ def walk(run: Run, draw: Draw, seed: int, way: str = "") -> tuple[np.ndarray, li
 def candidates(
     run: Run, draw: Draw, seed: int, about: dict, workdir: str
 ) -> tuple[Latent, np.ndarray, tuple[str, ...]]:
-    """Examples, what each of them shows (the label of its condition, or what the reference
-    classifier reads), int [N], and the labels' names.
+    """Latents of examples, the class of each, int [N], and the classes' names. The class is the
+    label of the condition, or what the reference classifier reads.
 
     Raises:
       UserError: if there are no labels, or the data of the classifier is not there.
@@ -83,22 +83,22 @@ def arithmetic(
     asked: list[str],
     seed: int,
 ) -> tuple[str, np.ndarray]:
-    """A - B + C: above each concept's three examples that of their mean, beside them the result in
-    the middle of eight that are moved a little (figure 7 of the paper).
+    """A - B + C on mean latents: three examples and the mean of each concept, and the result in the
+    middle of eight perturbed ones (Radford et al. 2016, figure 7).
 
     Args:
-      run: whose images they are.
-      draw: its `drawer`.
-      drawn, read, names: `candidates`.
-      asked: three names, or none for the first three labels of which there are enough.
-      seed: of the moves.
+      run: of the images.
+      draw: from `drawer`.
+      drawn, read, names: from `candidates`.
+      asked: three class names, or none for the first three classes with enough examples.
+      seed: of the perturbations.
 
     Returns:
-      What was calculated, and the sheet, uint8 [H, W, C]; "" and nothing where no concept was asked
-      for and there are not three labels.
+      The formula, and the sheet, uint8 [H, W, C]; "" and an empty sheet if no concept was asked for
+      and there are not three classes.
 
     Raises:
-      UserError: if there is no such label, or it is not shown often enough.
+      UserError: if there is no such class, or too few examples show it.
     """
     concepts = [_number(one, names) for one in asked] or [
         i for i in range(len(names)) if np.sum(read == i) >= interpolation.EACH
@@ -131,6 +131,6 @@ def _number(name: str, names: tuple[str, ...]) -> int:
 
 
 def drawer(run: Run) -> Draw:
-    """What makes images of latents, uint8 [N, H, W, C]; compiled once."""
+    """A function from latents to images, uint8 [N, H, W, C], compiled once."""
     instruments = NetworkFunctions(run.gan)
     return lambda latent: to_uint8(instruments.sample(run.networks.generator, latent), run.gan.low)

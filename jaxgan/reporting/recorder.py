@@ -1,6 +1,6 @@
-"""What a run leaves behind while it trains: rows, sheets, measures.
+"""Records a run while it trains: rows, sheets, metrics.
 
-The first process alone measures, draws and writes; the others look with it whether the numbers are
+Only the primary process measures, draws and writes. The others check with it that losses are
 finite, so that all of them stop at the same step, and receive the scores.
 """
 
@@ -30,21 +30,21 @@ from jaxgan.training import distributed, run_folder
 from jaxgan.training.gan import Gan
 from jaxgan.training.state import Best, GanState, networks
 
-# The metrics of the progress line, where a system has them.
+# Metrics of the progress line.
 SHOWN = ("loss/discriminator_real", "loss/discriminator_fake", "loss/generator", "loss/information")
 
 
 class NotFinite(Exception):
-    """Every seed's losses or gradients ceased to be finite: exit status 1."""
+    """No seed is left whose losses and gradients are finite: exit status 1."""
 
 
 class RollBack(Exception):
-    """Seeds ceased to be finite that are to be rolled back.
+    """Seeds whose losses were not finite are to be rolled back.
 
     Attributes:
       failed_at: the first step that was not finite.
       attempts: of each seed from now on.
-      what: for each seed that failed, what was not finite, and when.
+      what: for each failed seed, what was not finite, and when.
     """
 
     def __init__(self, failed_at: int, attempts: dict[int, int], what: dict[int, str]) -> None:
@@ -53,13 +53,13 @@ class RollBack(Exception):
 
 
 class RunRecorder:
-    """What a run leaves behind while it trains: rows, sheets, measures.
+    """Records a run while it trains: rows, sheets, metrics.
 
     Args:
       config, workdir, dataset, gan, seeds: of the run.
-      start: the step it goes on from.
-      states: there.
-      back: the rollback that led there, if one did.
+      start: the step that training resumes from.
+      states: at that step.
+      rollback: that led to that step, or None.
     """
 
     def __init__(
@@ -71,7 +71,7 @@ class RunRecorder:
         seeds: tuple[int, ...],
         start: int,
         states: list[GanState],
-        back: RollBack | None = None,
+        rollback: RollBack | None = None,
     ) -> None:
         self.config, self.workdir, self.dataset, self.gan = config, workdir, dataset, gan
         self.seeds = seeds
@@ -92,26 +92,26 @@ class RunRecorder:
         self._ready: list[tuple[int, int, list[Any]]] = []
         self._due: list[tuple[int, float]] = []
         self._evaluations: dict[int, dict[int, dict[str, float]]] = {}
-        # The seeds whose numbers ceased to be finite, and how: they leave rows and sheets no more.
+        # Seeds whose losses were not finite, and why: they have no more rows and sheets.
         self._ended: dict[int, str] = {}
         self._last_words: list[str] = []
         self._clock_step, self._clock = start, time.monotonic()
-        if back is not None:
-            self._note_rollback(back, start)
+        if rollback is not None:
+            self._note_rollback(rollback, start)
         self._note_ended(states)
 
     # --- Metrics: fetched one interval late, so that waiting for them never stalls the devices
 
     def add_metrics(self, step: int, count: int, metrics: list[Any]) -> None:
-        """Remembers the metrics, still on the devices, of the `count` steps up to `step`."""
+        """Keeps the metrics of the `count` steps up to `step`, on the devices."""
         self._pending.append((step, count, metrics))
 
     def log(self, step: int) -> None:
-        """A row is due at `step`; the one before it is written now. To be called before anything
-        is drawn or measured at `step`: that waits for the devices, and the interval after it would
-        be over as soon as the host had handed on its steps (a thousand times too fast)."""
+        """Marks a row as due at `step`, and writes the row before it. Call it before anything is
+        drawn or measured at `step`, which waits for the devices: the next interval would otherwise
+        only time how fast the host dispatches (a thousand times too fast)."""
         self._write(self._ready, self._due)
-        # After the wait for the interval before: in the long run the host is no faster than that.
+        # After waiting for the previous interval: in the long run the host is no faster.
         now = time.monotonic()
         rate = float(self.gan.config.batch_size * (step - self._clock_step))
         rate /= max(now - self._clock, 1e-9)
@@ -119,7 +119,7 @@ class RunRecorder:
         self._due, self._ready, self._pending = [(step, rate)], self._pending, []
 
     def flush(self) -> None:
-        """Writes all rows that are due, to the disk, and checks every step so far."""
+        """Writes every row that is due to the disk, and checks every step so far."""
         self._write(self._ready, self._due)
         self._write(self._pending, [])
         self._ready, self._due, self._pending = [], [], []
@@ -157,7 +157,7 @@ class RunRecorder:
     def _check_finite(
         self, step: int, here: list[dict[str, float]], failed: dict[int, tuple[int, str]]
     ) -> None:
-        """Ends the seeds that are not finite, or notes in `failed` that they may be rolled back."""
+        """Ends the seeds whose metrics are not finite, or adds them to `failed` for a rollback."""
         for seed, metrics in zip(self.seeds, here, strict=True):
             if not metrics.pop("alive") and seed not in self._ended | failed:
                 bad = [name for name, value in metrics.items() if not np.isfinite(value)]
@@ -168,24 +168,25 @@ class RunRecorder:
                     self._end(seed, step, what)
 
     def _note_ended(self, states: list[GanState]) -> None:
-        """Takes over from a checkpoint which seeds had ended before it."""
+        """Marks the seeds that a checkpoint says have ended."""
         for seed, state in self._by_seed(states):
             if not bool(state.alive):
                 step = int(state.step) + 1
                 self._end(seed, step, f"not finite at step {step}")
 
     def _end(self, seed: int, step: int, what: str) -> None:
-        # In `results.json` no more than a checkpoint tells: the same after a new start.
+        # results.json has only what a checkpoint knows, so that it is the same after a restart.
         self._ended[seed] = f"seed {seed}: not finite at step {step}"
         self._last_words.append(f"seed {seed}: {what}")
         self.progress.say(self._last_words[-1])
         if len(self._ended) == len(self.seeds):
             raise NotFinite("; ".join(self._last_words))
 
-    def _note_rollback(self, back: RollBack, step: int) -> None:
-        """A line and a row for each seed that was rolled back to `step`."""
-        for seed, what in back.what.items():
-            row = {"step": step, "seed": seed, "attempt": back.attempts[seed], "rolled_back": what}
+    def _note_rollback(self, rollback: RollBack, step: int) -> None:
+        """Writes a line and a row for each seed that was rolled back to `step`."""
+        for seed, what in rollback.what.items():
+            attempt = rollback.attempts[seed]
+            row = {"step": step, "seed": seed, "attempt": attempt, "rolled_back": what}
             self.progress.say(describe_rollback(row))
             self.rows.write(row)
 
@@ -221,24 +222,24 @@ class RunRecorder:
         return sheet_paths.seed_in_names(seed, len(self.seeds))
 
     def _write_summary_figures(self) -> None:
-        """Draws the losses over the whole run, and its sheets over time, from what is on disk: so
-        a run that was stopped and gone on with shows the same."""
+        """Draws the losses and the sheets of the whole run from the files on disk, so that a
+        resumed run shows the same."""
         rows = read_metrics(self.rows.path).rows
         if rows:
             self._save(curves(rows, self.config.loss), "curves.png")
         for seed in self.seeds:
-            # Of a start for more steps that was stopped later ones may be left.
-            there = sheet_paths.sheets_of_seed(self.workdir, self._named(seed), self.config.steps)
-            if seed in self._ended or not there:
+            # A run that was started for more steps and stopped may have left later sheets.
+            files = sheet_paths.sheets_of_seed(self.workdir, self._named(seed), self.config.steps)
+            if seed in self._ended or not files:
                 continue
-            read = {step: _sheet(there[step]) for step in sample_sheets.even_steps(list(there))}
+            read = {step: _sheet(files[step]) for step in sample_sheets.even_steps(list(files))}
             pictures = {step: picture for step, picture in read.items() if picture is not None}
             if pictures:
                 picture = sample_sheets.over_time(self.gan, self.sheets[0], pictures)
                 self._save(picture, f"strip{sheet_paths.suffix(self._named(seed))}.png")
 
     def _save(self, picture: np.ndarray, name: str) -> None:
-        """Saves a picture that is only looked at: only a full disk ends the run for it."""
+        """Saves a picture. Only a full disk ends the run; other errors are a line."""
         try:
             save_png(os.path.join(self.workdir, name), picture)
         except OSError as error:
@@ -249,8 +250,7 @@ class RunRecorder:
     # --- Measures
 
     def evaluate(self, step: int, states: list[GanState]) -> list[np.ndarray]:
-        """Measures the networks; the figures go into the row of this step. Every process must call
-        it.
+        """Measures the networks for the row of this step. Every process must call it.
 
         Returns:
           The score that picks the best, for each group, float32 [S], the same in every process.
@@ -278,8 +278,8 @@ class RunRecorder:
         return row, registry.score(self.config.best_by, results)
 
     def finish(self, states: list[GanState], bests: list[Best]) -> None:
-        """Draws what the run looked like, and writes `report.html` and, last, `results.json`: every
-        measure of the last and of the best networks."""
+        """Draws the run's figures and writes `report.html` and, last, `results.json`: the metrics
+        of the last and of the best networks."""
         if not distributed.is_primary():
             return
         self._write_summary_figures()
@@ -302,12 +302,12 @@ class RunRecorder:
             "rollbacks": read_metrics(self.rows.path).rollbacks,
             "ended": {str(seed): what for seed, what in self._ended.items()},
         }
-        # Before the results, which say that nothing is left to do.
+        # Before results.json, which marks the run as finished.
         renew_report(self.workdir, results, self.progress.say)
         write_json(os.path.join(self.workdir, run_folder.RESULTS), results)
 
     def _by_seed(self, groups: list[Any], offset: int = 0) -> list[tuple[int, Any]]:
-        """Each seed with its part of the groups' trees."""
+        """Each seed with its slice of the groups' trees."""
         found: list[tuple[int, Any]] = []
         for group in groups:
             for i in range(len(jax.tree.leaves(group)[0])):
@@ -322,7 +322,7 @@ class RunRecorder:
 
 
 def _sheet(path: str) -> np.ndarray | None:
-    """The sheet in the file; None where it cannot be read."""
+    """The sheet in the file, or None if it cannot be read."""
     try:
         return read_png(path)
     except (OSError, SyntaxError, ValueError):  # A SyntaxError is Pillow's, for a wrong byte.

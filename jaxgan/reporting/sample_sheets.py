@@ -1,4 +1,4 @@
-"""What a run's sheets show: the same latents at every step and for every seed."""
+"""A run's sample sheets: the same latents at every step and for every seed."""
 
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
@@ -21,14 +21,20 @@ from jaxgan.training.gan import Gan
 COLUMNS = 10
 # Images on a sheet of tags.
 TAGGED = 8
-# The strip of a run: so many of its sheets, and so many images of each.
+# Of a run's strip: sheets, and images of each.
 STRIP_ROWS, STRIP_COLUMNS = 10, 25
 
 
 class Sheet(NamedTuple):
-    """One sheet: what it is called beside the step ("" or "code_1"), what is drawn, how many images
-    a row has, and pictures that stand before and after each row, uint8 [rows, H, W, C]; or the
-    images that are tagged, a row for each."""
+    """One sheet.
+
+    Attributes:
+      name: in its file's name, "" or "code_1".
+      latent: of its images.
+      columns: images in a row.
+      before, after: images at the ends of each row, uint8 [rows, H, W, C], or None.
+      tagged: for a sheet of tags, the images that are tagged, a row for each.
+    """
 
     name: str
     latent: Latent
@@ -41,10 +47,10 @@ class Sheet(NamedTuple):
 def sheets(gan: Gan, dataset: Dataset) -> list[Sheet]:
     """The sheets of a run.
 
-    With codes, one for each: `LatentSpec.traversal`. With labels, a row for each label and a
-    column for each noise. With known parts, a row for each of ten unseen images: what is known,
-    eight fillings, and the image itself. Of tags, eight unseen images with their own tags and
-    generated ones. Otherwise a hundred independent samples.
+    With codes, one for each code: `LatentSpec.traversal`. With a label condition, a row for each
+    label and a column for each noise vector. With masked images, a row for each of ten unseen
+    images: its known part, eight fillings, and the image. Of tags, eight unseen images with their
+    own tags and generated ones. Otherwise a hundred independent samples.
     """
     key = stream(jax.random.key(0), "sheet")
     if gan.latent.codes:
@@ -113,22 +119,22 @@ def draw_tags(
 
 
 def even_steps(steps: Sequence[int], count: int = STRIP_ROWS) -> list[int]:
-    """At most `count` of the steps, ascending, as evenly spread as they allow; the first and the
-    last are among them."""
-    there = np.unique(steps)
-    wanted = np.linspace(there[0], there[-1], count)
-    nearest = np.abs(there[:, None] - wanted).argmin(axis=0)
-    return np.unique(there[nearest]).tolist()
+    """At most `count` of the steps, ascending, as evenly spaced as possible, with the first and the
+    last."""
+    known = np.unique(steps)
+    targets = np.linspace(known[0], known[-1], count)
+    nearest = np.abs(known[:, None] - targets).argmin(axis=0)
+    return np.unique(known[nearest]).tolist()
 
 
 def over_time(gan: Gan, sheet: Sheet, pictures: Mapping[int, np.ndarray]) -> np.ndarray:
-    """One sheet at several steps: a row for each with its first images, column by column of the
-    sheet, so that its rows (labels, codes) come in turn. Points have a square for each.
+    """One sheet at several steps: a row for each step with the sheet's first images, column by
+    column, so that its rows (labels, codes) alternate. Points have a square for each step.
 
     Args:
       gan: of the run.
-      sheet: which.
-      pictures: what `draw` made of it, by step, ascending.
+      sheet: of the run.
+      pictures: from `draw`, by step, ascending.
 
     Returns:
       uint8 [H, W, C].

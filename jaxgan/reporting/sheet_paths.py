@@ -1,5 +1,5 @@
-"""The files of a run's sheets: `samples/step_000500.png`, with the sheet's name and the seed before
-the ending where there are several."""
+"""The files of a run's sheets: `samples/step_000500.png`. If there are several sheets or seeds, the
+name or seed comes before the ending."""
 
 import os
 import re
@@ -10,8 +10,8 @@ _FILE = re.compile(r"step_(\d+)(?:_(?!seed_)(\w+?))?(?:_seed_(\d+))?\.png")
 
 
 class Sheets(NamedTuple):
-    """One sheet over the run: its name ("" or "code_1"), its seed (None where there is one only),
-    and its files by step, ascending."""
+    """One sheet over the run: its name ("" or "code_1"), its seed (None if there is only one), and
+    its files by step, ascending."""
 
     name: str
     seed: int | None
@@ -19,12 +19,12 @@ class Sheets(NamedTuple):
 
 
 def seed_in_names(seed: int, seeds: int) -> int | None:
-    """The seed as names of files have it: only where the run has several."""
+    """The seed for file names: None if the run has only one."""
     return seed if seeds > 1 else None
 
 
 def suffix(seed: int | None, name: str = "") -> str:
-    """How a picture's name ends: "_code_1_seed_3"; of a run of one seed the seed is None."""
+    """The end of a picture's name, such as "_code_1_seed_3"."""
     of_seed = "" if seed is None else f"seed_{seed}"
     return "".join(f"_{part}" for part in (name, of_seed) if part)
 
@@ -35,8 +35,8 @@ def file_name(step: int, seed: int | None, name: str = "") -> str:
 
 
 def list_sheets(workdir: str, most: float = float("inf")) -> list[Sheets]:
-    """The sheets of a run's folder, those of step `most` at the latest: a run that was started for
-    more steps and stopped may have left later ones."""
+    """The sheets in a run's folder up to step `most`: a run that was started for more steps and
+    stopped may have left later ones."""
     folder = os.path.join(workdir, FOLDER)
     found: dict[tuple[str, int], dict[int, str]] = {}
     names = sorted(os.listdir(folder)) if os.path.isdir(folder) else []

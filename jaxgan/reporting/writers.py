@@ -1,4 +1,4 @@
-"""Where a run's words and numbers go: JSON lines, TensorBoard, the terminal."""
+"""metrics.jsonl, its reader, and TensorBoard."""
 
 import itertools
 import json
@@ -14,9 +14,9 @@ class MetricsFile:
     """`metrics.jsonl`: one row for each (step, seed), and one for each rollback of a seed.
 
     Args:
-      path: of the file; made where it is missing.
-      after: rows after this step, and a torn last line, are cut on opening. In place: a disk that
-        is full leaves no room for a copy.
+      path: of the file, which is made if it is missing.
+      after: rows after this step and a torn last line are cut on opening, in place because a full
+        disk has no space for a copy.
       attempts: how often each seed had been rolled back by then; rows of later rollbacks are cut.
     """
 
@@ -92,8 +92,7 @@ class TensorBoard:
 
         os.makedirs(folder, exist_ok=True)
         # Not its SummaryWriter, which writes in a thread: a full disk ends the thread, and the run
-        # waits for it without end.
-        # Two in one second would have the same name.
+        # would wait for it forever. The nanoseconds keep two files of one second apart.
         self._file = EventsWriter(os.path.join(folder, "events"), f".{time.time_ns()}")
         self._event(after + 1, session_log=SessionLog(status=SessionLog.START))
         self._many = len(seeds) > 1
@@ -124,7 +123,7 @@ class TensorBoard:
         self._event(step, summary=summary)
 
     def flush(self) -> None:
-        """Returns once all of it is on disk, for a TensorBoard that looks on."""
+        """Returns once everything is on disk, for a TensorBoard that is watching."""
         self._flushed = time.monotonic()
         self._file.flush()
 

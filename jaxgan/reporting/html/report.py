@@ -62,7 +62,7 @@ def write_report(
 def renew_report(
     workdir: str, results: Mapping[str, Any] | None, say: Callable[[str], None]
 ) -> None:
-    """Writes a run's own report, or says why it cannot: what was measured must not be lost for it.
+    """Writes a run's own report, or says why it cannot, so that no metrics are lost for it.
 
     Args:
       workdir, results: as in `write_report`.
