@@ -1,9 +1,8 @@
-"""The loop, read from top to bottom: data, networks, the run's folder, restore, then step, log,
-sample, evaluate, save."""
+"""The training loop, read from top to bottom: check, build, restore; then step, log, sample,
+evaluate, save."""
 
 import contextlib
 import os
-from typing import Any
 
 import jax
 from ml_collections import ConfigDict
@@ -19,9 +18,9 @@ from jaxgan.models.registry import Modules
 from jaxgan.reporting.recorder import RollBack, RunRecorder
 from jaxgan.reporting.summary import describe_finished
 from jaxgan.training import distributed, jax_setup, run_folder
-from jaxgan.training import program as program_lib
 from jaxgan.training.checkpoint import Checkpoints
 from jaxgan.training.gan import Gan, build_gan
+from jaxgan.training.program import Program
 from jaxgan.training.seed_groups import (
     initialise_all,
     join_groups,
@@ -32,6 +31,7 @@ from jaxgan.training.seed_groups import (
     update_best,
     with_attempts,
 )
+from jaxgan.training.state import Best, GanState
 from jaxgan.training.stop_signals import StopSignals
 
 
@@ -41,34 +41,35 @@ def train(
     dataset: Dataset | None = None,
     modules: Modules | None = None,
 ) -> int:
-    """Trains a run to its last step, or goes on with it; returns the process's exit status.
+    """Trains a run to its last step, or continues it; returns the process's exit status.
 
     Args:
-      config: of the run.
-      workdir: its folder.
-      dataset: of one's own; None is the one that the config names.
-      modules: networks of one's own; None is those that the config names.
+      config: the run's config.
+      workdir: the run's folder.
+      dataset: the data; None loads the dataset that the config names.
+      modules: the networks; None builds those that the config names.
 
     Raises:
-      UserError: for a config, a dataset or a folder that cannot be used; nothing is written then.
-      NotFinite: when the run has no seed left whose numbers are finite.
-      OSError: with errno ENOSPC or EDQUOT where the disk is full. Checkpoints stay whole; called
-        again, the run goes on.
+      UserError: if the config, the dataset or the folder cannot be used; nothing is written then.
+      NotFinite: if no seed is left whose numbers are finite.
+      OSError: with errno ENOSPC or EDQUOT if the disk is full. The checkpoints stay whole, and the
+        next call continues the run.
     """
-    # --- The config, the data and the networks: all that can be refused is, before a file is made
+    # --- Check the config, the data and the networks before any file is written
     jax_setup.configure_jax(config.get("dtype", ""))
-    first = distributed.is_primary()  # It alone looks into the folder and writes.
+    primary = distributed.is_primary()  # Only this process inspects and writes the folder.
     with distributed.synchronized():
         validation.validate(config)
-        finished = first and _is_finished(config, workdir, dataset)
+        finished = primary and _is_finished(config, workdir, dataset)
     if distributed.all_max(finished):
-        if first:
+        if primary:
             print(describe_finished(config, workdir))
         return 0
     with distributed.synchronized():
         if dataset is not None and config.dataset.near_duplicates != "keep":
             raise UserError(
-                f"dataset.near_duplicates={config.dataset.near_duplicates}: the dataset is given",
+                f"dataset.near_duplicates={config.dataset.near_duplicates}: does not apply to a"
+                " dataset passed to train()",
                 "data.near_duplicates.without_near_duplicates(split) leaves them out",
             )
         dataset = data.load(config) if dataset is None else dataset
@@ -77,174 +78,191 @@ def train(
             config, dataset.label_names, dataset.classes, dataset.feature_size
         )
         gan = build_gan(config, dataset.image_shape, condition, modules)
-    _refuse_differing(config, dataset)
+    _check_same_run(config, dataset)
+
+    # --- Compile the programs, lock the folder, train
     seeds = tuple(range(config.seed, config.seed + config.seeds))
     programs = make_programs(config, gan, seeds, dataset)
     with distributed.synchronized():
         lock = (
-            run_folder.enter(config, workdir, dataset, gan) if first else contextlib.nullcontext()
+            run_folder.enter(config, workdir, dataset, gan) if primary else contextlib.nullcontext()
         )
     checkpoints = Checkpoints(
         os.path.join(workdir, "checkpoints"),
         config.checkpoints_kept,
-        # SIGTERM's own checkpoint does not push out the one that a seed would be rolled back to.
+        # A checkpoint saved at SIGTERM must not push out the one that a rollback would need.
         regular=config.checkpoint_every if config.rollbacks else 0,
     )
-    stop, back = StopSignals(), None
+    stop, rollback = StopSignals(), None
     with lock, contextlib.closing(checkpoints):
         while True:
             try:
-                return _go_on(config, workdir, dataset, gan, programs, checkpoints, stop, back)
-            except RollBack as failed:  # In all processes alike.
-                # Without the traceback, which would hold the states of the failed pass.
-                back = failed.with_traceback(None)
+                return _train_until_stop(
+                    config, workdir, dataset, gan, programs, checkpoints, stop, rollback
+                )
+            except RollBack as failure:  # Every process raises it at the same step.
+                # Drop the traceback, whose frames hold the states of the failed attempt.
+                rollback = failure.with_traceback(None)
 
 
-def _go_on(
+def _train_until_stop(
     config: ConfigDict,
     workdir: str,
     dataset: Dataset,
     gan: Gan,
-    programs: list[program_lib.Program],
+    programs: list[Program],
     checkpoints: Checkpoints,
     stop: StopSignals,
-    back: RollBack | None,
+    rollback: RollBack | None,
 ) -> int:
-    """From the newest checkpoint, or the one that `back` leads to, to the end; the exit status."""
-    first = distributed.is_primary()
-    seeds = tuple(seed for program in programs for seed in program.seeds)
-
-    # --- The state: new, or that of the newest whole checkpoint, which the first process tells
-    like = jax.eval_shape(lambda: join_groups(*initialise_all(programs)))
-    most, restored = None, None
-    with distributed.synchronized():
-        if first:
-            checkpoints.wait()
-            most = None if back is None else _step_to_go_back_to(config, checkpoints, back)
-            restored = checkpoints.restore(like, most)
-    start = distributed.all_max(0 if restored is None else restored[0])
-    # Where the step to go back to was damaged, the steps up to it are done again as they were.
-    again = back if distributed.all_max(start == most) else None
-    if start == 0:
-        states, bests = initialise_all(programs)
-    else:
-        states, bests = split_groups(
-            distributed.broadcast_from_primary(restored and restored[1], like), programs
-        )
-    if again is not None:
-        states = with_attempts(states, programs, again.attempts)
-    _refuse_fewer_steps(config, workdir, start)
-    if start > 0 and again is None:
+    """Trains from the newest checkpoint, or the one that `rollback` requires, to the last step or a
+    signal; returns the exit status."""
+    # --- Restore
+    primary = distributed.is_primary()
+    start, states, bests, rollback = _restore(config, checkpoints, programs, rollback)
+    _check_not_past(config, workdir, start)
+    if start > 0 and rollback is None:
         distributed.log(f"{workdir}: going on from step {start}")
+    seeds = tuple(seed for program in programs for seed in program.seeds)
     with distributed.synchronized():
-        record = RunRecorder(
-            config, workdir, dataset, gan, seeds, start, to_host(programs, states), again
+        recorder = RunRecorder(
+            config, workdir, dataset, gan, seeds, start, to_host(programs, states), rollback
         )
-    feeds = make_loaders(config, gan, programs, dataset, start)
+    loaders = make_loaders(config, gan, programs, dataset, start)
 
     # --- The loop
     try:
         with stop:
             step, stopping = start, distributed.all_max(stop.asked)
             if step == 0:
-                record.sample(0, to_host(programs, states))
+                recorder.sample(0, to_host(programs, states))
             while step < config.steps and not stopping:
                 count = _steps_to_next_cut(config, step, programs[0].steps_per_call)
                 metrics = []
                 for i, program in enumerate(programs):
-                    states[i], values = program.run(states[i], feeds[i].next(count))
+                    states[i], values = program.run(states[i], loaders[i].next(count))
                     metrics.append(values)
                 step += count
-                record.add_metrics(step, count, metrics)
+                recorder.add_metrics(step, count, metrics)
                 last = step == config.steps
-                # Asking the others is a wait, so several processes do it at the log's steps only.
+                # Asking the other processes blocks, so several do it only at the logged steps.
                 if distributed.is_single_process() or step % config.log_every == 0 or last:
                     stopping = distributed.all_max(stop.asked)
                 if step % config.log_every == 0 or step % config.eval_every == 0 or last:
-                    record.log(step)
+                    recorder.log(step)
                 if step % config.sample_every == 0 or last:
-                    record.sample(step, to_host(programs, states))
+                    recorder.sample(step, to_host(programs, states))
                 if step % config.eval_every == 0 or last:
-                    scores = record.evaluate(step, to_host(programs, states))
+                    scores = recorder.evaluate(step, to_host(programs, states))
                     for i in range(len(programs)):
                         bests[i] = update_best(bests[i], states[i], scores[i])
                 if step % config.checkpoint_every == 0 or last or stopping:
-                    record.flush()
-                    whole = join_groups(to_host(programs, states), to_host(programs, bests))
-                    if first:
-                        checkpoints.save(step, whole)
+                    recorder.flush()
+                    tree = join_groups(to_host(programs, states), to_host(programs, bests))
+                    if primary:
+                        checkpoints.save(step, tree)
 
-            record.flush()
+            recorder.flush()
             checkpoints.wait()
             stopping = distributed.all_max(stop.asked)
 
-        # --- The end: all is saved, so that a signal may end what is left at once
-        record.progress.close()
+        # --- The end: everything is saved, so from here on a signal may end the process at once
+        recorder.progress.close()
         if stopping:
             distributed.log(f"stopped at step {step}, saved; the same command goes on from there")
             return 128 + stopping
         states, bests = to_host(programs, states), to_host(programs, bests)
         with distributed.synchronized():
-            record.finish(states, bests)
+            recorder.finish(states, bests)
     finally:
-        for feed in feeds:
-            feed.close()
-        record.close()
-    if first:
+        for loader in loaders:
+            loader.close()
+        recorder.close()
+    if primary:
         print(describe_finished(config, workdir))
     return 0
 
 
+def _restore(
+    config: ConfigDict,
+    checkpoints: Checkpoints,
+    programs: list[Program],
+    rollback: RollBack | None,
+) -> tuple[int, list[GanState], list[Best], RollBack | None]:
+    """The step, states and best networks to start from, and the rollback if it takes effect here.
+
+    The primary process reads the newest whole checkpoint and broadcasts it. Without one, training
+    starts at step 0.
+    """
+    target = jax.eval_shape(lambda: join_groups(*initialise_all(programs)))
+    latest, restored = None, None
+    with distributed.synchronized():
+        if distributed.is_primary():
+            checkpoints.wait()
+            latest = None if rollback is None else _rollback_step(config, checkpoints, rollback)
+            restored = checkpoints.restore(target, latest)
+    start = distributed.all_max(0 if restored is None else restored[0])
+    # If the checkpoint to roll back to is damaged, an older one is restored. Its steps are then
+    # replayed with their old random numbers, and the rollback comes when they fail again.
+    if not distributed.all_max(start == latest):
+        rollback = None
+    if start == 0:
+        states, bests = initialise_all(programs)
+    else:
+        tree = distributed.broadcast_from_primary(restored and restored[1], target)
+        states, bests = split_groups(tree, programs)
+    if rollback is not None:
+        states = with_attempts(states, programs, rollback.attempts)
+    return start, states, bests, rollback
+
+
+def _rollback_step(config: ConfigDict, checkpoints: Checkpoints, rollback: RollBack) -> int:
+    """The last step before the failure at which a checkpoint is due.
+
+    A checkpoint saved at a signal does not count: a run that was stopped on the way must end with
+    the same bits as one that was not.
+    """
+    due = (rollback.failed_at - 1) // config.checkpoint_every * config.checkpoint_every
+    saved = checkpoints.steps()
+    # If checkpoint_every was changed, there may be no checkpoint that old.
+    return saved[0] if saved and saved[-1] > due else due
+
+
+def _steps_to_next_cut(config: ConfigDict, step: int, limit: int) -> int:
+    """How many steps, at most `limit`, one call may run without passing a step where something is
+    due."""
+    every = (config.log_every, config.sample_every, config.eval_every, config.checkpoint_every)
+    return min(limit, config.steps - step, *(n - step % n for n in every))
+
+
+# --- Checks
+
+
 def _is_finished(config: ConfigDict, workdir: str, dataset: Dataset | None) -> bool:
-    """Whether the run in the folder is this one, and at its end; UserError if it is another."""
-    saved, done = run_folder.inspect(config, workdir), run_folder.results(workdir)
-    if saved is None or done is None or done["step"] < config.steps:
+    """Whether the folder holds this run, finished; UserError if it holds another run."""
+    saved, results = run_folder.inspect(config, workdir), run_folder.results(workdir)
+    if saved is None or results is None or results["step"] < config.steps:
         return False
-    _refuse_fewer_steps(config, workdir, done["step"])
+    _check_not_past(config, workdir, results["step"])
     moved = any(config_lib.get(config, path) != saved["config"][path] for path in keys.PLACES)
-    if moved or dataset is not None:  # Else not read, so that the table is there at once.
-        now = data.load(config) if dataset is None else dataset
-        _refuse_other_data(workdir, saved, now)
+    # Otherwise the data is not read, so that the table appears at once.
+    if moved or dataset is not None:
+        dataset = data.load(config) if dataset is None else dataset
+        run_folder.check_same_data(workdir, saved, dataset)
     return True
 
 
-def _refuse_differing(config: ConfigDict, dataset: Dataset) -> None:
+def _check_same_run(config: ConfigDict, dataset: Dataset) -> None:
     """Raises UserError in every process if they were started for different runs."""
-    where = keys.PLACES
-    compared = {path: value for path, value in config_lib.leaves(config) if path not in where}
-    distributed.check_same("the config", str(sorted(compared.items())))
-    read = f"{dataset.digest()} {len(dataset.train)}"
-    distributed.check_same(f"the data of {dataset.name}", read)
+    values = sorted(item for item in config_lib.leaves(config) if item[0] not in keys.PLACES)
+    distributed.check_same("the config", str(values))
+    distributed.check_same(
+        f"the data of {dataset.name}", f"{dataset.digest()} {len(dataset.train)}"
+    )
 
 
-def _refuse_fewer_steps(config: ConfigDict, workdir: str, step: int) -> None:
+def _check_not_past(config: ConfigDict, workdir: str, step: int) -> None:
     if step > config.steps:
         raise UserError(
             f"steps={config.steps}: {workdir} is already at step {step}", "give more steps"
         )
-
-
-def _refuse_other_data(workdir: str, saved: dict[str, Any], dataset: Dataset) -> None:
-    if saved["dataset"]["sha256"] != dataset.digest():
-        raise UserError(
-            f"{workdir} is finished, and was trained on other data than {dataset.name} has now",
-            run_folder.ANOTHER,
-        )
-
-
-# --- States: for each group of seeds on the devices, and whole on disk
-
-
-def _step_to_go_back_to(config: ConfigDict, checkpoints: Checkpoints, back: RollBack) -> int:
-    """The last step before the failure at which a checkpoint is due, whatever else was saved (at a
-    signal), so that a run that was stopped on the way ends with the same bits."""
-    due = (back.failed_at - 1) // config.checkpoint_every * config.checkpoint_every
-    saved = checkpoints.steps()
-    # checkpoint_every may have changed on the way, and nothing that old be left.
-    return saved[0] if saved and saved[-1] > due else due
-
-
-def _steps_to_next_cut(config: ConfigDict, step: int, most: int) -> int:
-    """How many steps one call may run: it never reaches over a step at which something is due."""
-    every = (config.log_every, config.sample_every, config.eval_every, config.checkpoint_every)
-    return min(most, config.steps - step, *(n - step % n for n in every))

@@ -1,12 +1,12 @@
-"""Has a generator forget an object (Radford et al. 2016, section 6.2: it drew bedrooms, and forgot
-windows).
+"""Removes an object from a generator's images by dropping feature maps (Radford et al. 2016,
+section 6.2, which removes windows from bedrooms).
 
-On the activations of its second-highest convolution a logistic regression tells positions inside
-marks from positions outside. Every feature map whose weight is positive is dropped: it is zero at
-all positions, and what the generator draws then has something else where the object stood.
+A logistic regression on the activations of the second-to-last convolution separates positions
+inside marked regions from positions outside. Every feature map with a positive weight is dropped,
+that is, set to zero at all positions. The generator then replaces the object by something else.
 
-The activations are what the last convolution is given: after BatchNorm and the activation, dropout
-off. A map dropped there is the same as the weights that read it set to zero.
+The activations are the input of the last convolution: after BatchNorm and the activation, dropout
+off. Dropping a map there equals setting the weights that read it to zero.
 """
 
 import csv
@@ -29,43 +29,41 @@ COLUMNS = ("sample", "top", "left", "bottom", "right")
 
 
 class AblatedGenerator:
-    """Draws with some feature maps dropped, and reads them; compiled once.
+    """A generator whose second-to-last convolution can have feature maps dropped; compiled once.
 
     Args:
-      gan: its generator ends in two convolutions, the last of which sees nothing but the maps of
-        the other.
-      batch: images that go through the generator at once.
+      gan: a GAN whose generator ends in two convolutions, the second on the first one's maps alone.
+      batch: batch size.
 
     Attributes:
-      maps: how many feature maps the second-highest convolution has.
+      maps: number of feature maps of the second-to-last convolution.
 
     Raises:
-      UserError: if the generator is another one.
+      UserError: if the generator does not end like that.
     """
 
     def __init__(self, gan: Gan, batch: int = 100) -> None:
         self.gan, self.batch = gan, batch
-        made, given = _convolutions(gan)
-        if len(made) < 2 or given[-1] != made[-2]:
+        inputs, outputs = _channels(gan)
+        if len(outputs) < 2 or inputs[-1] != outputs[-2]:
             raise UserError(
                 "the generator does not end in two convolutions", "a DCGAN's does: configs/dcgan.py"
             )
-        self.maps = made[-2]
-        self._run = jax.jit(functools.partial(_run, gan, len(made)))
+        self.maps = outputs[-2]
+        self._run = jax.jit(functools.partial(_run, gan, len(outputs)))
 
     def __call__(
         self, generator: Variables, latent: Latent, dropped: np.ndarray | None = None
     ) -> tuple[np.ndarray, np.ndarray]:
-        """Draws.
+        """Generates images.
 
         Args:
-          generator: with its moving statistics.
-          latent: N examples.
-          dropped: bool [maps], the maps that are zero; None is none.
+          generator: the generator's variables.
+          latent: N latents.
+          dropped: the maps to set to zero, bool [maps]; None drops none.
 
         Returns:
-          Images, uint8 [N, H, W, C], and the activations as they were before any was dropped,
-          float32 [N, h, w, maps].
+          Images, uint8 [N, H, W, C], and the activations before dropping, float32 [N, h, w, maps].
         """
         kept = np.ones(self.maps) if dropped is None else 1.0 - dropped
         images, maps = map_batches(
@@ -74,64 +72,63 @@ class AblatedGenerator:
         return to_uint8(images, self.gan.low), maps.astype(np.float32)
 
 
-def _convolutions(gan: Gan) -> tuple[list[int], list[int]]:
-    """How many maps each convolution makes, and how many it is given."""
-    made: list[int] = []
-    given: list[int] = []
+def _channels(gan: Gan) -> tuple[list[int], list[int]]:
+    """The numbers of input and output channels of the generator's convolutions, in order."""
+    inputs: list[int] = []
+    outputs: list[int] = []
 
-    def note(call: Any, arguments: Any, named: Any, context: Any) -> Any:
-        result = call(*arguments, **named)
+    def record(call: Any, args: Any, kwargs: Any, context: Any) -> Any:
+        result = call(*args, **kwargs)
         if context.method_name == "__call__" and kernel_axes(context.module) == 4:
-            made.append(result.shape[-1])
-            given.append(arguments[0].shape[-1])
+            inputs.append(args[0].shape[-1])
+            outputs.append(result.shape[-1])
         return result
 
-    def draw() -> Any:
+    def generate() -> Any:
         latent, _ = example_inputs(gan)
         variables = gan.generator.init(jax.random.key(0), latent, train=False)
-        del made[:], given[:]
-        with nn.intercept_methods(note):
+        with nn.intercept_methods(record):
             return gan.generator.apply(variables, latent, train=False)
 
-    jax.eval_shape(draw)
-    return made, given
+    jax.eval_shape(generate)
+    return inputs, outputs
 
 
 def _run(
     gan: Gan, convolutions: int, generator: Variables, latent: Latent, kept: jax.Array
 ) -> tuple[jax.Array, jax.Array]:
-    """Images in the network's range, and what the last of so many convolutions is given."""
-    seen: list[jax.Array] = []
-    passed = 0
+    """Images in the network's range, and the input of the last convolution before dropping."""
+    last_input: list[jax.Array] = []
+    count = 0
 
-    def drop(call: Any, arguments: Any, named: Any, context: Any) -> Any:
-        nonlocal passed
+    def drop(call: Any, args: Any, kwargs: Any, context: Any) -> Any:
+        nonlocal count
         if context.method_name == "__call__" and kernel_axes(context.module) == 4:
-            passed += 1
-            if passed == convolutions:
-                x, *rest = arguments
-                seen.append(x)
-                arguments = (x * kept.astype(x.dtype)[None, None, None, :], *rest)
-        return call(*arguments, **named)
+            count += 1
+            if count == convolutions:
+                x, *rest = args
+                last_input.append(x)
+                args = (x * kept.astype(x.dtype)[None, None, None, :], *rest)
+        return call(*args, **kwargs)
 
     with nn.intercept_methods(drop):
         images, _ = apply_network(
             gan.generator, generator, latent, train=False, dropout=jax.random.key(0)
         )
-    return images, seen[0]
+    return images, last_input[0]
 
 
-# --- The boundary
+# --- The classifier that selects the maps
 
 
 class ObjectClassifier(NamedTuple):
-    """What tells marked positions from others.
+    """A logistic regression that separates marked from unmarked positions.
 
     Attributes:
-      weights: of the maps, float64 [maps].
-      bias: at 0 both are equally likely.
-      positives, negatives: positions that it was fitted on.
-      accuracy: on them, a share.
+      weights: one for each map, float64 [maps].
+      bias: the intercept.
+      positives, negatives: numbers of positions that it was fitted on.
+      accuracy: share of these positions that it classifies correctly.
     """
 
     weights: np.ndarray
@@ -147,29 +144,29 @@ class ObjectClassifier(NamedTuple):
 
 
 def fit(maps: np.ndarray, marked: np.ndarray, seed: int = 0) -> ObjectClassifier:
-    """Logistic regression (scikit-learn's, its own penalty) between marked positions and as many
-    others, drawn at random from the unmarked ones of the images that have marks.
+    """Fits scikit-learn's logistic regression (default penalty) to the marked positions and as many
+    random unmarked ones from the same images.
 
     Args:
       maps: activations, float32 [N, h, w, maps].
-      marked: pixels, bool [N, H, W]; a position is marked where at least half of its pixels are.
-      seed: of the random positions.
+      marked: pixels, bool [N, H, W]; a position is marked if at least half of its pixels are.
+      seed: seed of the random positions.
 
     Raises:
-      UserError: if no position is marked, or none is not.
+      UserError: if no position is marked, or all of them are.
     """
     from sklearn.linear_model import LogisticRegression
 
     positions = coarse(marked, maps.shape[1], maps.shape[2])
     positive = maps[positions]
-    others = np.argwhere(~positions & positions.any((1, 2), keepdims=True))
-    if not len(positive) or not len(others):
+    unmarked = np.argwhere(~positions & positions.any((1, 2), keepdims=True))
+    if not len(positive) or not len(unmarked):
         raise UserError(
             f"of {positions.size} positions {len(positive)} are marked",
-            "mark some of an image, and not all",
+            "mark a part of an image, not all of it",
         )
-    chosen = np.random.default_rng(seed).permutation(others)[: len(positive)]
-    negative = maps[tuple(chosen.T)]
+    sampled = np.random.default_rng(seed).permutation(unmarked)[: len(positive)]
+    negative = maps[tuple(sampled.T)]
     x = np.concatenate([positive, negative])
     y = np.arange(len(x)) < len(positive)
     fitted = LogisticRegression(max_iter=2_000).fit(x, y)
@@ -183,11 +180,11 @@ def fit(maps: np.ndarray, marked: np.ndarray, seed: int = 0) -> ObjectClassifier
 
 
 def coarse(marked: np.ndarray, height: int, width: int) -> np.ndarray:
-    """The positions of a smaller map at least half of whose pixels are marked.
+    """Marks each position of a smaller map that has at least half of its pixels marked.
 
     Args:
-      marked: bool [N, H, W].
-      height, width: of the map; H and W are multiples of them.
+      marked: pixels, bool [N, H, W].
+      height, width: the map's size; must divide H and W.
 
     Returns:
       bool [N, height, width].
@@ -200,13 +197,13 @@ def coarse(marked: np.ndarray, height: int, width: int) -> np.ndarray:
 
 
 def read_boxes(path: str, n: int, height: int, width: int) -> np.ndarray:
-    """The pixels inside the boxes of a file, bool [n, height, width].
+    """Reads boxes from a CSV file as marked pixels, bool [n, height, width].
 
-    The file is CSV with the header `sample,top,left,bottom,right` in any order: the number of an
-    image from 0 on, and its pixels from 0 on; `bottom` and `right` are the first ones outside.
+    The header has `sample,top,left,bottom,right` in any order: the index of the image and pixel
+    indices, all from 0; `bottom` and `right` are exclusive.
 
     Raises:
-      UserError: if the file is not there or not of that form, or a box is not inside an image.
+      UserError: if the file cannot be read, or a box is not inside an image.
     """
     marked = np.zeros((n, height, width), bool)
     try:
@@ -221,7 +218,7 @@ def read_boxes(path: str, n: int, height: int, width: int) -> np.ndarray:
                     raise UserError(
                         f"{path}, line {rows.line_num}: {','.join(map(str, box))} is no box in one"
                         f" of {n} images of {height}x{width}",
-                        f"it is {','.join(COLUMNS)}, from 0 on, bottom and right outside",
+                        f"{','.join(COLUMNS)} count from 0; bottom and right are exclusive",
                     )
                 marked[sample, top:bottom, left:right] = True
     except (OSError, UnicodeDecodeError, csv.Error) as error:

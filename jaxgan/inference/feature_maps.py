@@ -1,4 +1,4 @@
-"""The outputs of a discriminator's convolutions, as features."""
+"""The outputs of a discriminator's convolutions as features."""
 
 import functools
 from typing import Any
@@ -13,35 +13,35 @@ from jaxgan.data.pixels import to_network
 from jaxgan.models.variables import Variables, apply_network
 from jaxgan.training.gan import Gan
 
-# Maps are pooled to SIDE x SIDE; images go through the discriminator in batches.
+# Maps are pooled to SIDE x SIDE.
 SIDE, _BATCH = 4, 250
 
 
 def convolution_maps(gan: Gan, discriminator: Variables, images: jax.Array) -> list[jax.Array]:
-    """What follows each convolution of the discriminator, as the next layer sees it.
+    """The activations after each convolution of the discriminator, as the next layer gets them.
 
     Args:
-      gan: its discriminator is unconditional.
-      discriminator: run with these statistics, dropout off.
+      gan: a GAN with an unconditioned discriminator.
+      discriminator: the discriminator's variables; its statistics are used, dropout is off.
       images: uint8 or in the network's range, [B, H, W, C].
 
     Returns:
-      For each convolution in order [B, H', W', C']; [] for a network without any. Where what comes
-      next sees no map of the convolution's size or smaller (global pooling), its own output.
+      For each convolution in order, [B, H', W', C']. If the next layer's input is not a map (after
+      global pooling), the convolution's own output.
     """
     outputs: list[jax.Array] = []
-    seen: dict[int, jax.Array] = {}
+    next_inputs: dict[int, jax.Array] = {}
 
-    def note(call: Any, arguments: Any, named: Any, context: Any) -> Any:
+    def record(call: Any, args: Any, kwargs: Any, context: Any) -> Any:
         axes = kernel_axes(context.module) if context.method_name == "__call__" else 0
-        if axes and outputs and len(outputs) not in seen:
-            seen[len(outputs)] = _as_map(arguments[0], outputs[-1])
-        result = call(*arguments, **named)
+        if axes and outputs and len(outputs) not in next_inputs:
+            next_inputs[len(outputs)] = _as_map(args[0], outputs[-1])
+        result = call(*args, **kwargs)
         if axes == 4:
             outputs.append(result)
         return result
 
-    with nn.intercept_methods(note):
+    with nn.intercept_methods(record):
         apply_network(
             gan.discriminator,
             discriminator,
@@ -49,21 +49,21 @@ def convolution_maps(gan: Gan, discriminator: Variables, images: jax.Array) -> l
             None,
             train=False,
         )
-    return [seen.get(i, output) for i, output in enumerate(outputs, 1)]
+    return [next_inputs.get(i, output) for i, output in enumerate(outputs, 1)]
 
 
 def kernel_axes(module: nn.Module) -> int:
-    """Of the layer's own kernel, whoever's layer it is: 4 of a convolution, 2 of a dense one, and
-    0 of what has none."""
-    there = module.has_variable("params", "kernel")
-    return jnp.ndim(module.get_variable("params", "kernel")) if there else 0
+    """The rank of a layer's kernel: 4 in a convolution, 2 in a dense layer, 0 without a kernel."""
+    if not module.has_variable("params", "kernel"):
+        return 0
+    return jnp.ndim(module.get_variable("params", "kernel"))
 
 
-def _as_map(given: jax.Array, output: jax.Array) -> jax.Array:
-    """What a layer is given, as a map like the convolution's output before it."""
-    if given.ndim == 4:
-        return given
-    return given.reshape(output.shape) if given.size == output.size else output
+def _as_map(x: jax.Array, output: jax.Array) -> jax.Array:
+    """A layer's input as a map; `output` is that of the convolution before it."""
+    if x.ndim == 4:
+        return x
+    return x.reshape(output.shape) if x.size == output.size else output
 
 
 def pooled(maps: jax.Array) -> jax.Array:
@@ -78,21 +78,21 @@ def pooled(maps: jax.Array) -> jax.Array:
 
 
 class FeatureReader:
-    """Reads the features of images off discriminators of one kind; compiled once.
+    """Computes the features of images in a discriminator; compiled once.
 
     Args:
-      gan: its discriminator is unconditional.
+      gan: a GAN with an unconditioned discriminator.
     """
 
     def __init__(self, gan: Gan) -> None:
         self._features = jax.jit(functools.partial(_features, gan))
 
     def __call__(self, discriminator: Variables, images: np.ndarray) -> np.ndarray:
-        """All convolutions' activations, pooled and joined.
+        """The activations of all convolutions, pooled and concatenated.
 
         Args:
-          discriminator: its statistics are used as they are.
-          images: uint8 [N, H, W, C], at least one.
+          discriminator: the discriminator's variables; its statistics are used.
+          images: uint8 [N, H, W, C], N > 0.
 
         Returns:
           float32 [N, F]; F is 0 for a network without convolutions.
@@ -106,4 +106,4 @@ class FeatureReader:
 def _features(gan: Gan, discriminator: Variables, images: jax.Array) -> jax.Array:
     maps = convolution_maps(gan, discriminator, images)
     empty = jnp.zeros((len(images), 0), jnp.float32)
-    return jnp.concatenate([empty, *(pooled(one).astype(jnp.float32) for one in maps)], axis=1)
+    return jnp.concatenate([empty, *(pooled(x).astype(jnp.float32) for x in maps)], axis=1)

@@ -1,9 +1,9 @@
-"""What a discriminator sees: guided backpropagation (Springenberg et al. 2015, "Striving for
-simplicity", section 3.4), as Radford et al. 2016 show it (section 6.1, figure 5).
+"""Guided backpropagation through a discriminator (Springenberg et al. 2015, "Striving for
+simplicity", section 3.4), as in Radford et al. 2016, section 6.1 and figure 5.
 
-The gradient of a feature with respect to the image, but for the activations: there it passes only
-where both the input and the gradient that comes back are positive. What is left says what in the
-image speaks for the feature, and nothing of what speaks against it.
+It is the gradient of a feature with respect to the image, except that an activation passes the
+gradient on only where both its input and the incoming gradient are positive. The result shows what
+in the image increases the feature, without what decreases it.
 """
 
 import dataclasses
@@ -25,8 +25,8 @@ Activation = Callable[[jax.Array], jax.Array]
 
 
 def guided(activation: Activation) -> Activation:
-    """The same function, its gradient guided: that of the output where it and the input are
-    positive, else 0. Of a leaky one, too, nothing comes through where the input is negative."""
+    """The same function with a guided gradient: the incoming gradient where it and the input are
+    positive, else 0. This holds for a leaky activation too."""
 
     @jax.custom_vjp
     def same(x: jax.Array) -> jax.Array:
@@ -43,17 +43,17 @@ def guided(activation: Activation) -> Activation:
 
 
 def with_guided_activations(gan: Gan) -> Gan:
-    """The same rules with the discriminator's activations guided.
+    """The same GAN with guided activations in the discriminator.
 
     Raises:
-      UserError: if the discriminator's activation is not an argument of it, or it is conditional.
+      UserError: if the discriminator is conditioned, or has no attribute `activation`.
     """
     network = gan.discriminator
     if gan.condition is not None or not hasattr(network, "activation"):
         raise UserError(
-            "guided backpropagation wants a discriminator that sees the image alone, and whose"
+            "guided backpropagation needs a discriminator that sees the image alone, and whose"
             " activation is its argument",
-            "a DCGAN's or an InfoGAN's does: configs/dcgan.py",
+            "such as those of a DCGAN or an InfoGAN: configs/dcgan.py",
         )
     changed: nn.Module = network.clone(activation=guided(network.activation))
     return dataclasses.replace(gan, discriminator=changed)
@@ -63,11 +63,8 @@ class GuidedGradients:
     """Guided gradients of the last convolution's most active maps; compiled once.
 
     Args:
-      gan: as `with_guided_activations` wants it.
-      maps: so many of each image.
-
-    Raises:
-      UserError: if the discriminator has no convolution, or is conditional.
+      gan: a GAN that `with_guided_activations` accepts; its discriminator has a convolution.
+      maps: number of maps for each image.
     """
 
     def __init__(self, gan: Gan, maps: int = 6) -> None:
@@ -78,21 +75,21 @@ class GuidedGradients:
     def __call__(
         self, discriminator: Variables, images: np.ndarray
     ) -> tuple[np.ndarray, np.ndarray]:
-        """Reads.
+        """Computes the gradients; raises UserError if the discriminator has no convolution.
 
         Args:
-          discriminator: its statistics are used as they are.
+          discriminator: the discriminator's variables; its statistics are used.
           images: uint8 [N, H, W, C].
 
         Returns:
-          Which maps are most active, by their maximum over the positions, int [N, maps], the most
-          active first; and the guided gradient of each one's maximum, float32 [N, maps, H, W, C].
+          The indices of the maps with the largest maximum over positions, int [N, maps], largest
+          first, and the guided gradient of each maximum, float32 [N, maps, H, W, C].
         """
         x = to_network(images, self._gan.low, self._gan.dtype)
         active = np.asarray(self._active(discriminator, x))
         order = np.argsort(-active, axis=1, kind="stable")[:, : self._maps]
-        found = [self._gradient(discriminator, x, places) for places in order.T]
-        return order, np.stack([np.asarray(one, np.float32) for one in found], axis=1)
+        gradients = [self._gradient(discriminator, x, indices) for indices in order.T]
+        return order, np.stack([np.asarray(g, np.float32) for g in gradients], axis=1)
 
 
 def _active(gan: Gan, discriminator: Variables, images: jax.Array) -> jax.Array:
@@ -104,19 +101,19 @@ def _active(gan: Gan, discriminator: Variables, images: jax.Array) -> jax.Array:
 
 
 def _gradient(
-    gan: Gan, discriminator: Variables, images: jax.Array, places: jax.Array
+    gan: Gan, discriminator: Variables, images: jax.Array, indices: jax.Array
 ) -> jax.Array:
-    """Of one map of each image, [N, H, W, C]; `places` is int [N]."""
+    """The gradient of one map's maximum for each image, [N, H, W, C]; `indices` is int [N]."""
 
     def total(images: jax.Array) -> jax.Array:
         active = _active(gan, discriminator, images)
-        return jnp.take_along_axis(active, places[:, None], axis=1).sum()
+        return jnp.take_along_axis(active, indices[:, None], axis=1).sum()
 
     return jax.grad(total)(images)
 
 
 def shown(gradients: np.ndarray) -> np.ndarray:
-    """Gradients as pictures, each scaled by its own largest number: grey is 0, light speaks for
-    the feature brighter. Float [..., H, W, C] -> uint8 of the same shape."""
+    """Gradients as pictures, each scaled by its largest magnitude: grey is 0, white is positive.
+    Float [..., H, W, C] -> uint8 of the same shape."""
     largest = np.abs(gradients).max((-3, -2, -1), keepdims=True)
     return np.rint(127.5 + 127.5 * gradients / np.where(largest > 0, largest, 1)).astype(np.uint8)

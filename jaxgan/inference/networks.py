@@ -1,7 +1,7 @@
-"""The networks as instruments, outside training: sampling, and reading codes off images.
+"""Trained networks as functions: sampling, recalibrating BatchNorm, predicting codes.
 
-BatchNorm makes what the discriminator says of an image depend on its company. Its moving statistics
-mix real and generated batches, so images are read with statistics re-estimated on a stated set.
+In training, BatchNorm's moving statistics in the discriminator mix real and generated batches. To
+evaluate the discriminator or Q on images, they are re-estimated on a stated set of images.
 """
 
 import functools
@@ -24,24 +24,23 @@ from jaxgan.training.gan import Gan
 
 
 class NetworkFunctions:
-    """The compiled functions that look at a run's networks; none of them changes anything.
+    """Compiled functions of a run's networks.
 
     Args:
-      gan: the rules.
-      batch: images that go through a network at once.
+      gan: networks and config.
+      batch: batch size.
     """
 
     def __init__(self, gan: Gan, batch: int = 250) -> None:
         self.gan, self.batch = gan, batch
         self._generate = jax.jit(functools.partial(_generate, gan))
         self._statistics = jax.jit(functools.partial(_batch_statistics, gan))
-        self._read = jax.jit(functools.partial(_read, gan))
+        self._predict = jax.jit(functools.partial(_predict_codes, gan))
 
     def sample(self, generator: Variables, latent: Latent, key: jax.Array | None = None) -> Any:
-        """The generator with its moving statistics: images in its range, float [N, H, W, C].
+        """Samples with BatchNorm's moving statistics: images in the network's range, [N, H, W, C].
 
-        The key is of a generator that drops activations in sampling too (`sample_dropout`); None
-        is the same one every time.
+        The key is for dropout, which stays on with `sample_dropout`; None is a constant key.
         """
         key = jax.random.key(0) if key is None else key
         return map_batches(
@@ -53,36 +52,35 @@ class NetworkFunctions:
     def recalibrate_batch_norm(
         self, discriminator: Variables, q: Variables, images: np.ndarray
     ) -> tuple[Variables, Variables]:
-        """The discriminator and Q with BatchNorm's statistics re-estimated on `images`.
+        """The discriminator and Q with BatchNorm statistics re-estimated on `images`.
 
-        A mean is the mean of the batches' means, a variance the mean of their variances and the
-        variance of their means; nothing is dropped on the way.
+        A mean is the mean of the batch means; a variance is the mean of the batch variances plus
+        the variance of the batch means. Dropout is off.
 
         Args:
-          discriminator, q: their moving statistics play no part.
+          discriminator, q: the networks' variables; their moving statistics are not used.
           images: uint8 or in the network's range, [N, H, W, C].
         """
-        batches = [self._statistics(discriminator, q, part) for part in self._parts(images)]
-        of_discriminator, of_q = _average_statistics(batches)
-        return Variables(discriminator.params, of_discriminator), Variables(q.params, of_q)
+        batches = [self._statistics(discriminator, q, batch) for batch in self._batches(images)]
+        discriminator_stats, q_stats = _average_statistics(batches)
+        return Variables(discriminator.params, discriminator_stats), Variables(q.params, q_stats)
 
     def recalibrate_discriminator(self, discriminator: Variables, images: np.ndarray) -> Variables:
-        """The same of an unconditional discriminator, without a Q."""
-        batches = [self._statistics(discriminator, None, part) for part in self._parts(images)]
+        """The same for an unconditioned discriminator without Q."""
+        batches = [self._statistics(discriminator, None, batch) for batch in self._batches(images)]
         return Variables(discriminator.params, _average_statistics(batches)[0])
 
     def predict_codes(
         self, discriminator: Variables, q: Variables, images: np.ndarray
     ) -> tuple[CodeParameters, ...]:
-        """Q(c | x) of each image, as NumPy arrays [N, ...]; statistics as given."""
+        """Q(c|x) of each image, as NumPy arrays [N, ...], with the given BatchNorm statistics."""
         predicted: tuple[CodeParameters, ...] = map_batches(
-            lambda batch, _: self._read(discriminator, q, batch), images, self.batch
+            lambda batch, _: self._predict(discriminator, q, batch), images, self.batch
         )
         return predicted
 
-    def _parts(self, images: np.ndarray) -> list[np.ndarray]:
-        """Batches of one size; the last one reaches back over images already counted, so that none
-        is left out."""
+    def _batches(self, images: np.ndarray) -> list[np.ndarray]:
+        """Batches of equal size that cover all images; the last one may overlap the one before."""
         size = min(self.batch, len(images))
         starts = [min(i, len(images) - size) for i in range(0, len(images), size)]
         return [images[i : i + size] for i in starts]
@@ -96,7 +94,7 @@ def _generate(gan: Gan, generator: Variables, latent: Latent, dropout: jax.Array
     return apply_network(gan.generator, generator, latent, train=False, dropout=dropout)[0]
 
 
-def _read(gan: Gan, discriminator: Variables, q: Variables, images: jax.Array) -> Any:
+def _predict_codes(gan: Gan, discriminator: Variables, q: Variables, images: jax.Array) -> Any:
     assert gan.q is not None
     (_, features), _ = apply_network(
         gan.discriminator, discriminator, _images(gan, images), None, train=False
@@ -107,19 +105,17 @@ def _read(gan: Gan, discriminator: Variables, q: Variables, images: jax.Array) -
 def _batch_statistics(
     gan: Gan, discriminator: Variables, q: Variables | None, images: jax.Array
 ) -> tuple[Any, Any]:
-    """Every BatchNorm's statistics of one batch, of the discriminator and of Q ({} without one),
-    dropout off: its inputs are those of reading."""
-    (_, features), of_discriminator = _normalised_by_batch(
+    """One batch's BatchNorm statistics in the discriminator and in Q ({} without Q)."""
+    (_, features), discriminator_stats = _normalised_by_batch(
         gan.discriminator, discriminator, _images(gan, images), None
     )
     if gan.q is None or q is None:
-        return of_discriminator, {}
-    return of_discriminator, _normalised_by_batch(gan.q, q, features)[1]
+        return discriminator_stats, {}
+    return discriminator_stats, _normalised_by_batch(gan.q, q, features)[1]
 
 
 def _normalised_by_batch(network: nn.Module, variables: Variables, *inputs: Any) -> tuple[Any, Any]:
-    """A network's output with nothing dropped and every BatchNorm on the batch's statistics, and
-    these."""
+    """A network's output with BatchNorm on batch statistics and dropout off, and the statistics."""
     tree = {"params": variables.params, "batch_stats": variables.batch_stats}
     with nn.intercept_methods(_use_batch_statistics):
         output, changed = network.apply(tree, *inputs, train=False, mutable=["batch_stats"])
@@ -128,40 +124,40 @@ def _normalised_by_batch(network: nn.Module, variables: Variables, *inputs: Any)
 
 def _use_batch_statistics(
     call: Callable[..., Any],
-    arguments: tuple[Any, ...],
-    named: dict[str, Any],
+    args: tuple[Any, ...],
+    kwargs: dict[str, Any],
     context: nn.module.InterceptorContext,
 ) -> Any:
-    """Runs every BatchNorm, wherever a network has it, on the batch's statistics whatever the
-    network's mode is, and with momentum 0: after a pass its own are the batch's."""
+    """A Linen interceptor that runs every BatchNorm on batch statistics, whatever the network's
+    mode, and with momentum 0, so that its moving statistics become those of the batch."""
     module = context.module
     if not isinstance(module, nn.BatchNorm):
-        return call(*arguments, **named)
-    # Frozen to its users, as every Linen module is; and call knows no other module than this one.
+        return call(*args, **kwargs)
     changes: dict[str, Any] = {"momentum": 0.0}
     if module.use_running_average is None:
-        # Also where the network gives its own, by place or by name.
-        arguments, named = arguments[:1], named | {"use_running_average": False}
+        # Overrides the network's own argument, positional or by keyword.
+        args, kwargs = args[:1], kwargs | {"use_running_average": False}
     else:
         changes["use_running_average"] = False
     before = {name: getattr(module, name) for name in changes}
+    # Linen modules are frozen, and `call` is bound to this one, so a clone would not do.
     for name, value in changes.items():
         object.__setattr__(module, name, value)
     try:
-        return call(*arguments, **named)
+        return call(*args, **kwargs)
     finally:
         for name, value in before.items():
             object.__setattr__(module, name, value)
 
 
 def _average_statistics(batches: list[Any]) -> Any:
-    """One set of statistics for several batches of one size."""
+    """Combines the statistics of several batches of equal size."""
     flat = [flatten_dict({"d": d, "q": q}) for d, q in batches]
     pooled = {}
     for path in flat[0]:
-        pooled[path] = jnp.mean(jnp.stack([one[path] for one in flat]), axis=0)
+        pooled[path] = jnp.mean(jnp.stack([stats[path] for stats in flat]), axis=0)
         if path[-1] == "var":
-            means = jnp.stack([one[*path[:-1], "mean"] for one in flat])
+            means = jnp.stack([stats[*path[:-1], "mean"] for stats in flat])
             pooled[path] += jnp.var(means, axis=0)
     tree = unflatten_dict(pooled)
     return tree.get("d", {}), tree.get("q", {})

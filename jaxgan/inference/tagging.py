@@ -1,5 +1,5 @@
-"""Tags of images by a trained generator: a hundred word vectors for each image, and the ten words
-that they name most often."""
+"""Tags images: a trained generator samples 100 word vectors for each image, and the tags are the
+ten words that these name most often."""
 
 import jax
 import numpy as np
@@ -12,40 +12,40 @@ from jaxgan.models.latents import Latent
 from jaxgan.models.variables import Variables
 
 SAMPLES = 100
-# Images in one batch; the noise of an image does not depend on how many follow.
+# Images per batch. An image's noise does not depend on the number of images after it.
 _BLOCK = 10
 
 
 def generated_tags(
-    instruments: NetworkFunctions,
+    functions: NetworkFunctions,
     generator: Variables,
     vocabulary: WordVectors,
     features: np.ndarray,
     seed: int = 0,
 ) -> np.ndarray:
-    """The tags of some images.
+    """Tags images.
 
     Args:
-      instruments: of the run.
-      generator: its numbers.
-      vocabulary: the words.
-      features: of the images, [M, F].
-      seed: of the noise.
+      functions: the run's compiled functions.
+      generator: the generator's variables.
+      vocabulary: the words and their vectors.
+      features: the images' features, [M, F].
+      seed: seed of the noise.
 
     Returns:
-      The numbers of ten words for each image (all, where there are fewer), int [M, 10], the one
-      named most often first.
+      Indices of ten words for each image (of all words, if there are fewer), int [M, 10], the most
+      frequent first.
     """
     key = stream(jax.random.key(seed), "tags")
-    dtype = instruments.gan.dtype
+    gan = functions.gan
     tags = []
     for i, start in enumerate(range(0, len(features), _BLOCK)):
-        condition = np.zeros((_BLOCK, features.shape[1]), dtype)
         block = features[start : start + _BLOCK]
+        condition = np.zeros((_BLOCK, features.shape[1]), gan.dtype)
         condition[: len(block)] = block
-        drawn = instruments.gan.latent.sample(stream(key, "block", i), _BLOCK * SAMPLES)
-        latent = Latent(drawn.noise, (), np.repeat(condition, SAMPLES, axis=0))
-        made = instruments.sample(generator, latent, stream(key, "block", i))
-        for samples in made.reshape(_BLOCK, SAMPLES, -1)[: len(block)]:
+        noise = gan.latent.sample(stream(key, "block", i), _BLOCK * SAMPLES).noise
+        latent = Latent(noise, (), np.repeat(condition, SAMPLES, axis=0))
+        vectors = functions.sample(generator, latent, stream(key, "block", i))
+        for samples in vectors.reshape(_BLOCK, SAMPLES, -1)[: len(block)]:
             tags.append(tags_of_samples(samples, vocabulary.vectors))
     return np.stack(tags)

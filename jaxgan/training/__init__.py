@@ -1,1 +1,1 @@
-"""What a training step is, compiled and kept: state, step, program, checkpoints."""
+"""Training: state, step, compiled program, checkpoints, several hosts."""

@@ -1,8 +1,8 @@
-"""Checkpoints: the only room that knows Orbax.
+"""Checkpoints; the only module that uses Orbax.
 
-Of several processes only the first has any. A checkpoint holds one pytree as NumPy arrays, free of
-devices, and beside it the SHA-256 of each leaf (Orbax restores a flipped byte without a word).
-Reading goes from the newest to the oldest and takes the first whose digests agree.
+Only the primary process reads and writes them. A checkpoint holds one pytree as NumPy arrays,
+independent of devices, and the SHA-256 of each leaf, since Orbax silently restores a flipped byte.
+Restoring goes from the newest to the oldest and takes the first whose digests match.
 """
 
 import contextlib
@@ -22,18 +22,16 @@ import numpy as np
 
 from jaxgan.common.errors import UserError
 
-ARRAYS, DIGESTS = "arrays", "digests"
-
 
 class Checkpoints:
     """The checkpoints of one run.
 
     Args:
-      folder: made with the first save.
-      kept: how many of the newest stay.
-      say: where a damaged checkpoint is reported.
-      read_only: whether to leave the folder as it is: another process may be writing there.
-      regular: if not 0, the newest of a step that it divides stays besides.
+      folder: created by the first save.
+      kept: how many of the newest checkpoints are kept.
+      say: reports a damaged checkpoint.
+      read_only: whether to change nothing in the folder; another process may be writing there.
+      regular: if not 0, the newest checkpoint whose step it divides is kept too.
     """
 
     def __init__(
@@ -51,31 +49,26 @@ class Checkpoints:
     def _manager(self) -> Any:
         if self._opened is None:
             with warnings.catch_warnings():
-                # Orbax's own imports warn about names that JAX is about to drop.
+                # Orbax imports names that JAX has deprecated.
                 warnings.simplefilter("ignore")
                 import orbax.checkpoint as ocp
-            # What Orbax logs of a damaged checkpoint is pages long; `restore` says it in a line.
+            # Orbax logs pages about a damaged checkpoint; `restore` reports it in one line.
             for name in ("absl", "asyncio"):
                 logging.getLogger(name).setLevel(logging.CRITICAL)
             _hush_late_writers()
-            # By itself, whatever other processes there are; so Orbax makes no folder either.
-            only_here = ocp.options.MultiprocessingOptions(
+            options: dict[str, Any] = {"read_only": True}
+            if not self._read_only:
+                options = {"preservation_policy": self._kept, "cleanup_tmp_directories": True}
+                os.makedirs(self._folder, exist_ok=True)
+            # This process alone, whatever others there are. Orbax then cannot create the folder.
+            this_process = ocp.options.MultiprocessingOptions(
                 primary_host=jax.process_index(), active_processes={jax.process_index()}
             )
-            if not self._read_only:
-                os.makedirs(self._folder, exist_ok=True)
             self._opened = ocp.CheckpointManager(
                 self._folder,
-                item_names=(ARRAYS, DIGESTS),
+                item_names=("arrays", "digests"),
                 options=ocp.CheckpointManagerOptions(
-                    read_only=True, create=False, multiprocessing_options=only_here
-                )
-                if self._read_only
-                else ocp.CheckpointManagerOptions(
-                    preservation_policy=self._kept,
-                    create=False,
-                    cleanup_tmp_directories=True,
-                    multiprocessing_options=only_here,
+                    create=False, multiprocessing_options=this_process, **options
                 ),
             )
         return self._opened
@@ -84,8 +77,8 @@ class Checkpoints:
         """Starts to write `tree`; returns once the arrays are copied off the devices.
 
         Raises:
-          OSError: with errno ENOSPC or EDQUOT if this or the save before it met a full disk, as
-            `wait` and `close` do. What was there before stays.
+          OSError: with errno ENOSPC or EDQUOT if the disk is full, now or during the previous save;
+            `wait` and `close` raise it too. The existing checkpoints are kept.
         """
         import orbax.checkpoint as ocp
 
@@ -94,16 +87,14 @@ class Checkpoints:
             self._manager().save(
                 step,
                 args=ocp.args.Composite(
-                    **{
-                        ARRAYS: ocp.args.PyTreeSave(arrays),
-                        DIGESTS: ocp.args.JsonSave({k: digest(v) for k, v in arrays.items()}),
-                    }
+                    arrays=ocp.args.PyTreeSave(arrays),
+                    digests=ocp.args.JsonSave({k: digest(v) for k, v in arrays.items()}),
                 ),
                 force=True,
             )
 
     def wait(self) -> None:
-        """Returns once all that was saved is on disk."""
+        """Waits until every save is on disk."""
         if self._opened is not None:
             with self._full_disk_as_oserror():
                 self._opened.wait_until_finished()
@@ -113,32 +104,34 @@ class Checkpoints:
         try:
             yield
         except (OSError, ValueError, RuntimeError) as error:
-            # The arrays' writer, in C++, has no errno: its ValueError quotes the system's words.
+            # Orbax's C++ writer raises a ValueError that quotes strerror, without an errno.
             for number in (errno.ENOSPC, errno.EDQUOT):
                 if os.strerror(number) in str(error):
                     raise OSError(number, os.strerror(number), self._folder) from error
             raise
 
     def steps(self) -> list[int]:
-        """The steps that have a complete checkpoint, the newest first."""
+        """The steps of the complete checkpoints, newest first."""
         if not os.path.isdir(self._folder):
             return []
         return sorted(self._manager().all_steps(), reverse=True)
 
-    def restore(self, like: Any, most: int | None = None) -> tuple[int, Any] | None:
-        """The newest checkpoint that is whole.
+    def restore(self, target: Any, most: int | None = None) -> tuple[int, Any] | None:
+        """Reads the newest checkpoint that is not damaged.
+
+        Damaged ones are reported, skipped and moved to the folder `<folder>.damaged`, so that the
+        run can write these steps again.
 
         Args:
-          like: a tree of the same structure, of arrays or `jax.ShapeDtypeStruct`s.
-          most: the checkpoints of later steps are deleted first.
+          target: a tree of the same structure, of arrays or `jax.ShapeDtypeStruct`s.
+          most: the last step to restore; later checkpoints are deleted first.
 
         Returns:
-          Its step and a tree of NumPy arrays, or None where there was never one. Damaged ones are
-          named, skipped and put aside, so that the run can write them again.
+          The step and a tree of NumPy arrays, or None if there are no checkpoints.
 
         Raises:
-          UserError: if there are checkpoints and none is whole, or one is whole but of other
-            networks than `like`.
+          UserError: if all checkpoints are damaged, or the newest whole one has other names, shapes
+            or dtypes than `target`.
         """
         steps = self.steps()
         for step in [step for step in steps if most is not None and step > most]:
@@ -152,39 +145,31 @@ class Checkpoints:
                 if not self._read_only:
                     self._put_aside(step)
             else:
-                return step, _unflatten(arrays, like, f"{self._folder}/{step}")
+                return step, _unflatten(arrays, target, f"{self._folder}/{step}")
         if steps:
             where = "" if self._read_only else f" (they are in {self._folder}.damaged)"
             raise UserError(
                 f"{self._folder}: no checkpoint is whole{where}",
-                "the same training command begins anew",
+                "the same training command starts again from step 0",
             )
         return None
 
     def _put_aside(self, step: int) -> None:
         os.makedirs(f"{self._folder}.damaged", exist_ok=True)
-        aside = f"{self._folder}.damaged/{step}"
-        shutil.rmtree(aside, ignore_errors=True)
-        shutil.move(f"{self._folder}/{step}", aside)
+        destination = f"{self._folder}.damaged/{step}"
+        shutil.rmtree(destination, ignore_errors=True)
+        shutil.move(f"{self._folder}/{step}", destination)
         self._manager().reload()
 
     def _read(self, step: int) -> dict[str, np.ndarray]:
         import orbax.checkpoint as ocp
 
         manager = self._manager()
-        digests = manager.restore(
-            step, args=ocp.args.Composite(**{DIGESTS: ocp.args.JsonRestore()})
-        )[DIGESTS]
-        restored = manager.restore(
-            step,
-            args=ocp.args.Composite(
-                **{
-                    ARRAYS: ocp.args.PyTreeRestore(
-                        restore_args={n: ocp.RestoreArgs(restore_type=np.ndarray) for n in digests}
-                    )
-                }
-            ),
-        )[ARRAYS]
+        args = ocp.args.Composite(digests=ocp.args.JsonRestore())
+        digests = manager.restore(step, args=args)["digests"]
+        as_numpy = {name: ocp.RestoreArgs(restore_type=np.ndarray) for name in digests}
+        args = ocp.args.Composite(arrays=ocp.args.PyTreeRestore(restore_args=as_numpy))
+        restored = manager.restore(step, args=args)["arrays"]
         arrays = {name: np.asarray(restored[name]) for name in digests}
         for name, array in arrays.items():
             if digests[name] != digest(array):
@@ -192,7 +177,7 @@ class Checkpoints:
         return arrays
 
     def close(self) -> None:
-        """Waits, and lets go of Orbax's threads."""
+        """Waits until every save is on disk, and ends Orbax's threads."""
         opened, self._opened = self._opened, None
         if opened is not None:
             with self._full_disk_as_oserror():
@@ -201,7 +186,10 @@ class Checkpoints:
 
 @dataclasses.dataclass(frozen=True)
 class _Kept:
-    """Which checkpoints stay, as Orbax asks: the `newest`, and the newest `regular` one."""
+    """An Orbax policy: keeps the `newest` checkpoints, and the newest whose step `regular` divides.
+
+    (Orbax's own EveryNSteps would keep all of the latter.)
+    """
 
     newest: int
     regular: int
@@ -209,43 +197,43 @@ class _Kept:
     def should_preserve(self, checkpoints: Sequence[Any], *, context: Any) -> list[bool]:
         del context
         steps = sorted(checkpoint.step for checkpoint in checkpoints)
-        stay = set(steps[-self.newest :])
-        stay |= set([step for step in steps if self.regular and step % self.regular == 0][-1:])
-        return [checkpoint.step in stay for checkpoint in checkpoints]
+        regular = [step for step in steps if self.regular and step % self.regular == 0]
+        kept = {*steps[-self.newest :], *regular[-1:]}
+        return [checkpoint.step in kept for checkpoint in checkpoints]
 
 
 def _hush_late_writers() -> None:
-    """When one of Orbax's writers fails, those still under way report to an event loop that is
-    closed by then: a traceback each, of nothing that `save` and `wait` do not raise themselves."""
-    report = sys.unraisablehook
-    if getattr(report, "__module__", None) == __name__:
+    """Hides the tracebacks of Orbax's other writers after one has failed: they report to an event
+    loop that is closed by then. `save` and `wait` raise the failure itself."""
+    previous = sys.unraisablehook
+    if getattr(previous, "__module__", None) == __name__:
         return
 
-    def hushed(unraisable: Any) -> None:
+    def hook(unraisable: Any) -> None:
         if str(unraisable.exc_value) != "Event loop is closed":
-            report(unraisable)
+            previous(unraisable)
 
-    sys.unraisablehook = hushed
+    sys.unraisablehook = hook
 
 
 def digest(array: np.ndarray) -> str:
-    """SHA-256 of an array's type, shape and bytes."""
-    described = f"{array.dtype.str}{array.shape}".encode()
-    return hashlib.sha256(described + np.ascontiguousarray(array).tobytes()).hexdigest()
+    """SHA-256 of an array's dtype, shape and bytes."""
+    header = f"{array.dtype.str}{array.shape}".encode()
+    return hashlib.sha256(header + np.ascontiguousarray(array).tobytes()).hexdigest()
 
 
-def _unflatten(arrays: dict[str, np.ndarray], like: Any, where: str) -> Any:
-    """The arrays in the structure of `like`, all names, shapes and types the same."""
-    paths, structure = jax.tree_util.tree_flatten_with_path(like)
-    wanted = {_name(path): (tuple(leaf.shape), leaf.dtype) for path, leaf in paths}
+def _unflatten(arrays: dict[str, np.ndarray], target: Any, where: str) -> Any:
+    """The arrays in the structure of `target`; UserError unless names, shapes and dtypes agree."""
+    leaves, structure = jax.tree_util.tree_flatten_with_path(target)
+    expected = {_name(path): (tuple(leaf.shape), leaf.dtype) for path, leaf in leaves}
     found = {name: (array.shape, array.dtype) for name, array in arrays.items()}
-    differing = [name for name in wanted | found if wanted.get(name) != found.get(name)]
+    differing = [name for name in expected | found if expected.get(name) != found.get(name)]
     if differing:
         raise UserError(
             f"{where} is of other networks: {differing[0]} and {len(differing) - 1} more differ",
-            "networks of one's own are given as modules=…; a run of another version cannot be read",
+            "custom networks must be passed as modules=…; runs of other versions cannot be read",
         )
-    return jax.tree.unflatten(structure, [arrays[_name(path)] for path, _ in paths])
+    return jax.tree.unflatten(structure, [arrays[_name(path)] for path, _ in leaves])
 
 
 def _name(path: Any) -> str:
@@ -253,5 +241,5 @@ def _name(path: Any) -> str:
 
 
 def _flatten(tree: Any) -> dict[str, np.ndarray]:
-    # A copy: on the CPU np.asarray may be a view of a buffer that the next step is given.
+    # Copied: on the CPU np.asarray may be a view of a buffer that is donated to the next step.
     return {_name(path): np.array(leaf) for path, leaf in jax.tree_util.tree_leaves_with_path(tree)}

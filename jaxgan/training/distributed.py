@@ -1,5 +1,5 @@
 """Several hosts: one process on each, all running the same program on their own devices and their
-own part of each batch. A process alone is the case of one: nothing here asks which it is.
+own slice of each batch. A single process takes the same code path.
 """
 
 import contextlib
@@ -19,32 +19,31 @@ from jax.experimental import multihost_utils
 
 from jaxgan.common.errors import UserError
 
-# Seconds that a process waits for the others at the start: machines of a cluster boot unevenly.
+# Seconds that a process waits for the others at the start; machines of a cluster boot unevenly.
 _PATIENCE = 300
 
 
 def initialize(coordinator: str = "", processes: int = 0, process: int = 0) -> None:
-    """Joins this process with those of the other hosts; to be called before `start`.
+    """Connects this process to those of the other hosts. Call it before `configure_jax`.
 
     Args:
-      coordinator: "host:port" of process 0. Empty is what JAX finds out about the cluster that it
-        runs in (TPU pod, Slurm, Kubernetes, Open MPI); outside of one the process stays alone.
-      processes: how many there are.
-      process: the number of this one, from 0.
+      coordinator: "host:port" of process 0. If empty, JAX detects the cluster (TPU pod, Slurm,
+        Kubernetes, Open MPI); outside of a cluster there is only this process.
+      processes: number of processes.
+      process: index of this process, from 0.
 
     Raises:
-      UserError: if the coordinator's port is taken, or a cluster says too little about itself.
+      UserError: if the coordinator's port is taken, or JAX cannot connect the cluster's processes.
     """
     logging.getLogger("jax._src.distributed").setLevel(logging.WARNING)
-    # The loop answers SIGTERM, on every host; JAX's own service would take the signal away.
+    # The training loop handles SIGTERM on every host; JAX's preemption service would intercept it.
     jax.config.update("jax_enable_preemption_service", False)
     jax.config.update("jax_cpu_collectives_implementation", "gloo")
-    given: dict[str, Any] = {}
+    arguments: dict[str, Any] = {}
     if coordinator:
         if process == 0:
-            _refuse_taken(coordinator)
-        # Nothing of a cluster's is asked where all is said.
-        given = {
+            _check_port_free(coordinator)
+        arguments = {
             "coordinator_address": coordinator,
             "num_processes": processes,
             "process_id": process,
@@ -52,16 +51,17 @@ def initialize(coordinator: str = "", processes: int = 0, process: int = 0) -> N
         }
     try:
         with _patience(coordinator or "the cluster's first process"):
-            # The processes meet once more before they end, so the last wait need not be long.
+            # The processes synchronize before they exit, so 30 s are enough for the shutdown.
             jax.distributed.initialize(
-                **given, initialization_timeout=2 * _PATIENCE, shutdown_timeout_seconds=30
+                **arguments, initialization_timeout=2 * _PATIENCE, shutdown_timeout_seconds=30
             )
     except ValueError:
-        # So JAX says that it knows of no cluster here.
+        # Without a coordinator, this means that JAX has detected no cluster.
         if coordinator:
             raise
     except RuntimeError as error:
-        # A config that has asked JAX for its devices comes too early for a cluster; alone it may.
+        # A config file that uses JAX's devices initialises JAX too early for several processes,
+        # which does not matter to a single one.
         if coordinator or "must be called before" not in str(error):
             raise UserError(
                 f"the other processes cannot be joined: {str(error).splitlines()[0]}",
@@ -69,8 +69,8 @@ def initialize(coordinator: str = "", processes: int = 0, process: int = 0) -> N
             ) from error
 
 
-def _refuse_taken(coordinator: str) -> None:
-    """JAX itself would crash."""
+def _check_port_free(coordinator: str) -> None:
+    """Raises UserError if the coordinator's port is taken, on which JAX itself would crash."""
     port = int(coordinator.rpartition(":")[2])
     try:
         socket.create_server(("", port)).close()
@@ -84,7 +84,8 @@ def _refuse_taken(coordinator: str) -> None:
 
 @contextlib.contextmanager
 def _patience(whom: str) -> Iterator[None]:
-    """Ends the process with a line if the block takes too long: JAX would end it with a page."""
+    """Ends the process with a short message if the block takes longer than `_PATIENCE` seconds;
+    JAX would end it with a page of output."""
 
     def end() -> None:
         print(
@@ -105,81 +106,81 @@ def _patience(whom: str) -> Iterator[None]:
 
 
 def exit_process(status: int) -> int:
-    """The last call of a process that does not end as it should: hands the status on, where there
-    are no others. Else it ends here and now, for at its usual end JAX waits for all."""
+    """Called last by a process that fails: returns `status` if there are no other processes, and
+    otherwise exits at once, because a normal exit waits for all of them."""
     if jax.distributed.is_initialized():
         sys.stdout.flush()
         if is_primary():
-            # It is the one that JAX watches the others from, and they may have a word to say.
+            # JAX's coordinator is in this process; the others may still print their own errors.
             time.sleep(2)
         os._exit(status)
     return status
 
 
 def is_peer_failure(error: Exception) -> bool:
-    """Whether an error of JAX's comes from a process that is gone (on the CPU; elsewhere JAX ends
-    the process by itself)."""
+    """Whether JAX raised `error` because another process has died (on the CPU; on accelerators JAX
+    ends this process itself)."""
     return jax.distributed.is_initialized() and "Gloo" in str(error)
 
 
 def is_primary() -> bool:
-    """Whether this is the process that writes."""
+    """Whether this is process 0, the one that writes."""
     return jax.process_index() == 0
 
 
 def log(text: str) -> None:
-    """Prints in the first process."""
+    """Prints in the primary process only."""
     if is_primary():
         print(text, flush=True)
 
 
 def is_single_process() -> bool:
-    """Whether there is no other process."""
+    """Whether this is the only process."""
     return jax.process_count() == 1
 
 
 def all_max(number: int) -> int:
-    """The highest of all processes' numbers (int32); every process must call it."""
+    """The maximum over all processes (int32); every process must call it."""
     return int(multihost_utils.process_allgather(np.int32(number)).max())
 
 
 @contextlib.contextmanager
 def synchronized() -> Iterator[None]:
-    """A block in which processes may do different things; each waits at its end for all.
+    """Runs a block that differs between processes, and waits for all of them at its end.
 
     Raises:
-      UserError: in every process whose own block went well, if another's did not.
+      UserError: if the block succeeded here but failed in another process.
     """
     failed = True
     try:
         yield
         failed = False
     finally:
-        other = all_max(failed)
-    if other:
-        raise UserError("another process has ended with a mistake", "its own output says which")
+        any_failed = all_max(failed)
+    if any_failed:
+        raise UserError("another process has failed", "its own output says why")
 
 
 def check_same(what: str, text: str) -> None:
-    """Raises UserError in every process unless `text` is the same in all."""
-    here = zlib.crc32(text.encode()) >> 1
-    if all_max(here) != -all_max(-here):
+    """Raises UserError in every process unless `text` is the same in all of them."""
+    checksum = zlib.crc32(text.encode()) >> 1
+    if all_max(checksum) != -all_max(-checksum):
         raise UserError(f"{what} is not the same on every host", "start all with the same")
 
 
-def broadcast_from_primary(tree: Any, like: Any) -> Any:
-    """The first process's tree of NumPy arrays, bit for bit; every process must call it.
+def broadcast_from_primary(tree: Any, target: Any) -> Any:
+    """The primary process's tree of NumPy arrays, bit for bit; every process must call it.
 
     Args:
-      tree: the other processes' may be anything.
-      like: a tree of the same structure, shapes and types, of arrays or `jax.ShapeDtypeStruct`s.
+      tree: the tree; ignored in the other processes.
+      target: a tree of the same structure, shapes and dtypes, of arrays or `ShapeDtypeStruct`s.
     """
     if not is_primary():
-        tree = jax.tree.map(lambda x: np.zeros(x.shape, x.dtype), like)
-    # As bytes: the sum that JAX broadcasts by would make -0.0 a 0.0.
+        tree = jax.tree.map(lambda x: np.zeros(x.shape, x.dtype), target)
+    # As bytes: JAX broadcasts by a sum, which would turn -0.0 into 0.0.
     as_bytes = jax.tree.map(lambda x: np.frombuffer(x.tobytes(), np.uint8), tree)
     return jax.tree.map(
         lambda x, y: np.frombuffer(np.asarray(x).tobytes(), y.dtype).reshape(y.shape),
         multihost_utils.broadcast_one_to_all(as_bytes),
-        like,
+        target,
     )

@@ -1,4 +1,4 @@
-"""What is fixed in a run (`Gan`), built from its config."""
+"""`Gan`: everything that stays fixed during a run, built from its config."""
 
 import dataclasses
 from typing import Any
@@ -20,16 +20,16 @@ from jaxgan.training.optimizers import optimizer
 
 @dataclasses.dataclass(frozen=True)
 class Gan:
-    """What is fixed in a run: the networks, the prior of their inputs, and the config.
+    """Everything that stays fixed during a run: networks, prior, optimisers and config.
 
     Attributes:
       generator, discriminator, q: Linen modules; `q` is None without codes.
-      low: the lower end of the images' range: -1 (tanh) or 0 (sigmoid).
-      optimizers: one optax optimiser for each network, by name.
-      latent: the prior of the generator's noise and codes.
-      condition: the input that both networks have besides, or None.
+      low: lower end of the images' range: -1 (tanh) or 0 (sigmoid).
+      optimizers: an optax optimiser for each network, by name.
+      latent: prior of the generator's noise and codes.
+      condition: how both networks are conditioned, or None.
       image_shape: (H, W, C).
-      config: of the run; what a key means stands in docs/reference.md.
+      config: the run's config; docs/reference.md explains the keys.
     """
 
     generator: nn.Module
@@ -44,7 +44,7 @@ class Gan:
 
     @property
     def dtype(self) -> Any:
-        """Of the images, the losses and the parameters."""
+        """The dtype of images, losses and parameters."""
         return parameter_dtype(self.config)
 
     @property
@@ -54,18 +54,18 @@ class Gan:
 
     @property
     def generator_target(self) -> float:
-        """The target of generated images in the generator's loss."""
-        aims_at_real = self.adversarial.generator_aims_at_real
-        return float(self.config.generator_target if aims_at_real else self.config.fake_target)
+        """The target for generated images in the generator's loss."""
+        real = self.adversarial.generator_aims_at_real
+        return float(self.config.generator_target if real else self.config.fake_target)
 
     @property
     def discriminator_batch_size(self) -> int:
-        """Real examples, and as many generated ones, in a discriminator step."""
+        """The number of real, and of generated, examples in a discriminator step."""
         return int(self.config.discriminator_batch_size or self.config.batch_size)
 
     @property
     def code_weights(self) -> tuple[float, ...]:
-        """lambda of each code."""
+        """The weight lambda of each code."""
         return tuple(
             self.config.lambda_categorical if code.categorical else self.config.lambda_continuous
             for code in self.latent.codes
@@ -78,20 +78,19 @@ class Gan:
 
 
 def parameter_dtype(config: ConfigDict | FrozenConfigDict) -> Any:
-    """float64 where the config asks for it, else float32 (with bfloat16 too)."""
+    """float64 if the config says so, else float32 (also with dtype=bfloat16)."""
     return jnp.float64 if config.dtype == "float64" else jnp.float32
 
 
 def example_inputs(gan: Gan) -> tuple[Latent, jax.Array]:
-    """A latent and images, two of each, of the shapes that the networks are made for."""
+    """A latent and images, two of each, in the shapes that the networks take."""
     image = jnp.zeros((2, *gan.image_shape), gan.dtype)
     latent = gan.latent.sample(jax.random.key(0), 2)
     if gan.condition is not None:
-        labels = jnp.zeros(2, jnp.int32)
+        given = jnp.zeros(2, jnp.int32)
         if isinstance(gan.condition, Features):
-            labels = jnp.zeros((2, gan.condition.size))
-        condition = gan.condition.of(image, labels, gan.dtype)
-        latent = latent._replace(condition=condition)
+            given = jnp.zeros((2, gan.condition.size))
+        latent = latent._replace(condition=gan.condition.of(image, given, gan.dtype))
     return latent, image
 
 
@@ -101,29 +100,26 @@ def build_gan(
     condition: Condition | None = None,
     modules: Modules | None = None,
 ) -> Gan:
-    """Everything that is fixed in a run.
+    """Builds everything that stays fixed during a run.
 
     Args:
-      config: validated.
+      config: a validated config.
       image_shape: (H, W, C) of the data.
-      condition: of both networks (`conditions.make`).
-      modules: networks of one's own; None is those that the config names.
+      condition: how both networks are conditioned (`conditions.make`).
+      modules: the networks; None builds those that the config names.
 
     Raises:
-      UserError: if the latent codes are not of the form that `parse_codes` reads, or the networks
-        do not make images of that shape, or return something else than `Modules` says.
+      UserError: if `parse_codes` cannot read the latent codes, or the networks' outputs differ in
+        shape or type from what `Modules` specifies.
     """
     dtype = parameter_dtype(config)
     codes = parse_codes(config.latent.codes)
-    own = modules is not None
-    if modules is None:
-        modules = make_modules(config, image_shape, codes, dtype)
     gan = Gan(
-        *modules,
+        *(modules or make_modules(config, image_shape, codes, dtype)),
         optimizers={
             "generator": optimizer(config.generator),
             "discriminator": optimizer(config.discriminator),
-            # Q's head learns at the rate of the network in whose update it learns.
+            # Q's head is updated together with one network, at that network's learning rate.
             "q": optimizer(
                 config.generator if config.information == "document" else config.discriminator
             ),
@@ -133,17 +129,14 @@ def build_gan(
         image_shape=image_shape,
         config=FrozenConfigDict(config),
     )
-    if own:
+    if modules is not None:
         _check_contract(gan)
     return gan
 
 
 def _check_contract(gan: Gan) -> None:
-    """Looks at the shapes that networks of one's own return; nothing is computed.
-
-    Raises:
-      UserError: naming the network that returns something else than `Modules` says.
-    """
+    """Raises UserError if a network's outputs differ from what `Modules` specifies; nothing is
+    computed."""
 
     def returned(module: nn.Module, *inputs: Any) -> Any:
         rngs = {"params": jax.random.key(0), "dropout": jax.random.key(0)}
@@ -152,10 +145,10 @@ def _check_contract(gan: Gan) -> None:
         )
 
     latent, image = example_inputs(gan)
-    made = returned(gan.generator, latent)
-    if getattr(made, "shape", None) != image.shape:
+    fake = returned(gan.generator, latent)
+    if getattr(fake, "shape", None) != image.shape:
         raise UserError(
-            f"generator: returns {_shapes(made)} for a batch of 2, not {image.shape}",
+            f"generator: returns {_shapes(fake)} for a batch of 2, not {image.shape}",
             "the data's images have that shape",
         )
     read = returned(gan.discriminator, image, latent.condition)
@@ -163,12 +156,12 @@ def _check_contract(gan: Gan) -> None:
     if [len(shape) for shape in shapes] != [1, 2] or {shape[0] for shape in shapes} != {2}:
         raise UserError(
             f"discriminator: returns {_shapes(read)} for a batch of 2",
-            "it is to return (logit [B], features [B, F])",
+            "it must return (logit [B], features [B, F])",
         )
     codes = gan.latent.codes
     if (gan.q is None) != (not codes):
         raise UserError(
-            "q: a network that reads codes and latent.codes go together, one is missing",
+            "q: a network q needs latent.codes, and latent.codes need a network q",
             "give both, or q=None and latent.codes=''",
         )
     if gan.q is None:
@@ -178,8 +171,8 @@ def _check_contract(gan: Gan) -> None:
     if not isinstance(parameters, tuple) or kinds != [code.categorical for code in codes]:
         raise UserError(
             f"q: returns {_shapes(parameters)} for {len(codes)} codes",
-            "it is to return a tuple with one of jaxgan.models.infogan's CategoricalParameters,"
-            " GaussianParameters or PointParameters for each code",
+            "it must return a tuple with, for each code, a CategoricalParameters,"
+            " GaussianParameters or PointParameters of jaxgan.models.infogan",
         )
 
 

@@ -1,4 +1,4 @@
-"""Optimisers from the config, and the moving average of the generator."""
+"""Optimisers from the config, and the moving average of parameters."""
 
 import math
 from typing import Any, NamedTuple
@@ -10,10 +10,10 @@ from ml_collections import ConfigDict
 
 
 def optimizer(settings: ConfigDict) -> optax.GradientTransformation:
-    """The optimiser that one player's group of keys asks for.
+    """The optimiser of one network, from its group of config keys.
 
-    "adam" (Kingma and Ba 2015), "adadelta" (Zeiler 2012; its learning rate is 1 in the paper) or
-    "sgd" (`momentum_descent`). With `clip` above 0 each element of a gradient is first clipped to
+    "adam" (Kingma and Ba 2015), "adadelta" (Zeiler 2012; the paper's learning rate is 1) or "sgd"
+    (`momentum_descent`). If `clip` is above 0, gradients are first clipped elementwise to
     [-clip, clip].
     """
     if settings.optimizer == "adam":
@@ -35,7 +35,7 @@ def optimizer(settings: ConfigDict) -> optax.GradientTransformation:
 
 
 class MomentumState(NamedTuple):
-    """Updates done, int32 [], and the velocity, a tree like the parameters."""
+    """The number of updates, int32 [], and the velocity, a tree like the parameters."""
 
     updates: jax.Array
     velocity: Any
@@ -44,16 +44,15 @@ class MomentumState(NamedTuple):
 def momentum_descent(
     rate: float, divisor: float, lowest: float, first: float, last: float, ramp: int
 ) -> optax.GradientTransformation:
-    """Gradient descent with a rising momentum and a falling rate, as the original GAN was trained.
-
-    velocity = momentum * velocity - rate * gradient, and the parameters move by the velocity.
+    """Gradient descent with rising momentum and a decaying learning rate, which trained the
+    original GAN (Goodfellow et al. 2014): velocity = momentum * velocity - rate * gradient.
 
     Args:
-      rate: of the first update.
-      divisor: the rate is divided by it after each update.
-      lowest: the rate falls no further.
-      first, last, ramp: the momentum rises linearly from first to last over `ramp` updates and
-        stays there (a ramp of 0 ends at once).
+      rate: learning rate of the first update.
+      divisor: the rate is divided by this after each update.
+      lowest: lower bound of the rate.
+      first, last, ramp: the momentum rises linearly from `first` to `last` over `ramp` updates and
+        stays there; with a ramp of 0 it is `first` for the first update only.
     """
 
     def init(params: Any) -> MomentumState:
@@ -62,13 +61,13 @@ def momentum_descent(
     def update(gradients: Any, state: MomentumState, params: Any = None) -> Any:
         del params
         count = state.updates.astype(jnp.float32)
-        # 1.000004 is 1.0000039 in float32: after 100,000 powers that is an error of 1 %.
+        # Not divisor**count: float32 rounds 1.000004 to 1.0000039, 1 % off after 100,000 updates.
         rate_now = jnp.maximum(rate * jnp.exp(-count * math.log(divisor)), lowest)
         momentum = first + (last - first) * jnp.minimum(count / max(ramp, 1), 1.0)
 
         def move(velocity: jax.Array, gradient: jax.Array) -> jax.Array:
-            kind = velocity.dtype
-            return momentum.astype(kind) * velocity - rate_now.astype(kind) * gradient
+            dtype = velocity.dtype
+            return momentum.astype(dtype) * velocity - rate_now.astype(dtype) * gradient
 
         velocity = jax.tree.map(move, state.velocity, gradients)
         return velocity, MomentumState(state.updates + 1, velocity)
@@ -77,5 +76,5 @@ def momentum_descent(
 
 
 def moving_average(average: Any, now: Any, decay: float) -> Any:
-    """decay * average + (1 - decay) * now, leaf by leaf: parameters and statistics alike."""
+    """decay * average + (1 - decay) * now, leaf by leaf."""
     return jax.tree.map(lambda a, b: decay * a + (1 - decay) * b, average, now)

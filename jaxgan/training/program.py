@@ -1,12 +1,12 @@
-"""Where a run's arrays lie and how its step is compiled: devices, seeds, steps a call.
+"""How the step is compiled and sharded: devices, seeds, steps per call.
 
-One jitted SPMD program over a mesh of two axes: `seed`, along which whole runs lie side by side,
-and `data`, along which a batch is split and the state repeated; gradients and BatchNorm's
-statistics are those of the global batch. (Data-parallel training by `jax.pmap` computes the same;
-JAX has built pmap from jit and shard_map since 0.8 and advises these directly.)
+A single jitted SPMD program runs over a mesh with two axes. Independent runs are laid out along
+`seed`; along `data` each batch is split and the state is replicated. Gradients and BatchNorm
+statistics are those of the global batch. (`jax.pmap` with pmean computes the same; since JAX 0.8 it
+is built from jit and shard_map, and JAX advises using these directly.)
 
-With several hosts (`hosts.py`) each runs the same program, on its own devices and its own part of
-each batch.
+With several hosts (`distributed.py`) each process runs the same program on its own devices and its
+own slice of each batch.
 """
 
 import copy
@@ -28,27 +28,23 @@ from jaxgan.training.step import Metrics, train_step
 SEED, DATA = "seed", "data"
 
 
-# --- The mesh
-
-
 def seed_groups(seeds: Sequence[int], platform: str) -> list[tuple[int, ...]]:
-    """Which seeds share a program: all of them on an accelerator, each by itself on the CPU.
+    """Which seeds run side by side in one call: all on an accelerator, only one on the CPU.
 
-    On the CPU, XLA runs a convolution over several sets of weights at a quarter of the speed of
-    as many single ones, so there the seeds take turns, step by step, through one compiled program.
+    On the CPU, XLA runs a convolution vmapped over weights at a quarter of the speed of separate
+    convolutions. There the seeds take turns, step by step, in one compiled program.
     """
     return [(seed,) for seed in seeds] if platform == "cpu" else [tuple(seeds)]
 
 
 def make_mesh(seeds: int, batch_sizes: Sequence[int], devices: Sequence[Any] | None = None) -> Mesh:
-    """The mesh for `seeds` runs side by side: as many devices along `seed` as divide the seeds,
-    the rest along `data`.
+    """The mesh for `seeds` runs: gcd(seeds, devices) devices along `seed`, the rest along `data`.
 
     Raises:
       UserError: if the devices along `data` do not divide every batch size.
     """
     devices = jax.devices() if devices is None else devices
-    # A host's devices side by side: its part of a batch is one piece.
+    # Sorted by host, so that each host's slice of a batch is contiguous.
     devices = sorted(devices, key=lambda device: (device.process_index, device.id))
     along_seed = math.gcd(seeds, len(devices))
     along_data = len(devices) // along_seed
@@ -66,12 +62,12 @@ def make_mesh(seeds: int, batch_sizes: Sequence[int], devices: Sequence[Any] | N
 
 
 def vmap_seeds(function: Callable[..., Any], seeds: int) -> Callable[..., Any]:
-    """`function` of one seed's arguments, over a leading axis of seeds in each of them."""
+    """Maps a function of one seed over a leading axis of `seeds` in every argument."""
     if seeds > 1:
         return jax.vmap(function, spmd_axis_name=SEED)
 
     def single(*arguments: Any) -> Any:
-        # Not a vmap of one: a batched convolution is another, slower program.
+        # Not a vmap of size one, which compiles to a slower, batched convolution.
         result = function(*jax.tree.map(lambda x: x[0], arguments))
         return jax.tree.map(lambda x: x[None], result)
 
@@ -85,16 +81,16 @@ def _copied(tree: Any) -> Any:
 class Program:
     """The compiled functions of one group of seeds.
 
-    Everything it takes and returns has a leading axis of seeds, [S, ...].
+    Every array that it takes or returns has a leading axis of seeds, [S, ...].
 
     Args:
-      gan: the rules.
-      seeds: of this group.
-      data: the training split, images [N, H, W, C] and perhaps labels [N], kept on every device; or
-        None where each call brings its own examples, as with several hosts.
-      mesh: from `make_mesh`.
-      steps_per_call: the most steps that one call runs on an accelerator; on the CPU, where XLA
-        runs convolutions inside a loop some 20 times slower, a call is one step.
+      gan: networks and config.
+      seeds: the group's seeds.
+      data: the training split, images [N, H, W, C] and perhaps labels [N], replicated on every
+        device; None if each call is given its examples.
+      mesh: the mesh, from `make_mesh`.
+      steps_per_call: the most steps that one call runs; 1 on the CPU, where XLA runs convolutions
+        inside a loop about 20 times slower.
     """
 
     def __init__(
@@ -104,9 +100,9 @@ class Program:
         self.steps_per_call = steps_per_call
         self._shares_threads = mesh.size > 1 and mesh.devices.flat[0].platform == "cpu"
         self._by_seed = NamedSharding(mesh, PartitionSpec(SEED))
-        self._everywhere = NamedSharding(mesh, PartitionSpec())
+        self._replicated = NamedSharding(mesh, PartitionSpec())
         self._given = NamedSharding(mesh, PartitionSpec(SEED, None, None, DATA))
-        self._data = jax.device_put(data, self._everywhere)
+        self._data = jax.device_put(data, self._replicated)
         self._root_keys = jax.jit(jax.vmap(jax.random.key), out_shardings=self._by_seed)
         self.keys = self._root_keys(np.asarray(seeds, np.int32))
         self._initialise = jax.jit(
@@ -116,107 +112,101 @@ class Program:
         self._run = jax.jit(
             self._steps if steps_per_call > 1 else self._single_step,
             donate_argnums=0,
-            # Metrics are few, and every process looks at them.
-            out_shardings=(self._by_seed, self._everywhere),
+            # Metrics are small, and every process reads them.
+            out_shardings=(self._by_seed, self._replicated),
         )
         self._copy = jax.jit(_copied, out_shardings=self._by_seed)
-        self._gather = jax.jit(_copied, out_shardings=self._everywhere)
+        self._gather = jax.jit(_copied, out_shardings=self._replicated)
 
     def for_seeds(self, seeds: Sequence[int]) -> "Program":
-        """The same compiled functions and data for as many other seeds."""
-        twin = copy.copy(self)
-        twin.seeds = tuple(seeds)
-        twin.keys = self._root_keys(np.asarray(seeds, np.int32))
-        return twin
+        """The same compiled functions and data, for another group of as many seeds."""
+        program = copy.copy(self)
+        program.seeds = tuple(seeds)
+        program.keys = self._root_keys(np.asarray(seeds, np.int32))
+        return program
 
     @property
     def resident(self) -> bool:
-        """Whether the data lies on the devices, and a call is given places in it."""
+        """Whether the training split is on the devices, so that `run` takes indices into it."""
         return self._data is not None
 
     @property
     def part(self) -> tuple[slice, slice]:
-        """Which of the seeds, and which rows of each batch of real examples, `run` is to be given
-        by this process."""
+        """The slices of the seeds, and of each batch of real examples, that this process feeds to
+        `run`."""
         shape = (len(self.seeds), 1, 1, self.gan.discriminator_batch_size)
         indices: list[Any] = list(self._given.addressable_devices_indices_map(shape).values())
 
-        def reach(axis: int) -> slice:
+        def union(axis: int) -> slice:
             spans = [index[axis].indices(shape[axis]) for index in indices]
             return slice(min(span[0] for span in spans), max(span[1] for span in spans))
 
-        return reach(0), reach(3)
+        return union(0), union(3)
 
     def initialise(self) -> GanState:
         """The states before the first step."""
         return self._initialise(self.keys)
 
     def place(self, tree: Any) -> Any:
-        """A tree of NumPy arrays [S, ...], the same in every process, on the devices."""
+        """Puts a tree of NumPy arrays [S, ...], equal in every process, on the devices."""
 
         def put(x: np.ndarray) -> jax.Array:
             return jax.make_array_from_callback(x.shape, self._by_seed, lambda index: x[index])
 
-        # The copy owns its memory: that of a NumPy array may be aliased and must not be donated.
+        # Copied, because the arrays may alias NumPy's memory, which must not be donated.
         return self._copy(jax.tree.map(put, tree))
 
     def local(self, tree: Any) -> Any:
-        """The whole of a tree of this program's arrays, [S, ...], on the first device of this
-        process; every process must call it."""
+        """Gathers a tree of this program's arrays, [S, ...], onto this process's first device.
+        Every process must call it."""
         return jax.tree.map(lambda x: x.addressable_data(0), self._gather(tree))
 
-    def _put(self, given: Any) -> Any:
-        """This process's part of a call's examples, as part of the whole."""
+    def _put(self, examples: Any) -> Any:
+        """Global arrays of a call's examples, from this process's `part` of them."""
         seeds, rows = self.part
-        whole = (len(self.seeds), self.gan.discriminator_batch_size)
 
         def put(x: np.ndarray) -> jax.Array:
-            shape = (whole[0], *x.shape[1:3], whole[1], *x.shape[4:])
+            batch_size = self.gan.discriminator_batch_size
+            shape = (len(self.seeds), *x.shape[1:3], batch_size, *x.shape[4:])
 
-            def piece(index: Any) -> np.ndarray:
-                of_seeds, of_rows = index[0].indices(whole[0]), index[3].indices(whole[1])
-                return x[
-                    of_seeds[0] - seeds.start : of_seeds[1] - seeds.start,
-                    :,
-                    :,
-                    of_rows[0] - rows.start : of_rows[1] - rows.start,
-                ]
+            def shard(index: Any) -> np.ndarray:
+                first_seed, last_seed, _ = index[0].indices(shape[0])
+                first_row, last_row, _ = index[3].indices(shape[3])
+                local_seeds = slice(first_seed - seeds.start, last_seed - seeds.start)
+                return x[local_seeds, :, :, first_row - rows.start : last_row - rows.start]
 
-            return jax.make_array_from_callback(shape, self._given, piece)
+            return jax.make_array_from_callback(shape, self._given, shard)
 
-        return jax.tree.map(put, given)
+        return jax.tree.map(put, examples)
 
-    def run(self, state: GanState, given: np.ndarray | Batch) -> tuple[GanState, Metrics]:
-        """Runs T steps; `state` is given up.
+    def run(self, state: GanState, examples: np.ndarray | Batch) -> tuple[GanState, Metrics]:
+        """Runs T steps; `state` is donated.
 
         Args:
-          state: of this group.
-          given: the real examples of each step, this process's `part` of them: int32
-            [S, T, k, B], places in the data, or the examples themselves, [S, T, k, B, ...], where
-            there is none.
+          state: the group's state.
+          examples: this process's `part` of the real examples: if the training split is on the
+            devices, indices into it, int32 [S, T, k, B]; else the examples, [S, T, k, B, ...].
 
         Returns:
           The new state, and the metrics by name, each [S, T].
         """
-        steps = jax.tree.leaves(given)[0].shape[1]
+        steps = jax.tree.leaves(examples)[0].shape[1]
         if self.steps_per_call <= 1:
             if steps != 1:
                 raise ValueError(f"this program runs one step a call, not {steps}")
-            placed = self._put(given)
-            after = self._run(state, self._data, placed, self.keys)
-            # Several CPU devices share the threads that a collective waits for: two steps under
-            # way at once can wait for one another without end.
-            return jax.block_until_ready(after) if self._shares_threads else after
+            result = self._run(state, self._data, self._put(examples), self.keys)
+            # CPU devices share the threads on which collectives wait: two steps in flight can
+            # deadlock.
+            return jax.block_until_ready(result) if self._shares_threads else result
 
-        # Always the same shapes, whatever the number of steps: one trace, and the same bits
-        # wherever the calls are cut.
-        def padded(x: np.ndarray) -> np.ndarray:
+        # Padded to a fixed shape: one trace, and the same bits wherever the calls are cut.
+        def pad(x: np.ndarray) -> np.ndarray:
             out = np.zeros((x.shape[0], self.steps_per_call, *x.shape[2:]), x.dtype)
             out[:, :steps] = x
             return out
 
-        placed = self._put(jax.tree.map(padded, given))
-        state, metrics = self._run(state, self._data, placed, self.keys, np.int32(steps))
+        padded = self._put(jax.tree.map(pad, examples))
+        state, metrics = self._run(state, self._data, padded, self.keys, np.int32(steps))
         return state, {name: value[:, :steps] for name, value in metrics.items()}
 
     def _shard(self, batch: Any) -> Any:
@@ -224,32 +214,27 @@ class Program:
         return jax.tree.map(lambda x: jax.lax.with_sharding_constraint(x, sharding), batch)
 
     def _step(
-        self, state: GanState, given: Any, key: jax.Array, data: Batch | None
+        self, state: GanState, examples: Any, key: jax.Array, data: Batch | None
     ) -> tuple[GanState, Metrics]:
-        batch = given if data is None else data.at(given)
+        batch = examples if data is None else data.at(examples)
         return train_step(self.gan, state, batch, key, self._shard)
 
     def _single_step(
-        self, state: GanState, data: Batch | None, given: Any, keys: jax.Array
+        self, state: GanState, data: Batch | None, examples: Any, keys: jax.Array
     ) -> tuple[GanState, Metrics]:
-        def one(state: GanState, given: Any, key: jax.Array) -> tuple[GanState, Metrics]:
-            return self._step(state, jax.tree.map(lambda x: x[0], given), key, data)
+        def step(state: GanState, examples: Any, key: jax.Array) -> tuple[GanState, Metrics]:
+            return self._step(state, jax.tree.map(lambda x: x[0], examples), key, data)
 
-        state, metrics = vmap_seeds(one, len(self.seeds))(state, given, keys)
+        state, metrics = vmap_seeds(step, len(self.seeds))(state, examples, keys)
         return state, {name: value[:, None] for name, value in metrics.items()}
 
     def _steps(
-        self,
-        state: GanState,
-        data: Batch | None,
-        given: Any,
-        keys: jax.Array,
-        steps: jax.Array,
+        self, state: GanState, data: Batch | None, examples: Any, keys: jax.Array, steps: jax.Array
     ) -> tuple[GanState, Metrics]:
         step = vmap_seeds(
-            lambda state, given, key: self._step(state, given, key, data), len(self.seeds)
+            lambda state, examples, key: self._step(state, examples, key, data), len(self.seeds)
         )
-        first = jax.tree.map(lambda x: x[:, 0], given)
+        first = jax.tree.map(lambda x: x[:, 0], examples)
         shapes = jax.eval_shape(step, state, first, keys)[1]
         buffers = {
             name: jnp.zeros((shape.shape[0], self.steps_per_call), shape.dtype)
@@ -258,10 +243,10 @@ class Program:
 
         def body(i: jax.Array, carry: tuple[GanState, Metrics]) -> tuple[GanState, Metrics]:
             state, buffers = carry
-            here = jax.tree.map(
-                lambda x: jax.lax.dynamic_index_in_dim(x, i, axis=1, keepdims=False), given
+            current = jax.tree.map(
+                lambda x: jax.lax.dynamic_index_in_dim(x, i, axis=1, keepdims=False), examples
             )
-            state, metrics = step(state, here, keys)
+            state, metrics = step(state, current, keys)
             return state, {name: buffers[name].at[:, i].set(metrics[name]) for name in buffers}
 
         return jax.lax.fori_loop(0, steps, body, (state, buffers))

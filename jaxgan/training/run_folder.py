@@ -1,7 +1,8 @@
-"""A run's folder: who may use it, and what is written into it before the first step."""
+"""A run's folder: which run may use it, and the files written before the first step."""
 
 import errno
 import fcntl
+import fnmatch
 import importlib.metadata
 import json
 import os
@@ -28,13 +29,13 @@ ANOTHER = "give another --workdir"
 
 
 def inspect(config: ConfigDict, workdir: str) -> dict[str, Any] | None:
-    """Looks whether a run may use the folder; makes nothing.
+    """Checks, without writing, that a run may use the folder.
 
     Returns:
-      What the run there wrote about itself, or None where there is no run yet.
+      The content of `config.json`, or None if there is no run yet.
 
     Raises:
-      UserError: if the folder holds another run or something else, or cannot be written.
+      UserError: if the folder holds another run or other files, or cannot be written.
     """
     path = os.path.join(workdir, CONFIG)
     if os.path.exists(path):
@@ -51,8 +52,10 @@ def inspect(config: ConfigDict, workdir: str) -> dict[str, Any] | None:
     if os.path.exists(workdir):
         if not os.path.isdir(workdir):
             raise UserError(f"{workdir} is a file", ANOTHER)
-        # A start that was killed early may have left these.
-        if any(name != LOCK and not _is_part(name) for name in os.listdir(workdir)):
+        names = os.listdir(workdir)
+        # A run killed at its start may leave its lock and a partial config.
+        leftover = f"{CONFIG}*.part"
+        if any(name != LOCK and not fnmatch.fnmatchcase(name, leftover) for name in names):
             raise UserError(f"{workdir} holds something else than a run", ANOTHER)
     parent = os.path.abspath(workdir)
     while not os.path.exists(parent):
@@ -63,14 +66,14 @@ def inspect(config: ConfigDict, workdir: str) -> dict[str, Any] | None:
 
 
 def enter(config: ConfigDict, workdir: str, dataset: Dataset, gan: Gan) -> TextIO:
-    """Makes the folder where it is missing, and keeps every other process out of it.
+    """Creates the folder if necessary, locks it, and writes the run's description into it.
 
     Returns:
-      The lock: the folder is this process's until the file is closed, or the process ends.
+      The lock, held until the file is closed or the process ends.
 
     Raises:
-      UserError: if another process is in there, the run there is another or saw other data, or
-        nothing can be written.
+      UserError: if another process holds the lock, the folder belongs to another run or a run on
+        other data, or cannot be written.
     """
     about = _about(config, dataset)
     networks = describe_networks(gan)
@@ -80,13 +83,13 @@ def enter(config: ConfigDict, workdir: str, dataset: Dataset, gan: Gan) -> TextI
         raise _unwritable(workdir, error) from error
     lock = keep_out(workdir)
     try:
-        # Looked at once more: before the lock another process may have begun a run here.
+        # Inspected again: before the lock, another process may have started a run here.
         saved = inspect(config, workdir)
         if saved is None:
             write_json(os.path.join(workdir, CONFIG), about)
         else:
             check_same_data(workdir, saved, dataset)
-        if dataset.drawn_from:  # Always anew: another machine may judge a few of them otherwise.
+        if dataset.drawn_from:  # Always rewritten: on another machine a few groups may differ.
             write_json(os.path.join(workdir, NEAR_DUPLICATES), {"groups": dataset.alike})
         if not os.path.exists(os.path.join(workdir, NETWORKS)):
             write_text(os.path.join(workdir, NETWORKS), networks)
@@ -97,10 +100,10 @@ def enter(config: ConfigDict, workdir: str, dataset: Dataset, gan: Gan) -> TextI
 
 
 def keep_out(workdir: str) -> TextIO:
-    """Keeps every other process out of the folder until the file is closed, or the process ends.
+    """Locks the folder until the returned file is closed or the process ends.
 
     Raises:
-      UserError: if another process is in there, or the folder cannot be written.
+      UserError: if another process holds the lock, or the folder cannot be written.
     """
     try:
         lock = open(os.path.join(workdir, LOCK), "w")
@@ -115,15 +118,11 @@ def keep_out(workdir: str) -> TextIO:
 
 
 def check_same_data(workdir: str, saved: dict[str, Any], dataset: Dataset) -> None:
-    """Raises UserError if the run, which wrote `saved` about itself, saw other data."""
+    """Raises UserError if the run whose `config.json` is `saved` was trained on other data."""
     if saved["dataset"]["sha256"] != dataset.digest():
         raise UserError(
             f"{workdir} was trained on other images or labels than {dataset.name} has now", ANOTHER
         )
-
-
-def _is_part(name: str) -> bool:
-    return name.startswith(CONFIG) and name.endswith(".part")
 
 
 def _unwritable(workdir: str, error: OSError) -> Exception:
@@ -133,13 +132,13 @@ def _unwritable(workdir: str, error: OSError) -> Exception:
 
 
 def results(workdir: str) -> dict[str, Any] | None:
-    """The run's `results.json`, or None where it has not finished yet."""
+    """The content of `results.json`, or None if the run has not finished."""
     path = os.path.join(workdir, RESULTS)
     if not os.path.exists(path):
         return None
     with open(path) as file:
-        found: dict[str, Any] = json.load(file)
-    return found
+        content: dict[str, Any] = json.load(file)
+    return content
 
 
 def _about(config: ConfigDict, dataset: Dataset) -> dict[str, Any]:
@@ -165,7 +164,7 @@ def _about(config: ConfigDict, dataset: Dataset) -> dict[str, Any]:
 
 
 def _command() -> str | None:
-    """How the process was started, where it was as `python -m jaxgan.…`."""
+    """The process's command line if it was started as `python -m jaxgan.…`, else None."""
     spec = getattr(sys.modules["__main__"], "__spec__", None)
     if spec is None or not spec.name.startswith("jaxgan."):
         return None
@@ -173,10 +172,10 @@ def _command() -> str | None:
 
 
 def _commit() -> str | None:
-    """The commit of the source tree, where there is one."""
+    """The commit of the source tree, or None outside of a repository."""
     here = os.path.dirname(os.path.abspath(__file__))
     try:
-        shown = subprocess.run(
+        described = subprocess.run(
             ["git", "-C", here, "describe", "--always", "--dirty", "--abbrev=40", "--exclude=*"],
             capture_output=True,
             text=True,
@@ -185,17 +184,16 @@ def _commit() -> str | None:
         )
     except (OSError, subprocess.SubprocessError):
         return None
-    return shown.stdout.strip()
+    return described.stdout.strip()
 
 
 def describe_networks(gan: Gan) -> str:
-    """The networks' layers with shapes and parameter counts, as `networks.txt` holds them."""
+    """The content of `networks.txt`: the networks' layers, shapes and parameter counts."""
     latent, image = example_inputs(gan)
+    discriminator = summary.layers(gan.discriminator, image, latent.condition)
     parts = [
         summary.describe("generator", summary.layers(gan.generator, latent)),
-        summary.describe(
-            "discriminator", summary.layers(gan.discriminator, image, latent.condition)
-        ),
+        summary.describe("discriminator", discriminator),
     ]
     if gan.q is not None:
         features = jax.eval_shape(

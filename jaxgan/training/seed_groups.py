@@ -1,4 +1,4 @@
-"""The states of all seeds: made, split over programs, gathered and fed."""
+"""A run of several seeds as groups, one compiled program each: states, checkpoints, batches."""
 
 import dataclasses
 from typing import Any
@@ -14,29 +14,27 @@ from jaxgan.data.loader import BatchLoader, ExampleIndices
 from jaxgan.data.streaming import Streamed
 from jaxgan.models import conditions
 from jaxgan.training import distributed
-from jaxgan.training import program as program_lib
 from jaxgan.training.gan import Gan
+from jaxgan.training.program import Program, make_mesh, seed_groups
 from jaxgan.training.state import Best, GanState, first_best, keep_best
 
 
 def make_programs(
     config: ConfigDict, gan: Gan, seeds: tuple[int, ...], dataset: Dataset
-) -> list[program_lib.Program]:
-    """One compiled program for each group of seeds."""
-    groups = program_lib.seed_groups(seeds, jax.default_backend())
+) -> list[Program]:
+    """A program for each group of seeds; all share the compiled functions and the data."""
+    groups = seed_groups(seeds, jax.default_backend())
     steps_per_call = config.steps_per_call or 16
     if jax.default_backend() == "cpu":
         steps_per_call = 1
-    mesh = program_lib.make_mesh(
-        len(groups[0]), (gan.config.batch_size, gan.discriminator_batch_size)
-    )
-    first = program_lib.Program(gan, groups[0], training_data(gan, dataset), mesh, steps_per_call)
+    mesh = make_mesh(len(groups[0]), (gan.config.batch_size, gan.discriminator_batch_size))
+    first = Program(gan, groups[0], training_data(gan, dataset), mesh, steps_per_call)
     return [first] + [first.for_seeds(seeds) for seeds in groups[1:]]
 
 
 def training_data(gan: Gan, dataset: Dataset) -> Batch | None:
-    """The training split as one batch, without labels unless they are a condition; None where it
-    is streamed, or each host is to read its part only."""
+    """The training split as one batch, with labels only if the networks are conditioned on them;
+    None if it is streamed, or split over several hosts."""
     if isinstance(dataset.train.images, Streamed) or not distributed.is_single_process():
         return None
     training = dataset.train
@@ -44,19 +42,19 @@ def training_data(gan: Gan, dataset: Dataset) -> Batch | None:
     return Batch(training.images, labels, training.features)
 
 
-def initialise_all(programs: list[program_lib.Program]) -> tuple[list[GanState], list[Best]]:
-    """The states of all groups before the first step, and their best networks so far."""
+def initialise_all(programs: list[Program]) -> tuple[list[GanState], list[Best]]:
+    """Every group's state and best networks before the first step."""
     states = [program.initialise() for program in programs]
     return states, [first_best(state) for state in states]
 
 
-def to_host(programs: list[program_lib.Program], groups: list[Any]) -> list[Any]:
-    """Each group's tree, whole, on this process's first device; every process must call it."""
-    return [program.local(tree) for program, tree in zip(programs, groups, strict=True)]
+def to_host(programs: list[Program], trees: list[Any]) -> list[Any]:
+    """Gathers each group's tree onto this process's first device; every process must call it."""
+    return [program.local(tree) for program, tree in zip(programs, trees, strict=True)]
 
 
 def join_groups(states: list[GanState], bests: list[Best]) -> dict[str, Any]:
-    """All groups in one tree with a leading axis of seeds, as a checkpoint holds it."""
+    """Joins all groups along the axis of seeds into the tree that a checkpoint holds."""
 
     def join(*parts: Any) -> Any:
         return jnp.concatenate(parts) if len(parts) > 1 else parts[0]
@@ -65,22 +63,21 @@ def join_groups(states: list[GanState], bests: list[Best]) -> dict[str, Any]:
 
 
 def split_groups(
-    whole: dict[str, Any], programs: list[program_lib.Program]
-) -> tuple[list[Any], list[Any]]:
-    """`join_groups` undone: the states and best networks of each group, on its devices."""
-    states, bests, start = [], [], 0
+    joined: dict[str, Any], programs: list[Program]
+) -> tuple[list[GanState], list[Best]]:
+    """The inverse of `join_groups`: each group's state and best networks, on its devices."""
+    groups, start = [], 0
     for program in programs:
-        here = slice(start, start + len(program.seeds))
-        states.append(program.place(jax.tree.map(lambda x, s=here: x[s], whole["state"])))
-        bests.append(program.place(jax.tree.map(lambda x, s=here: x[s], whole["best"])))
-        start = here.stop
-    return states, bests
+        seeds = slice(start, start + len(program.seeds))
+        groups.append(program.place(jax.tree.map(lambda x, s=seeds: x[s], joined)))
+        start = seeds.stop
+    return [group["state"] for group in groups], [group["best"] for group in groups]
 
 
 def with_attempts(
-    states: list[GanState], programs: list[program_lib.Program], attempts: dict[int, int]
+    states: list[GanState], programs: list[Program], attempts: dict[int, int]
 ) -> list[GanState]:
-    """The states with as many attempts as each seed has begun."""
+    """The states with `attempt` set to each seed's number of rollbacks."""
     return [
         state.replace(
             attempt=program.place(np.array([attempts[s] for s in program.seeds], np.int32))
@@ -93,22 +90,20 @@ update_best = jax.jit(keep_best)
 
 
 def make_loaders(
-    config: ConfigDict, gan: Gan, programs: list[program_lib.Program], dataset: Dataset, start: int
+    config: ConfigDict, gan: Gan, programs: list[Program], dataset: Dataset, start: int
 ) -> list[BatchLoader]:
-    """The real examples of each group of seeds, from step `start` on."""
+    """A loader of real examples for each group, from step `start` on."""
     shape = (gan.config.discriminator_steps, gan.discriminator_batch_size)
-    training = dataset.train
+    split, settings = dataset.train, config.dataset
     if not isinstance(gan.condition, conditions.Label):
-        training = dataclasses.replace(training, labels=None)
-    feeds = []
+        split = dataclasses.replace(split, labels=None)
+    loaders = []
     for program in programs:
         seeds, rows = program.part
-        places = ExampleIndices(
-            program.seeds[seeds], len(training), shape, config.dataset.replacement, rows
+        indices = ExampleIndices(
+            program.seeds[seeds], len(split), shape, settings.replacement, rows
         )
-        feeds.append(
-            BatchLoader(
-                training, places, start, config.steps, config.dataset.workers, program.resident
-            )
+        loaders.append(
+            BatchLoader(split, indices, start, config.steps, settings.workers, program.resident)
         )
-    return feeds
+    return loaders

@@ -1,4 +1,4 @@
-"""What is fixed in a run (`Gan`) and what a step changes (`GanState`)."""
+"""`GanState`: everything that a training step changes."""
 
 from typing import Any
 
@@ -13,7 +13,7 @@ from jaxgan.training.gan import Gan, example_inputs
 
 
 class NetworkState(struct.PyTreeNode):
-    """One network's numbers: parameters, BatchNorm's moving statistics, the optimiser's state."""
+    """One network's parameters, BatchNorm moving statistics and optimiser state."""
 
     params: Any
     batch_stats: Any
@@ -25,15 +25,15 @@ class NetworkState(struct.PyTreeNode):
 
 
 class GanState(struct.PyTreeNode):
-    """Everything that a step changes.
+    """Everything that a training step changes.
 
     Attributes:
       step: generator updates done, int32 [].
-      attempt: how often the run was rolled back, int32 []; enters every stream of the step.
-      alive: False from the first step on whose losses or gradients were not finite, bool [].
-      generator, discriminator: the players.
-      q: the head that reads codes, or None where there are no codes.
-      ema: the generator's moving average, or None where it is off.
+      attempt: number of rollbacks so far, int32 []; every random stream of a step depends on it.
+      alive: bool [], False from the first step whose losses or gradients were not finite.
+      generator, discriminator: the two networks.
+      q: the head that predicts codes, or None without codes.
+      ema: moving average of the generator, or None if it is off.
     """
 
     step: jax.Array
@@ -46,7 +46,7 @@ class GanState(struct.PyTreeNode):
 
 
 def initialise(gan: Gan, key: jax.Array) -> GanState:
-    """The state before the first step; `key` is the run's root key."""
+    """The state before the first step, from the run's root key."""
     latent, image = example_inputs(gan)
     generator = _network_state(gan, "generator", key, latent)
     discriminator = _network_state(gan, "discriminator", key, image, latent.condition)
@@ -63,7 +63,7 @@ def initialise(gan: Gan, key: jax.Array) -> GanState:
         generator=generator,
         discriminator=discriminator,
         q=q,
-        # Copied, not shared: two names for one buffer cannot both be donated.
+        # Copied: a buffer that two leaves share cannot be donated twice.
         ema=jax.tree.map(jnp.copy, generator.variables) if gan.config.ema_decay else None,
     )
 
@@ -72,13 +72,13 @@ def _network_state(gan: Gan, name: str, key: jax.Array, *inputs: Any) -> Network
     module: nn.Module = getattr(gan, name)
     variables = module.init(stream(key, f"initialise/{name}"), *inputs, train=False)
     params = variables["params"]
-    # BatchNorm begins in float32 whatever the parameters are: the first step would change the type.
+    # BatchNorm initialises its statistics in float32 whatever the parameters' dtype is.
     stats = jax.tree.map(lambda x: x.astype(gan.dtype), variables.get("batch_stats", {}))
     return NetworkState(params, stats, gan.optimizers[name].init(params))
 
 
 def networks(state: GanState) -> Networks:
-    """The networks of a state as it stands."""
+    """The networks to sample from and evaluate: the generator's moving average if it has one."""
     return Networks(
         state.generator.variables if state.ema is None else state.ema,
         state.discriminator.variables,
@@ -87,12 +87,12 @@ def networks(state: GanState) -> Networks:
 
 
 class Best(struct.PyTreeNode):
-    """The networks at the step where the measure that picks the best was highest.
+    """The networks at the step where the metric `best_by` was highest.
 
     Attributes:
-      score: of the measure, float32 []; -inf before the first evaluation.
-      step: int32 [].
-      networks: at that step.
+      score: the metric's value, float32 []; -inf before the first evaluation.
+      step: the step, int32 [].
+      networks: the networks at that step.
     """
 
     score: jax.Array
@@ -101,16 +101,16 @@ class Best(struct.PyTreeNode):
 
 
 def first_best(state: GanState) -> Best:
-    """No evaluation yet: the networks as they stand, with a score that anything beats."""
+    """The current networks with a score of -inf, before the first evaluation."""
     score = jnp.full_like(state.step, -jnp.inf, dtype=jnp.float32)
-    # Copied: the state's own arrays are given to the next step.
+    # Copied: the next step is given the state's own buffers.
     return jax.tree.map(jnp.copy, Best(score, state.step, networks(state)))
 
 
 def keep_best(best: Best, state: GanState, score: jax.Array) -> Best:
-    """`state`'s networks where their score is higher than the best one's, else the best as it is.
+    """`state`'s networks if `score` is higher than the best one, else `best`; NaN never wins.
 
-    A score that is not a number never wins. Arrays may have leading axes, as `score` has.
+    Arrays may have the leading axes that `score` has.
     """
     better = score > best.score
 

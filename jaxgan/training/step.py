@@ -1,7 +1,7 @@
-"""One step of the game, pure, written as if for one device and one seed.
+"""One training step as a pure function, written as if for one device and one seed.
 
-The equations: Goodfellow et al. 2014, algorithm 1 (the order of the updates, k discriminator
-steps); Chen et al. 2016, eq. 6 (the information term, and who learns from it).
+The updates follow Goodfellow et al. 2014, algorithm 1: k discriminator steps, then one of the
+generator. The information term is that of Chen et al. 2016, eq. 6.
 """
 
 from collections.abc import Callable
@@ -24,10 +24,17 @@ from jaxgan.training.state import GanState, NetworkState
 
 Metrics = dict[str, jax.Array]
 
+# Which examples each discriminator update sees, by the config's `discriminator_batches`.
+DISCRIMINATOR_BATCHES = {
+    "together": (("real", "fake"),),
+    "real_fake": (("real",), ("fake",)),
+    "fake_real": (("fake",), ("real",)),
+}
+
 
 class Examples(NamedTuple):
-    """What the discriminator is shown: images in the network's range, [B, H, W, C], the condition
-    that goes with them, and the codes that they were made of (none for real ones)."""
+    """The discriminator's input: images in the network's range, [B, H, W, C], their condition, and
+    the codes that they were generated from (none for real images)."""
 
     images: jax.Array
     condition: Any = None
@@ -35,7 +42,7 @@ class Examples(NamedTuple):
 
 
 class GeneratorInput(NamedTuple):
-    """A latent and the key of the generator's dropout: what makes the same images again."""
+    """A latent and the generator's dropout key; the same input gives the same images."""
 
     latent: Latent
     dropout: jax.Array
@@ -44,46 +51,53 @@ class GeneratorInput(NamedTuple):
 def sample_input(
     gan: Gan, key: jax.Array, player: str, n: int, i: int, condition: Any
 ) -> GeneratorInput:
-    """What a step's n images are made of, those of the i-th update of one player.
+    """Samples the generator's input for the i-th update of a player.
 
     Args:
-      key: the step's.
+      gan: networks and config.
+      key: the step's key.
       player: "discriminator" or "generator".
-      condition: of the real examples. The generator has the same, unless its labels are drawn.
+      n: number of images.
+      i: number of the update within the step, from 0.
+      condition: condition of the real examples. The generator gets the same one, unless
+        `gan.condition.prior` is "uniform", which samples other labels.
     """
     latent = gan.latent.sample(stream(key, f"latent/{player}", i), n)
     if isinstance(gan.condition, Label) and gan.condition.prior == "uniform":
         condition = gan.condition.draw(stream(key, f"condition/{player}", i), n, gan.dtype)
-    return GeneratorInput(latent._replace(condition=condition), stream(key, f"dropout/{player}", i))
+    latent = latent._replace(condition=condition)
+    return GeneratorInput(latent, stream(key, f"dropout/{player}", i))
 
 
 def information_term(
     gan: Gan, q: Variables, features: jax.Array, codes: tuple[jax.Array, ...]
 ) -> tuple[jax.Array, Metrics, Any]:
-    """The sum over the codes of lambda times the code's mean loss (Chen et al. 2016, eq. 5 and 6,
-    with the sign turned and without the constant entropy).
+    """-lambda L_I of Chen et al. 2016, eq. 5 and 6, without the constant entropy of the codes: the
+    sum over the codes of lambda times the code's mean loss.
 
     Returns:
-      The term, each code's own mean loss by name, and Q's statistics after the pass.
+      The term, each code's mean loss by name, and Q's BatchNorm statistics after the pass.
     """
     assert gan.q is not None
-    parameters, stats = apply_network(gan.q, q, features, train=True)
+    predictions, stats = apply_network(gan.q, q, features, train=True)
     metrics = {}
     total = jnp.zeros((), gan.dtype)
-    for i, (code, read, weight) in enumerate(zip(codes, parameters, gan.code_weights, strict=True)):
-        loss = jnp.mean(code_loss(read, code))
+    for i, (code, predicted, weight) in enumerate(
+        zip(codes, predictions, gan.code_weights, strict=True)
+    ):
+        loss = jnp.mean(code_loss(predicted, code))
         metrics[f"loss/code_{i}"] = loss
         total = total + weight * loss
     return total, metrics | {"loss/information": total}, stats
 
 
 class GeneratedBatch(NamedTuple):
-    """Generated images, [B, H, W, C], and how they came about.
+    """Generated images and their pass through the generator.
 
     Attributes:
-      images: in the network's range.
-      batch_stats: the generator's statistics after the pass.
-      pull_back: from a loss's gradient for the images to that for the generator's parameters.
+      images: in the network's range, [B, H, W, C].
+      batch_stats: the generator's BatchNorm statistics after the pass.
+      pull_back: maps a gradient for the images to the gradient for the generator's parameters.
     """
 
     images: jax.Array
@@ -92,7 +106,7 @@ class GeneratedBatch(NamedTuple):
 
 
 def generate(gan: Gan, generator: NetworkState, draw: GeneratorInput) -> GeneratedBatch:
-    """The generator in training. Where both players look at the same images they are made once."""
+    """Runs the generator in training mode, once for updates of both players on the same images."""
 
     def forward(params: Any) -> tuple[jax.Array, Any]:
         variables = Variables(params, generator.batch_stats)
@@ -110,17 +124,18 @@ def discriminator_update(
     """One update of the discriminator on real examples, generated ones, or both.
 
     Real and generated examples go through the discriminator in two calls, each with its own batch
-    statistics. With `information` "paper" Q's head learns here too, and the trunk with it.
+    statistics. With `information="paper"` the information term updates Q's head and the trunk here.
 
     Args:
-      gan: the rules.
-      state: the generator's player is returned as it came.
-      real, fake: one of them may be None.
-      key: of this update.
+      gan: networks and config.
+      state: state before the update.
+      real, fake: the examples; one of them may be None.
+      key: the update's key.
 
     Returns:
-      The new state; the losses, means over the batch, in nats for the cross entropies; and the
-      shares of real and of fake examples taken for what they are.
+      The new state, with the generator unchanged, and the metrics: the losses as means over the
+      batch (in nats if cross entropies), the mean logits, and the shares of real and of generated
+      examples classified correctly.
     """
     learner = state.q if fake is not None and gan.config.information == "paper" else None
     players = {"discriminator": state.discriminator} | ({} if learner is None else {"q": learner})
@@ -147,9 +162,9 @@ def discriminator_update(
             value = factor * jnp.mean(gan.adversarial.discriminator(logits, targets))
             metrics[f"loss/discriminator_{name}"] = value
             metrics[f"logit/{name}"] = jnp.mean(logits)
-            above = logits - gan.adversarial.boundary
-            right = above > 0 if name == "real" else above < 0
-            metrics[f"accuracy/{name}"] = jnp.mean(right, dtype=gan.dtype)
+            margin = logits - gan.adversarial.boundary
+            correct = margin > 0 if name == "real" else margin < 0
+            metrics[f"accuracy/{name}"] = jnp.mean(correct, dtype=gan.dtype)
             total += value
             if learner is not None and name == "fake":
                 q = Variables(params["q"], learner.batch_stats)
@@ -164,21 +179,22 @@ def discriminator_update(
 
 
 def generator_update(
-    gan: Gan, state: GanState, draw: GeneratorInput, made: GeneratedBatch, key: jax.Array
+    gan: Gan, state: GanState, draw: GeneratorInput, fake: GeneratedBatch, key: jax.Array
 ) -> tuple[GanState, Metrics]:
-    """One update of the generator, through a discriminator that is only read.
+    """One update of the generator, through a fixed discriminator.
 
-    With `information` "document" Q's own head learns here too; the trunk does not.
+    With `information="document"` Q's head is updated too, but not the trunk.
 
     Args:
-      gan: the rules.
-      state: the discriminator's whole player is returned as it came.
-      draw: what the images are made of.
-      made: the images, by the generator as it stands.
-      key: of this update.
+      gan: networks and config.
+      state: state before the update.
+      draw: the generator's input.
+      fake: the images that `state.generator` made of it.
+      key: the update's key.
 
     Returns:
-      The new state and the losses, means over the batch.
+      The new state, with the discriminator (parameters, statistics, optimiser) unchanged, and the
+      losses as means over the batch.
     """
     learner = state.q if gan.config.information == "document" else None
     heads = {} if learner is None else {"q": learner}
@@ -186,7 +202,7 @@ def generator_update(
     def loss(
         images: jax.Array, params: dict[str, Any]
     ) -> tuple[jax.Array, tuple[Metrics, dict[str, Any]]]:
-        stats: dict[str, Any] = {"generator": made.batch_stats}
+        stats: dict[str, Any] = {"generator": fake.batch_stats}
         (logits, features), _ = apply_network(
             gan.discriminator,
             state.discriminator.variables,
@@ -207,11 +223,11 @@ def generator_update(
                 stats["q"] = q_stats
         return total, (metrics, stats)
 
-    params = {name: player.params for name, player in heads.items()}
-    (of_images, gradients), (metrics, stats) = jax.grad(loss, (0, 1), has_aux=True)(
-        made.images, params
+    params = {name: head.params for name, head in heads.items()}
+    (image_gradient, gradients), (metrics, stats) = jax.grad(loss, (0, 1), has_aux=True)(
+        fake.images, params
     )
-    gradients["generator"] = made.pull_back(of_images)[0]
+    gradients["generator"] = fake.pull_back(image_gradient)[0]
     players = {"generator": state.generator} | heads
     return _apply_gradients(gan, state, players, gradients, stats, metrics)
 
@@ -224,8 +240,11 @@ def _apply_gradients(
     stats: dict[str, Any],
     metrics: Metrics,
 ) -> tuple[GanState, Metrics]:
-    """Moves `players`, and nobody else, down their gradients; nobody, from the first update on
-    whose numbers are not finite."""
+    """Updates `players` and leaves the rest of the state unchanged.
+
+    From the first update with a loss or gradient that is not finite, `alive` is False and no update
+    changes anything.
+    """
     for name in players:
         metrics[f"gradient/{name}"] = _norm(gradients[name])
     finite = jnp.all(jnp.isfinite(jnp.stack(list(metrics.values()))))
@@ -242,14 +261,14 @@ def _apply_gradients(
             )
         return moved
 
-    # Not a choice between the new and the old numbers: that costs a copy of both, on the CPU five
-    # times what Adam itself takes (6.4 million parameters, one core: 32 ms, so 12).
+    # Not jnp.where, which copies the old and the new values: on the CPU that costs more than Adam
+    # itself (6.4 million parameters, one core: 32 -> 12 ms with cond).
     moved = jax.lax.cond(alive, move, lambda players: players, players)
     return state.replace(alive=alive, **moved), metrics
 
 
 def _norm(gradients: Any) -> jax.Array:
-    """Of all leaves together; as products of vectors, for which XLA has the faster code."""
+    """The global norm, as dot products, for which XLA has faster code than for sums of squares."""
     leaves = jax.tree.leaves(gradients)
     return jnp.sqrt(sum(jnp.vdot(leaf, leaf) for leaf in leaves))
 
@@ -263,82 +282,79 @@ def train_step(
 ) -> tuple[GanState, Metrics]:
     """k discriminator steps and one generator update.
 
-    An update whose losses or gradients are not finite changes nothing but `alive`, which it turns
-    off; from then on every update and every step leaves the state as it is.
+    An update whose losses or gradients are not finite only sets `alive` to False; every later
+    update and step leaves the state unchanged.
 
     Args:
-      gan: the rules.
-      state: before the step.
-      batch: the real examples.
-      key: the run's root key; the step and the attempt are folded into it here.
-      shard: lays a batch, axis 0, over the devices that share it.
+      gan: networks and config.
+      state: state before the step.
+      batch: the real examples, images [k, B, H, W, C].
+      key: the run's root key; the step and the attempt are folded in here.
+      shard: splits a batch along axis 0 over the devices.
 
     Returns:
-      The state after the step, and its metrics, scalars by name; "alive" is the state's.
+      The state after the step, and scalar metrics by name; "alive" is the state's.
     """
     key = stream(key, "step", state.attempt, state.step)
     metrics = Metrics()
     real = [_real_examples(gan, batch, i, shard) for i in range(gan.config.discriminator_steps)]
 
-    def drawn(player: str, n: int, i: int) -> GeneratorInput:
+    def sample(player: str, n: int, i: int) -> GeneratorInput:
         draw = sample_input(gan, key, player, n, i, real[i].condition)
         return draw._replace(latent=shard(draw.latent))
 
-    draw, made = None, None
+    draw, fake = None, None
     if gan.config.order == "generator_first":
-        draw = drawn("generator", gan.config.batch_size, 0)
-        made = generate(gan, state.generator, draw)
-        state, metrics = generator_update(gan, state, draw, made, stream(key, "generator"))
+        draw = sample("generator", gan.config.batch_size, 0)
+        fake = generate(gan, state.generator, draw)
+        state, metrics = generator_update(gan, state, draw, fake, stream(key, "generator"))
     for i in range(gan.config.discriminator_steps):
         if draw is None or gan.config.fresh_noise or i > 0:
-            draw = drawn("discriminator", gan.discriminator_batch_size, i)
-        # What the generator of a simultaneous game looks through: D before its last step.
-        unmoved = state
-        made = generate(gan, state.generator, draw)
-        fake = Examples(made.images, draw.latent.condition, draw.latent.codes)
-        for part in DISCRIMINATOR_BATCHES[gan.config.discriminator_batches]:
+            draw = sample("discriminator", gan.discriminator_batch_size, i)
+        # With order="simultaneous" the generator's update uses D as it was before its last step.
+        before = state
+        fake = generate(gan, state.generator, draw)
+        fake_examples = Examples(fake.images, draw.latent.condition, draw.latent.codes)
+        for names in DISCRIMINATOR_BATCHES[gan.config.discriminator_batches]:
             state, terms = discriminator_update(
                 gan,
                 state,
-                real[i] if "real" in part else None,
-                fake if "fake" in part else None,
+                real[i] if "real" in names else None,
+                fake_examples if "fake" in names else None,
                 stream(key, "discriminator", i),
             )
             metrics |= terms
     if gan.config.order != "generator_first":
         if gan.config.fresh_noise:
-            draw = drawn("generator", gan.config.batch_size, 0)
-            made = generate(gan, state.generator, draw)
+            draw = sample("generator", gan.config.batch_size, 0)
+            fake = generate(gan, state.generator, draw)
         assert draw is not None
-        assert made is not None
-        through = unmoved if gan.config.order == "simultaneous" else state
-        through = through.replace(alive=state.alive)
-        moved, terms = generator_update(gan, through, draw, made, stream(key, "generator"))
-        state = state.replace(generator=moved.generator, alive=moved.alive)
+        assert fake is not None
+        seen = before if gan.config.order == "simultaneous" else state
+        seen = seen.replace(alive=state.alive)
+        updated, terms = generator_update(gan, seen, draw, fake, stream(key, "generator"))
+        state = state.replace(generator=updated.generator, alive=updated.alive)
         if gan.config.information == "document":
-            state = state.replace(q=moved.q)
+            state = state.replace(q=updated.q)
         metrics |= terms
     metrics["loss/discriminator"] = (
         metrics["loss/discriminator_real"] + metrics["loss/discriminator_fake"]
     )
     if gan.config.ema_decay:
-        now = state.generator.variables
-        average = jax.lax.cond(
-            state.alive,
-            lambda average: optimizers.moving_average(average, now, gan.config.ema_decay),
-            lambda average: average,
-            state.ema,
-        )
-        state = state.replace(ema=average)
+        state = state.replace(ema=_update_ema(gan, state))
     state = state.replace(step=state.step + state.alive)
     return state, metrics | {"alive": state.alive}
 
 
-DISCRIMINATOR_BATCHES = {
-    "together": (("real", "fake"),),
-    "real_fake": (("real",), ("fake",)),
-    "fake_real": (("fake",), ("real",)),
-}
+def _update_ema(gan: Gan, state: GanState) -> Variables:
+    now = state.generator.variables
+    averaged: Variables = jax.lax.cond(
+        state.alive,
+        lambda average: optimizers.moving_average(average, now, gan.config.ema_decay),
+        lambda average: average,
+        state.ema,
+    )
+    return averaged
 
 
 def _real_examples(gan: Gan, batch: Batch, i: int, shard: Callable[[Any], Any]) -> Examples:

@@ -1,14 +1,14 @@
-"""Signals that ask the training loop to stop after the current step."""
+"""SIGINT and SIGTERM stop the training loop after the current step."""
 
 import signal
 from typing import Any
 
 
 class StopSignals:
-    """Notes SIGINT and SIGTERM inside a `with` block instead of ending the process.
+    """Records SIGINT and SIGTERM inside a `with` block instead of ending the process.
 
     Attributes:
-      asked: the number of the first signal that came, or 0. A second one raises KeyboardInterrupt.
+      asked: number of the first signal received, or 0. A second one raises KeyboardInterrupt.
     """
 
     def __init__(self) -> None:
@@ -16,15 +16,16 @@ class StopSignals:
 
     def __enter__(self) -> "StopSignals":
         self._before = {
-            name: signal.signal(name, self._note) for name in (signal.SIGINT, signal.SIGTERM)
+            number: signal.signal(number, self._record)
+            for number in (signal.SIGINT, signal.SIGTERM)
         }
         return self
 
-    def _note(self, number: int, frame: Any) -> None:
+    def _record(self, number: int, frame: Any) -> None:
         if self.asked:
             raise KeyboardInterrupt(number)
         self.asked = number
 
     def __exit__(self, *unused: Any) -> None:
-        for name, handler in self._before.items():
-            signal.signal(name, handler)
+        for number, handler in self._before.items():
+            signal.signal(number, handler)

@@ -54,7 +54,7 @@ def test_networks_that_keep_the_contract_are_accepted():
         ({"generator": Generator((64,)), "q": Q()}, r"generator: returns \(2, 64\)"),
         ({"discriminator": Discriminator(1), "q": Q()}, r"discriminator: returns \(2,\)"),
         ({"q": Q(wrapped=False)}, r"q: returns .* for 1 codes"),
-        ({"q": None}, "q: a network that reads codes and latent.codes go together"),
+        ({"q": None}, "q: a network q needs latent.codes, and"),
     ],
 )
 def test_networks_that_break_the_contract_are_refused_by_name(networks, said):
