@@ -1,12 +1,12 @@
-"""A mistake of the user's, as one line and its remedy."""
+"""The exception for mistakes of the user."""
 
 
 class UserError(Exception):
-    """A mistake of the user's: becomes one or two lines on stderr and exit status 2.
+    """A mistake of the user: the commands print it, without a traceback, and exit with status 2.
 
     Args:
-      what: the thing that is wrong, named.
-      remedy: what to do about it.
+      what: the mistake in one line, naming the thing that is wrong.
+      remedy: what to do about it, one line.
     """
 
     def __init__(self, what: str, remedy: str = "") -> None:

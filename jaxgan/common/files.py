@@ -1,4 +1,4 @@
-"""Files that are written whole or not at all, and tables of text."""
+"""Atomic writing of files, and tables of text."""
 
 import contextlib
 import json
@@ -8,15 +8,17 @@ from typing import Any, BinaryIO
 
 
 def write_text(path: str, text: str) -> None:
-    """Writes a text file, whole or not at all."""
+    """Writes a text file (UTF-8) atomically."""
     write_whole(path, lambda file: file.write(text.encode()))
 
 
 def write_whole(path: str, write: Callable[[BinaryIO], Any]) -> None:
-    """Writes a file, whole or not at all: under a name of its own, to the disk, and renamed.
+    """Writes a file atomically: to a temporary file, which is synced and renamed.
 
-    Two processes may write the same file at once; one of them comes last. Raises OSError, of a full
-    disk for one, with nothing left behind.
+    Of processes that write the same file at once, the last one wins.
+
+    Raises:
+      OSError: naming `path`; the temporary file is removed.
     """
     part = f"{path}.{os.getpid()}.part"
     try:
@@ -28,29 +30,29 @@ def write_whole(path: str, write: Callable[[BinaryIO], Any]) -> None:
     except OSError as error:
         with contextlib.suppress(OSError):
             os.remove(part)
-        error.filename = path  # The one that the user knows.
+        error.filename = path
         raise
 
 
 def write_json(path: str, value: Any) -> None:
-    """Writes JSON, whole or not at all."""
+    """Writes indented JSON atomically."""
     write_text(path, json.dumps(value, indent=2) + "\n")
 
 
 def text_table(rows: Sequence[Sequence[str]], right: bool = False) -> str:
-    """Rows of cells as aligned lines of text.
+    """Formats rows of cells as aligned lines of text.
 
     Args:
-      rows: as many cells in each.
-      right: whether all cells but the first are aligned to the right.
+      rows: each with the same number of cells.
+      right: whether all columns but the first are aligned to the right.
     """
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
 
     def line(row: Sequence[str]) -> str:
-        first, *others = (
+        cells = (
             cell.rjust(width) if right and i else cell.ljust(width)
             for i, (cell, width) in enumerate(zip(row, widths, strict=True))
         )
-        return "  ".join([first, *others]).rstrip()
+        return "  ".join(cells).rstrip()
 
     return "\n".join(map(line, rows))

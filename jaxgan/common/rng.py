@@ -1,8 +1,7 @@
 """Named PRNG streams.
 
-Every random number of a run comes from one root key and a path of names and numbers folded into
-it, so that what one part of a step draws never depends on what another part draws, and a resumed
-run draws what the uninterrupted one would have drawn.
+Every key of a run is its root key with names and numbers folded in. So the draws of one part of a
+step do not depend on those of another, and a resumed run draws what an uninterrupted one would.
 """
 
 import zlib
@@ -11,17 +10,16 @@ import jax
 
 
 def stream(key: jax.Array, name: str, *numbers: jax.Array | int) -> jax.Array:
-    """The key of the stream `name`, at the place that `numbers` give.
-
-    The name enters by its crc32: Python's own `hash` differs from process to process.
+    """Folds a stream's name and then numbers into a key.
 
     Args:
-      key: a typed PRNG key, shape [].
-      name: the stream's name, such as "latent".
-      *numbers: integers (Python's, or traced) folded in one after the other, such as the step.
+      key: typed PRNG key [].
+      name: the stream, such as "latent"; its CRC-32 is folded in, because Python's `hash` differs
+        between processes.
+      *numbers: integers, static or traced, such as the step; folded in one after the other.
 
     Returns:
-      A typed PRNG key, shape [].
+      A typed PRNG key [].
     """
     key = jax.random.fold_in(key, zlib.crc32(name.encode()))
     for number in numbers:

@@ -1,6 +1,6 @@
-"""What a config may hold: keys, presets, validation.
+"""Configs: their keys, presets and validation.
 
-Importing it loads no JAX, so that a mistake on the command line is answered at once.
+Importing it loads no JAX, so that a mistake on the command line is reported at once.
 """
 
 from jaxgan.common.errors import UserError as UserError

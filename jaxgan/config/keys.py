@@ -1,4 +1,4 @@
-"""Every key of a config: its default, type, limits and meaning."""
+"""Every key of a config: its default, type and limits. docs/reference.md says what each means."""
 
 import dataclasses
 from typing import Any
@@ -6,7 +6,8 @@ from typing import Any
 
 @dataclasses.dataclass(frozen=True)
 class Key:
-    """One key: its default, what it may be, and whether a started run may change it."""
+    """A key's default, allowed values (`low` and `high` included), and whether a resumed run may
+    change it."""
 
     default: Any
     choices: tuple[str, ...] = ()
@@ -31,8 +32,7 @@ PLAYER = {
     "dropout": Key(0.0, low=0, high=0.99),
 }
 
-
-# The datasets that dataset.data_dir has to name, and what it names.
+# Datasets that need dataset.data_dir, and what it must name.
 FROM_FILES = {
     "idx": "the folder of the IDX files",
     "csv": "Kaggle's train.csv, or the folder that holds it",
@@ -41,16 +41,13 @@ FROM_FILES = {
     "tags": "an .npz with features and tags, or a folder with features.npy and tags.txt",
 }
 
-
 # Datasets of images with tags.
 WITH_TAGS = ("glyph_tags", "mirflickr", "tags")
 
-
-# The keys that say where data lies, and nothing of what it is.
+# Keys that say where the data is; changing them does not change the data.
 PLACES = ("dataset.data_dir", "dataset.features", "dataset.words")
 
-
-# What each key means stands in docs/reference.md; a test holds the two lists together.
+# A test compares this list with docs/reference.md.
 KEYS: dict[str, Key] = {
     "system": Key("infogan", ("gan", "dcgan", "cgan", "infogan", "tags")),
     "networks": Key("paper", ("document", "paper")),
@@ -114,7 +111,7 @@ KEYS: dict[str, Key] = {
         "code_information",
         ("none", "code_information", "parzen_log_likelihood", "frechet_distance", "tag_precision"),
     ),
-    # A Fréchet distance wants two.
+    # A Fréchet distance needs two images.
     "eval_images": Key(2_000, low=2),
     "results_images": Key(10_000, low=2),
     "tensorboard": Key(True, may_change=True),

@@ -1,4 +1,4 @@
-"""The keys that every config has, how ARG is read, and the exception that a mistake raises."""
+"""The base config, and changing it: by paths, by a config file's ARG, and on resuming a run."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
@@ -8,24 +8,24 @@ from ml_collections import ConfigDict
 from jaxgan.common.errors import UserError
 from jaxgan.config.keys import KEYS
 
-# What may be left out of a key in ARG.
-SHORT = {"classes": "dataset.classes", "size": "dataset.size", "dataset": "dataset.name"}
+# Short forms of keys in ARG.
+ALIASES = {"classes": "dataset.classes", "size": "dataset.size", "dataset": "dataset.name"}
 
 
 def base() -> ConfigDict:
-    """A config with every key at its default."""
+    """Returns a config with every key at its default."""
     return update(ConfigDict(), {path: key.default for path, key in KEYS.items()})
 
 
 def get(config: ConfigDict, path: str) -> Any:
-    """config.a.b for the path "a.b"."""
+    """Returns config.a.b for the path "a.b"."""
     for name in path.split("."):
         config = config[name]
     return config
 
 
 def leaves(config: ConfigDict, prefix: str = "") -> Iterator[tuple[str, Any]]:
-    """Every (path, value) of a config."""
+    """Yields every (path, value) of a config."""
     for name, value in config.items():
         if isinstance(value, ConfigDict):
             yield from leaves(value, f"{prefix}{name}.")
@@ -35,7 +35,7 @@ def leaves(config: ConfigDict, prefix: str = "") -> Iterator[tuple[str, Any]]:
 
 def update(config: ConfigDict, values: Mapping[str, Any]) -> ConfigDict:
     """Sets paths to values, in place; returns the config."""
-    # `update_from_flattened_dict` makes no groups.
+    # ConfigDict.update_from_flattened_dict does not create missing groups.
     for path, value in values.items():
         *groups, name = path.split(".")
         group = config
@@ -55,21 +55,18 @@ def apply_argument(
 ) -> ConfigDict:
     """Applies a config file's ARG: comma-separated known words and key=value.
 
-    The words take effect in the order of `words`, whatever the order they are typed in, and
-    key=value after them.
+    Words are applied in the order of `words`, not in the order in which they were typed; then the
+    key=value parts.
 
     Args:
-      config: changed in place.
+      config: changed in place, and returned.
       arg: such as "mnist,document" or "paper,width=0.5".
-      words: for each known word, the paths and values it sets; what stands under "a,b" is set
-        where both words are given.
-      exclusive: groups of words of which one at most may be given.
-
-    Returns:
-      The config.
+      words: paths and values that each known word sets; an entry "a,b" applies if both are given.
+      exclusive: groups of words, of each of which at most one may be given.
 
     Raises:
-      UserError: for an unknown word or key, or a value of another type.
+      UserError: for an unknown word or key, words that exclude one another, or a value of the wrong
+        type.
     """
     parts = [part.strip() for part in arg.split(",") if part.strip()]
     given = [part for part in parts if "=" not in part or part in words]
@@ -90,7 +87,7 @@ def apply_argument(
     for part in parts:
         if "=" in part and part not in words:
             path, _, text = part.partition("=")
-            path = SHORT.get(path, path)
+            path = ALIASES.get(path, path)
             if path not in KEYS:
                 raise UserError(f"ARG '{arg}': no key '{path}'", nearest(path))
             update(config, {path: parse_value(path, text)})
@@ -98,24 +95,24 @@ def apply_argument(
 
 
 def nearest(path: str) -> str:
-    """A line that names the keys most like `path`: "lr" is short for a learning_rate."""
+    """Returns a hint with the keys most like `path`; "lr" matches learning_rate by its initials."""
     import difflib
 
     group, _, name = path.rpartition(".")
-    named = [key for key in KEYS if key.startswith(group) and name in _names(key)]
-    close = named or difflib.get_close_matches(path, KEYS, n=3, cutoff=0.5)
+    exact = [key for key in KEYS if key.startswith(group) and name in _names(key)]
+    close = exact or difflib.get_close_matches(path, KEYS, n=3, cutoff=0.5)
     return f"did you mean {' or '.join(close)}?" if close else "docs/reference.md lists the keys"
 
 
 def _names(path: str) -> tuple[str, ...]:
-    """The last part of a key, and the first letters of its words where there are several."""
+    """The last part of a key, and the initials of its words if it has several."""
     name = path.rpartition(".")[2]
-    letters = "".join(word[0] for word in name.split("_"))
-    return (name, letters) if len(letters) > 1 else (name,)
+    initials = "".join(word[0] for word in name.split("_"))
+    return (name, initials) if len(initials) > 1 else (name,)
 
 
 def parse_value(path: str, text: str) -> Any:
-    """The text of key=value, in the type of the key's default."""
+    """Converts the text of key=value to the type of the key's default; raises UserError."""
     default = KEYS[path].default
     try:
         if isinstance(default, bool):
@@ -126,31 +123,31 @@ def parse_value(path: str, text: str) -> Any:
 
 
 def not_of_its_kind(path: str, text: str) -> UserError:
-    """The mistake that the text of a value is not in the type of the key's default."""
+    """Returns the error for a text that does not have the type of the key's default."""
     kinds = {bool: "true or false", int: "a whole number", float: "a number"}
     return UserError(f"{path}={text}: not {kinds[type(KEYS[path].default)]}")
 
 
 def refuse_changes(config: ConfigDict, saved: Mapping[str, Any], workdir: str) -> None:
-    """Refuses to go on with a run whose config differs in more than it may.
+    """Checks that a run is resumed with its own config, except for keys that may change.
 
     Args:
-      config: of this start.
-      saved: path -> value, of the run's first start.
+      config: config of this start.
+      saved: path -> value of the run's first start.
       workdir: the run's folder, for the message.
 
     Raises:
       UserError: naming the first five keys that differ, with both values.
     """
     now = dict(leaves(config))
-    differing = [
+    changes = [
         f"{path} (was {saved.get(path)!r}, now {now.get(path)!r})"
         for path in sorted(now.keys() | saved.keys())
         if now.get(path) != saved.get(path) and not (path in KEYS and KEYS[path].may_change)
     ]
-    if differing:
-        rest = len(differing) - 5
-        shown = differing[:5] + ([f"and {rest} more"] if rest > 0 else [])
+    if changes:
+        rest = len(changes) - 5
+        shown = changes[:5] + ([f"and {rest} more"] if rest > 0 else [])
         raise UserError(
             f"{workdir} holds a run with another config: {'; '.join(shown)}",
             "give another --workdir, or the same keys",

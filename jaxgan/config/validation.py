@@ -1,4 +1,4 @@
-"""What a config's values may be, and what keys demand of one another."""
+"""Checks of a config: each key's value, and combinations of keys."""
 
 import math
 import os
@@ -13,10 +13,10 @@ from jaxgan.config.presets import get, leaves, nearest
 
 
 def from_file(path: str | os.PathLike[str], arg: str = "") -> ConfigDict:
-    """`get_config(arg)` of a config file, checked, as `jaxgan.main` has it.
+    """Reads and validates `get_config(arg)` of a config file, like `jaxgan.main`.
 
     Raises:
-      UserError: if a value is not of its key's kind, or ARG is not understood.
+      UserError: for an invalid value or ARG.
     """
     config: ConfigDict = runpy.run_path(os.fspath(path))["get_config"](arg)
     validate(config)
@@ -24,10 +24,10 @@ def from_file(path: str | os.PathLike[str], arg: str = "") -> ConfigDict:
 
 
 def validate(config: ConfigDict) -> None:
-    """Checks every key's type, choice and limits, and what keys demand of one another.
+    """Checks every key's type, choices and limits, and which keys go together.
 
     Raises:
-      UserError: naming the first key that is wrong.
+      UserError: naming the first invalid key.
     """
     present = dict(leaves(config))
     for path in present:
@@ -36,15 +36,9 @@ def validate(config: ConfigDict) -> None:
     for path, key in KEYS.items():
         if path not in present:
             raise UserError(f"config: the key {path} is missing", "start from jaxgan.config.base()")
-        _check(path, present[path], key)
-    own = config.discriminator_batch_size
-    if not config.fresh_noise and own not in (0, config.batch_size):
-        raise UserError(
-            f"discriminator_batch_size={own}: with fresh_noise=False the generator reuses the"
-            f" discriminator's noise, and batch_size is {config.batch_size}",
-            "set fresh_noise=True, or leave discriminator_batch_size at 0 (the same size)",
-        )
-    _validate_condition(config)
+        _check_value(path, present[path], key)
+    _check_condition(config)
+    _check_discriminator_batch_size(config)
     _check_dataset(config.dataset)
     if config.dataset.name == "ring":
         _check_ring(config)
@@ -65,39 +59,41 @@ def _check_dataset(dataset: ConfigDict) -> None:
         raise UserError(f"dataset.size={dataset.size}: not a multiple of 4")
     if not dataset.data_dir and name in FROM_FILES:
         raise UserError(
-            f"dataset.data_dir is missing: dataset.name={name} wants {FROM_FILES[name]}",
-            "--config.dataset.data_dir=… names it",
+            f"dataset.data_dir is missing: dataset.name={name} needs {FROM_FILES[name]}",
+            "set it with --config.dataset.data_dir=…",
         )
     if dataset.channels not in (0, 1, 3):
-        raise UserError(f"dataset.channels={dataset.channels}: choose 0 (the source's own), 1 or 3")
+        raise UserError(
+            f"dataset.channels={dataset.channels}: choose 0 (the dataset's own), 1 or 3"
+        )
     if dataset.channels and name != "folder":
         raise UserError(
             f"dataset.channels={dataset.channels}: only dataset.name=folder can choose",
-            "leave it at 0, the source's own",
+            "leave it at 0 (the dataset's own)",
         )
 
 
 def _check_ring(config: ConfigDict) -> None:
-    """Points have no size, their modes are one figure, and most networks make images only."""
-    wanted = {
+    """Points have no size and no classes to choose, and only configs/gan.py generates them."""
+    required = {
         "system": "gan",
         "dataset.classes": "",
         "dataset.size": KEYS["dataset.size"].default,
         "dataset.near_duplicates": "keep",
     }
-    for path, value in wanted.items():
+    for path, value in required.items():
         if get(config, path) != value:
             raise UserError(
-                f"{path}={get(config, path)}: dataset.name=ring has points, not images, and wants"
+                f"{path}={get(config, path)}: dataset.name=ring has points, not images, and needs"
                 f" {path}={value!r}",
-                "--config=configs/gan.py:ring has it so",
+                "use --config=configs/gan.py:ring",
             )
 
 
 def _check_tags(config: ConfigDict) -> None:
-    """Tags want features of images and words, and nothing else has them."""
+    """system=tags needs a dataset with tags and its features; other systems take neither."""
     system, name, kind = config.system, config.dataset.name, config.condition.kind
-    remedy = "--config=configs/tags.py has it so"
+    remedy = "use --config=configs/tags.py"
     if system != "tags":
         if kind == "features":
             raise UserError(f"condition.kind=features: {system} takes no features", remedy)
@@ -107,33 +103,33 @@ def _check_tags(config: ConfigDict) -> None:
             raise UserError(f"best_by=tag_precision: {system} makes no tags", "choose another")
         return
     if kind != "features":
-        raise UserError(f"condition.kind={kind}: system=tags wants features", remedy)
+        raise UserError(f"condition.kind={kind}: system=tags needs features", remedy)
     if name not in WITH_TAGS:
         raise UserError(
-            f"dataset.name={name}: system=tags wants tags", f"choose from {', '.join(WITH_TAGS)}"
+            f"dataset.name={name}: system=tags needs tags", f"choose from {', '.join(WITH_TAGS)}"
         )
     if config.dataset.classes:
-        raise UserError(f"dataset.classes={config.dataset.classes}: tags are no classes", remedy)
+        raise UserError(f"dataset.classes={config.dataset.classes}: tags are not classes", remedy)
     if config.dataset.near_duplicates != "keep":
         raise UserError(
-            "dataset.near_duplicates=leave_out: word vectors are no images", "leave it at keep"
+            "dataset.near_duplicates=leave_out: word vectors are not images", "leave it at keep"
         )
     if config.best_by not in ("none", "tag_precision"):
-        raise UserError(f"best_by={config.best_by}: not of tags", "choose tag_precision or none")
+        raise UserError(f"best_by={config.best_by}: not for tags", "choose tag_precision or none")
 
 
-def _validate_condition(config: ConfigDict) -> None:
+def _check_condition(config: ConfigDict) -> None:
     kind, system = config.condition.kind, config.system
     if system == "infogan" and kind != "none":
-        raise UserError(f"condition.kind={kind}: InfoGAN is unconditional", "take configs/cgan.py")
+        raise UserError(f"condition.kind={kind}: InfoGAN is unconditional", "use configs/cgan.py")
     if system == "cgan" and kind == "none":
-        raise UserError("condition.kind=none: a conditional GAN wants one", "label or known_part")
+        raise UserError("condition.kind=none: system=cgan needs one", "choose label or known_part")
     if kind == "known_part" and system != "cgan":
-        raise UserError(f"condition.kind=known_part: {system} cannot fill holes", "configs/cgan.py")
+        raise UserError(f"condition.kind={kind}: {system} cannot fill holes", "use configs/cgan.py")
     if kind == "known_part" and config.networks == "paper":
         raise UserError(
             "condition.kind=known_part: the fully connected networks cannot fill holes",
-            "take configs/cgan.py:inpaint",
+            "use configs/cgan.py:inpaint",
         )
     if system != "infogan" and config.latent.codes:
         raise UserError(f"latent.codes={config.latent.codes}: {system} has none", "leave it empty")
@@ -142,17 +138,29 @@ def _validate_condition(config: ConfigDict) -> None:
             f"best_by=code_information: {system} has no codes",
             "choose parzen_log_likelihood, frechet_distance or none",
         )
-    own = config.discriminator_batch_size
+
+
+def _check_discriminator_batch_size(config: ConfigDict) -> None:
+    """The generator can reuse the discriminator's noise or conditions only at equal batch sizes."""
+    size, kind = config.discriminator_batch_size, config.condition.kind
+    if size in (0, config.batch_size):
+        return
     from_data = kind in ("known_part", "features") or config.condition.prior == "data"
-    if kind != "none" and from_data and own not in (0, config.batch_size):
-        raise UserError(
-            f"discriminator_batch_size={own}: with condition.prior=data the generator has the"
-            f" conditions of the discriminator's images, and batch_size is {config.batch_size}",
-            "set condition.prior=uniform, or leave discriminator_batch_size at 0 (the same size)",
-        )
+    if not config.fresh_noise:
+        reused, remedy = "with fresh_noise=False the generator reuses the noise", "fresh_noise=True"
+    elif kind != "none" and from_data:
+        reused = "with condition.prior=data the generator reuses the conditions"
+        remedy = "condition.prior=uniform"
+    else:
+        return
+    raise UserError(
+        f"discriminator_batch_size={size}: {reused} of the discriminator's batch, and batch_size is"
+        f" {config.batch_size}",
+        f"set {remedy}, or leave discriminator_batch_size at 0 (the same size)",
+    )
 
 
-def _check(path: str, value: Any, key: Key) -> None:
+def _check_value(path: str, value: Any, key: Key) -> None:
     kind = type(key.default)
     if type(value) is not kind and not (kind is float and type(value) is int):
         raise UserError(

@@ -190,12 +190,12 @@ def test_mistakes_of_the_command(monkeypatch, run, capsys, flags, said):
 @pytest.mark.parametrize(
     ("name", "values", "said"),
     [
-        ("tags", {"dataset.name": "mnist"}, "system=tags wants tags"),
-        ("tags", {"condition.kind": "label"}, "wants features"),
+        ("tags", {"dataset.name": "mnist"}, "system=tags needs tags"),
+        ("tags", {"condition.kind": "label"}, "needs features"),
         ("tags", {"best_by": "frechet_distance"}, "choose tag_precision"),
         ("tags", {"dataset.name": "mirflickr"}, "dataset.data_dir is missing"),
-        ("tags", {"dataset.classes": "3"}, "tags are no classes"),
-        ("tags", {"dataset.near_duplicates": "leave_out"}, "word vectors are no images"),
+        ("tags", {"dataset.classes": "3"}, "tags are not classes"),
+        ("tags", {"dataset.near_duplicates": "leave_out"}, "word vectors are not images"),
         ("cgan", {"condition.kind": "features"}, "cgan takes no features"),
         ("gan", {"dataset.name": "glyph_tags"}, "gan makes no tags"),
         ("gan", {"best_by": "tag_precision"}, "gan makes no tags"),
