@@ -27,8 +27,7 @@ def cache_folder() -> str:
 def save_npz(path: str, arrays: dict[str, Any], log: Callable[[str], None]) -> bool:
     """Writes an .npz file followed by its own SHA-256, which readers of .npz ignore.
 
-    Returns:
-      Whether it was written. A failure is logged, not raised: it costs only the next run's time.
+    Returns whether it succeeded. A failure only costs the next run time: it is logged, not raised.
     """
     buffer = io.BytesIO()
     np.savez(buffer, allow_pickle=False, **arrays)

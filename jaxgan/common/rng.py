@@ -10,16 +10,13 @@ import jax
 
 
 def stream(key: jax.Array, name: str, *numbers: jax.Array | int) -> jax.Array:
-    """Folds a stream's name and then numbers into a key.
+    """Folds a stream's name and then numbers into a typed PRNG key, shape [].
 
     Args:
-      key: typed PRNG key [].
+      key: typed PRNG key, shape [].
       name: the stream, such as "latent"; its CRC-32 is folded in, because Python's `hash` differs
         between processes.
       *numbers: integers, static or traced, such as the step; folded in one after the other.
-
-    Returns:
-      A typed PRNG key [].
     """
     key = jax.random.fold_in(key, zlib.crc32(name.encode()))
     for number in numbers:

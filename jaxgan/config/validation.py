@@ -13,22 +13,15 @@ from jaxgan.config.presets import get, leaves, nearest
 
 
 def from_file(path: str | os.PathLike[str], arg: str = "") -> ConfigDict:
-    """Reads and validates `get_config(arg)` of a config file, like `jaxgan.main`.
-
-    Raises:
-      UserError: for an invalid value or ARG.
-    """
+    """Calls `get_config(arg)` of a config file, and validates the result; raises UserError."""
     config: ConfigDict = runpy.run_path(os.fspath(path))["get_config"](arg)
     validate(config)
     return config
 
 
 def validate(config: ConfigDict) -> None:
-    """Checks every key's type, choices and limits, and which keys go together.
-
-    Raises:
-      UserError: naming the first invalid key.
-    """
+    """Checks every key's type, choices and limits, and which keys go together; raises UserError
+    naming the first invalid key."""
     present = dict(leaves(config))
     for path in present:
         if path not in KEYS:

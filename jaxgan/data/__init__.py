@@ -1,3 +1,3 @@
-"""Datasets, by name, and their batches."""
+"""Datasets and batches."""
 
 from jaxgan.data.registry import load as load

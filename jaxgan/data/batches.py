@@ -1,4 +1,4 @@
-"""Real examples, and which of them a step trains on: a pure function of the seed and the step."""
+"""Real examples, and which of them a step trains on: a pure function of seed and step."""
 
 import functools
 from collections.abc import Callable
@@ -8,73 +8,66 @@ import numpy as np
 
 
 class Batch(NamedTuple):
-    """Real examples: those of a step, or, with fewer axes, a whole split.
+    """Real examples of one step, with k discriminator steps, or of a whole split.
 
     Attributes:
-      images: uint8 (or float, in the network's range) [k, B, H, W, C] (k discriminator steps).
-      labels: int32 [k, B], or None.
-      features: of the condition, float [k, B, F], or None; of a whole split
-        `tagged.Rows`.
+      images: uint8, or float in the network's range, [k, B, H, W, C]; of a split [N, H, W, C].
+      labels: int32 [k, B], or None; of a split [N].
+      features: features that the networks are conditioned on, float [k, B, F], or None; of a split
+        `tagging.types.Rows`.
     """
 
     images: Any
     labels: Any = None
     features: Any = None
 
-    def at(self, places: Any) -> "Batch":
-        """Of a whole split, the examples at `places`."""
-        labels = None if self.labels is None else self.labels[places]
-        features = None if self.features is None else self.features.at(places)
-        return Batch(self.images[places], labels, features)
+    def at(self, rows: Any) -> "Batch":
+        """Of a whole split, the examples at these indices."""
+        labels = None if self.labels is None else self.labels[rows]
+        features = None if self.features is None else self.features.at(rows)
+        return Batch(self.images[rows], labels, features)
 
 
 def indices(
     seed: int, step: int, images: int, shape: tuple[int, ...], replacement: bool
 ) -> np.ndarray:
-    """The places in the training split of the real images of one step.
+    """Draws the indices, int32, of one step's real examples in the training split.
 
-    Without replacement, the steps walk through one permutation after another, so that every image
-    is seen once an epoch (a batch may reach over from one epoch into the next). With replacement,
-    every place is an independent uniform draw.
+    Without replacement, the steps walk through one random permutation per epoch; a batch may span
+    two epochs. With replacement, the indices are independent and uniform.
 
     Args:
-      seed: of the run.
+      seed: the run's seed.
       step: counted from 0.
       images: size of the training split.
-      shape: of the answer, such as (discriminator steps, batch).
-      replacement: whether an image may come twice in an epoch.
-
-    Returns:
-      int32, of that shape.
+      shape: shape of the result, such as (discriminator steps, batch).
+      replacement: whether to draw with replacement.
     """
     count = int(np.prod(shape))
     if replacement:
-        # The third number keeps these draws apart from the permutations'.
+        # The third number separates this stream from the permutations'.
         drawn = np.random.default_rng([seed, step, 1]).integers(images, size=count)
         return drawn.astype(np.int32).reshape(shape)
-    places = np.arange(step * count, (step + 1) * count, dtype=np.int64)
+    epochs, positions = np.divmod(np.arange(step * count, (step + 1) * count), images)
     out = np.empty(count, np.int32)
-    for epoch in np.unique(places // images):
-        here = places // images == epoch
-        out[here] = _permutation(seed, int(epoch), images)[places[here] % images]
+    for epoch in np.unique(epochs):
+        within = epochs == epoch
+        out[within] = _permutation(seed, int(epoch), images)[positions[within]]
     return out.reshape(shape)
 
 
 def map_batches(function: Callable[[Any, int], Any], tree: Any, size: int) -> Any:
-    """A compiled function of batches, over any number of examples.
+    """Applies a compiled function to N examples in batches; returns NumPy arrays [N, ...].
 
-    The last batch is filled up with the first examples, so that all have one shape and the function
-    is traced once. (Filled up with zeros, a network could overflow unseen.)
+    The last batch is padded with the first examples, so that the function is traced once. (Padding
+    with zeros could hide an overflow in a network.)
 
     Args:
-      function: of a batch and its number, counted from 0; returns arrays with an axis of examples.
+      function: (batch, batch number from 0) -> tree of arrays with a leading axis of examples.
       tree: arrays [N, ...], N > 0.
-      size: of a batch.
-
-    Returns:
-      What the function returns for all N examples, NumPy arrays [N, ...].
+      size: batch size.
     """
-    import jax  # Processes that only read images do without.
+    import jax  # Not at the top: worker processes that only read images need no JAX.
 
     n = len(jax.tree.leaves(tree)[0])
     results = []

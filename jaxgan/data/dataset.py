@@ -1,4 +1,4 @@
-"""What a dataset is, and the one conversion between its bytes and a network's numbers."""
+"""Datasets: their splits, labels, factors, and a digest that tells them apart."""
 
 import dataclasses
 import hashlib
@@ -11,20 +11,22 @@ import numpy as np
 
 from jaxgan.common.errors import UserError
 from jaxgan.data.streaming import Streamed
-from jaxgan.data.tagging.types import Rows, Tags
+from jaxgan.data.tagging.types import Rows, Tags, split_or_earlier
 
-# How many images `Dataset.digest` reads at a time.
+# Images that `Dataset.digest` reads at a time.
 _BLOCK = 4096
 
 
 @dataclasses.dataclass(frozen=True)
 class Split:
-    """Images, [N, H, W, C], uint8 or (points, not pictures) float32, their labels, int32 [N], the
-    factors that they were drawn from, float64 [N, F], and the features that are their condition,
-    float32 [N, F] (each None where there are none).
+    """The examples of one split.
 
-    The images are a NumPy array, or a `streaming.Streamed` where they stay on the disk; whoever
-    needs an array whatever the size takes `first(n).images`.
+    Attributes:
+      images: uint8 [N, H, W, C], or float32 for points; a NumPy array, or `streaming.Streamed` if
+        they stay on disk (`first(n).images` is an array in either case).
+      labels: int32 [N], or None.
+      factors: the factors that the images were drawn from, float64 [N, F], or None.
+      features: features that the networks are conditioned on, float32 [N, F], or None.
     """
 
     images: Any
@@ -35,39 +37,39 @@ class Split:
     def __len__(self) -> int:
         return len(self.images)
 
-    def take(self, places: np.ndarray | slice) -> "Split":
-        """The examples at these places; streamed images stay streamed."""
+    def take(self, indices: np.ndarray | slice) -> "Split":
+        """Selects examples by index; streamed images stay streamed."""
         streamed = isinstance(self.images, Streamed)
-        images = self.images.take(places) if streamed else self.images[places]
-        return Split(images, *self._beside(places))
+        images = self.images.take(indices) if streamed else self.images[indices]
+        return self._with_images(images, indices)
 
     def where(self, labels: list[int]) -> "Split":
-        """The examples with one of these labels."""
+        """Selects the examples with one of these labels."""
         assert self.labels is not None
         return self.take(np.flatnonzero(np.isin(self.labels, labels)))
 
     def first(self, n: int) -> "Split":
-        """The first n examples (all, where there are fewer), in memory."""
-        return Split(self.images[:n], *self._beside(slice(n)))
+        """Reads the first n examples, or all if there are fewer, into memory."""
+        return self._with_images(self.images[:n], slice(n))
 
-    def _beside(self, places: np.ndarray | slice) -> tuple[Any, Any, Any]:
-        """The labels, the factors and the features of the examples at these places."""
-        labels = None if self.labels is None else self.labels[places]
-        factors = None if self.factors is None else self.factors[places]
-        return labels, factors, None if self.features is None else self.features.take(places)
+    def _with_images(self, images: Any, indices: np.ndarray | slice) -> "Split":
+        """These images, with the labels, factors and features at `indices`."""
+        labels = None if self.labels is None else self.labels[indices]
+        factors = None if self.factors is None else self.factors[indices]
+        features = None if self.features is None else self.features.take(indices)
+        return Split(images, labels, factors, features)
 
     def hold_out(self, count: int, name: str, shuffled: bool = False) -> tuple["Split", "Split"]:
-        """What is left to train on, and `count` examples held out for validation.
+        """Splits into a training split and the last `count` examples, for validation.
 
         Args:
-          count: of examples; the last ones, so that two runs hold out the same.
-          name: of the dataset, for the message.
-          shuffled: the last ones of a fixed permutation instead, for a source in the order of its
-            classes. Both parts keep the permutation's order, so that the first examples of either
-            are a fair sample of it.
+          count: number of examples to hold out.
+          name: name of the dataset, for the message.
+          shuffled: whether to apply a fixed permutation first, for a source sorted by class. Then
+            the first examples of either part are a random sample.
 
         Raises:
-          UserError: if nothing would be left.
+          UserError: if nothing would be left to train on.
         """
         check_holding_out(count, len(self), name)
         rest = len(self) - count
@@ -77,19 +79,18 @@ class Split:
         return self.take(order[:rest]), self.take(order[rest:])
 
 
-def check_holding_out(count: int, there: int, name: str) -> None:
-    """Raises UserError if nothing would be left of `there` examples to train on; a source that
-    takes long to read asks before."""
-    if count >= there:
+def check_holding_out(count: int, available: int, name: str) -> None:
+    """Raises UserError if `count` held-out examples leave none of `available`; slow sources call it
+    before they read."""
+    if count >= available:
         raise UserError(
-            f"dataset.validation={count}: {name} has {there} training images",
-            "hold out fewer, and leave a batch to train on; -1 is the source's own number",
+            f"dataset.validation={count}: {name} has {available} training images",
+            "hold out fewer, and leave a batch to train on; -1 is the dataset's own number",
         )
 
 
 class Modes(NamedTuple):
-    """Where a mixture of Gaussians has its modes: centres, float64 [M, D], and their standard
-    deviation."""
+    """The modes of a mixture of Gaussians: centres, float64 [M, D], and one standard deviation."""
 
     centres: np.ndarray
     deviation: float
@@ -97,8 +98,8 @@ class Modes(NamedTuple):
 
 @dataclasses.dataclass(frozen=True)
 class Factor:
-    """One of the things that images are drawn from: a number, uniform from `low` to `high`, or,
-    where `values` is above 0, one of so many categories, counted from 0."""
+    """A factor that images are drawn from: uniform from `low` to `high`, or, if `values` > 0, a
+    category from 0 to values - 1."""
 
     name: str
     values: int = 0
@@ -110,7 +111,7 @@ class Factor:
         return self.values > 0
 
     def sample(self, generator: np.random.Generator, n: int) -> np.ndarray:
-        """n independent draws, float64 [n]."""
+        """Draws n independent values, float64 [n]."""
         if self.categorical:
             return generator.integers(self.values, size=n).astype(np.float64)
         return generator.uniform(self.low, self.high, n)
@@ -118,16 +119,21 @@ class Factor:
 
 @dataclasses.dataclass(frozen=True)
 class Dataset:
-    """Three splits of one kind of image (validation and test may be empty), and the names of the
-    labels.
+    """Three splits of one kind of image.
 
-    The fingerprint is there where the images are too many to hash them all at every start; the
-    modes where the examples are points drawn around known centres; the factors where the images
-    are drawn from known ones (the columns of `Split.factors`), with `draw`, which draws more:
-    from float64 [N, F] images [N, H, W, C]; `stacked` where the images' channels are images of
-    another dataset; `tags` where the examples are vectors of words that images are tagged with;
-    `drawn_from` the digest of the dataset before near-duplicates were left out of it, and `alike`
-    their groups, by the places that they had in its training split.
+    Attributes:
+      name: name of the dataset.
+      train, validation, test: the splits; validation and test may be empty.
+      label_names: names of the labels 0, 1, …; () without labels.
+      fingerprint: identifies a source that is too large to hash at every start, or "".
+      unfiltered: the dataset before classes or near-duplicates were left out, or None.
+      modes: the known modes if the examples are points, or None.
+      factors: the factors that the images are drawn from (columns of `Split.factors`).
+      draw: draws further images: factors, float64 [N, F] -> images [N, H, W, C].
+      stacked: the dataset whose images are the channels of these images, or None.
+      drawn_from: digest of the dataset before near-duplicates were left out, or "".
+      alike: groups of near-duplicates, as indices in the training split before that.
+      tags: vocabulary and tagged images if the examples are word vectors, or None.
     """
 
     name: str
@@ -147,12 +153,12 @@ class Dataset:
 
     @property
     def whole(self) -> "Dataset":
-        """The dataset with all its classes."""
+        """The dataset before classes or near-duplicates were left out."""
         return self if self.unfiltered is None else self.unfiltered
 
     @property
     def points(self) -> bool:
-        """Whether the examples are numbers of any range, and not pictures."""
+        """Whether the examples are points of any range, not images."""
         return bool(self.train.images.dtype != np.uint8)
 
     @property
@@ -163,28 +169,28 @@ class Dataset:
 
     @property
     def feature_size(self) -> int:
-        """How many features the condition of an example has; 0 for none."""
+        """Number of features that the networks are conditioned on; 0 without features."""
         return 0 if self.train.features is None else int(self.train.features.table.shape[1])
 
     @property
     def classes(self) -> tuple[int, ...]:
-        """The labels that occur in the training split, ascending; () where there are none."""
+        """The labels that occur in the training split, ascending; () without labels."""
         return () if self.train.labels is None else tuple(np.unique(self.train.labels).tolist())
 
     def split(self, name: str, least: int = 1) -> tuple[str, Split]:
-        """The split of that name, or where it has not `least` examples the one before it ("train",
-        "validation", "test") that has, with its own name; "train" stands in whatever it has."""
-        order = ("train", "validation", "test")
-        here = order.index(name)
-        while here and len(getattr(self, order[here])) < least:
-            here -= 1
-        return order[here], getattr(self, order[here])
+        """`split_or_earlier` of this dataset's splits."""
+        return split_or_earlier(self, name, least)
+
+    def map_splits(self, function: Callable[[Split], Split], **changes: Any) -> "Dataset":
+        """Applies a function to every split, and replaces other attributes."""
+        for name in ("train", "validation", "test"):
+            changes[name] = function(getattr(self, name))
+        return dataclasses.replace(self, **changes)
 
     def digest(self) -> str:
-        """SHA-256 (16 hexadecimal digits) that tells two datasets apart: of the source's
-        fingerprint, or else of the training images, their labels and the labels' names; the same
-        whether they are streamed or not. Where near-duplicates are left out it is that of all
-        images: another machine may judge a few of them otherwise."""
+        """SHA-256 (16 hex digits) of the fingerprint, or else of the training images and labels and
+        the label names; the same for streamed images. Near-duplicates that were left out count,
+        because two machines may disagree on a few of them."""
         if self.drawn_from:
             return _sha256([f"{self.drawn_from} without near-duplicates".encode()])
         if self.fingerprint:
@@ -197,36 +203,23 @@ class Dataset:
         return _sha256(itertools.chain(blocks, [label_bytes, names]))
 
     def only(self, classes: str) -> "Dataset":
-        """The examples of some classes, given by name or number and joined by "+"; "" is all.
-
-        Labels keep their numbers.
-
-        Raises:
-          UserError: if a class is not there.
-        """
+        """Selects classes, given by name or number and joined by "+"; "" selects all. Labels keep
+        their numbers. Raises UserError for an unknown class."""
         if not classes:
             return self
         if not self.label_names:
             raise UserError(f"dataset.classes={classes}: {self.name} has no labels")
-        wanted = []
+        numbers = {name: i for i, name in enumerate(self.label_names)}
+        labels = []
         for name in classes.split("+"):
-            if name in self.label_names:
-                wanted.append(self.label_names.index(name))
-            elif name.isdigit() and int(name) < len(self.label_names):
-                wanted.append(int(name))
-            else:
+            labels.append(numbers.get(name, int(name) if name.isdigit() else -1))
+            if not 0 <= labels[-1] < len(numbers):
                 raise UserError(
                     f"dataset.classes={classes}: {self.name} has no class '{name}'",
                     f"there are: {', '.join(self.label_names)}",
                 )
-        return dataclasses.replace(
-            self,
-            train=self.train.where(wanted),
-            validation=self.validation.where(wanted),
-            test=self.test.where(wanted),
-            unfiltered=self.whole,
-            draw=None,  # It would draw the other classes too.
-        )
+        # `draw` would draw the other classes too.
+        return self.map_splits(lambda split: split.where(labels), unfiltered=self.whole, draw=None)
 
     def require_batch(self, size: int) -> None:
         """Raises UserError if a batch is larger than the training split."""

@@ -1,9 +1,7 @@
-"""What a call of the compiled step is given: the places of its real examples in data that lies on
-the devices, or the examples themselves where they are streamed or shared out over several hosts.
-The same examples either way."""
+"""Feeds the compiled step: indices if the data is on the devices, otherwise the real examples (data
+that is streamed, or split over several hosts). Training is the same either way."""
 
 import dataclasses
-from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -15,14 +13,12 @@ from jaxgan.data.streaming import batches
 
 @dataclasses.dataclass(frozen=True)
 class ExampleIndices:
-    """Which examples this host reads for a step; a class, so that worker processes can be sent it.
+    """Maps a step to the indices of this host's examples; a class, because workers unpickle it.
 
     Attributes:
-      seeds: whose.
-      images: size of the training split.
-      shape: (k discriminator steps, batch).
-      replacement: whether an image may come twice in an epoch.
-      rows: which examples of each batch are this host's.
+      seeds: seeds of the runs, S.
+      images, shape, replacement: as in `batches.indices`; shape is (k discriminator steps, batch).
+      rows: this host's part of each batch.
     """
 
     seeds: tuple[int, ...]
@@ -33,64 +29,53 @@ class ExampleIndices:
 
     def __call__(self, step: int) -> np.ndarray:
         """int32 [S, k, B]."""
-        return np.stack(
-            [
-                indices(seed, step, self.images, self.shape, self.replacement)[:, self.rows]
-                for seed in self.seeds
-            ]
-        )
+        drawn = [
+            indices(seed, step, self.images, self.shape, self.replacement) for seed in self.seeds
+        ]
+        return np.stack(drawn)[:, :, self.rows]
 
 
 class BatchLoader:
-    """The real examples of one group of seeds, step by step.
+    """Loads the real examples of one group of seeds, step by step.
 
     Args:
-      split: the training split.
-      places: of the group.
-      start, stop: the first step, and the step after the last.
-      workers: that read ahead, where examples are given.
-      resident: whether the split lies on the devices, and places in it are enough.
+      split: training split.
+      indices_of: maps a step to the group's indices.
+      start, stop: first step, and the step after the last.
+      workers: number of threads or processes that read ahead (see `streaming.batches`).
+      resident: whether the split is on the devices, so that indices suffice.
     """
 
     def __init__(
         self,
         split: Split,
-        places: ExampleIndices,
+        indices_of: ExampleIndices,
         start: int,
         stop: int,
         workers: int,
         resident: bool = False,
     ) -> None:
-        self._split, self._places, self._step = split, places, start
-        self._ahead: Iterator[np.ndarray] | None = None
+        self._split, self._indices_of, self._step = split, indices_of, start
+        self._images: Any = None
         if not resident:
-            self._ahead = batches(split.images, places, start, stop, workers)
+            self._images = batches(split.images, indices_of, start, stop, workers)
 
     def next(self, count: int) -> np.ndarray | Batch:
-        """What the next `count` steps are given.
+        """Returns the input of the next T = `count` steps; raises UserError for unreadable images.
 
-        Returns:
-          int32 [S, T, k, B], places in the split; or, where it is not resident, a batch of
-          examples, [S, T, k, B, ...].
-
-        Raises:
-          UserError: if a streamed image cannot be read.
+        That is indices, int32 [S, T, k, B], if the split is resident, else examples of that shape.
         """
         steps = range(self._step, self._step + count)
         self._step += count
-        places = np.stack([self._places(step) for step in steps], axis=1)
-        if self._ahead is None:
-            return places
-        images = np.stack([next(self._ahead) for _ in steps], axis=1)
-        labels, features = self._split.labels, self._split.features
-        return Batch(
-            images,
-            None if labels is None else labels[places],
-            None if features is None else features.at(places),
-        )
+        rows = np.stack([self._indices_of(step) for step in steps], axis=1)
+        if self._images is None:
+            return rows
+        images = np.stack([next(self._images) for _ in steps], axis=1)
+        labels = None if self._split.labels is None else self._split.labels[rows]
+        features = None if self._split.features is None else self._split.features.at(rows)
+        return Batch(images, labels, features)
 
     def close(self) -> None:
-        """Ends what reads ahead."""
-        close: Any = getattr(self._ahead, "close", None)
-        if close is not None:
-            close()
+        """Stops reading ahead."""
+        if self._images is not None:
+            self._images.close()

@@ -1,4 +1,4 @@
-"""uint8 pixels to a network's range and back, and resizing."""
+"""Converts uint8 pixels to a network's range and back, and resizes images."""
 
 from typing import Any
 
@@ -8,9 +8,9 @@ import numpy as np
 
 
 def to_network(images: jax.Array | np.ndarray, low: float, dtype: Any = jnp.float32) -> jax.Array:
-    """uint8 0..255 -> [low, 1]: low is 0 for a generator that ends in a sigmoid, -1 for a tanh.
+    """Maps uint8 0..255 to [low, 1]: low is 0 for a sigmoid generator, -1 for a tanh generator.
 
-    Numbers that are no bytes (a dataset of points) keep their values.
+    Numbers of another dtype (points) keep their values.
     """
     numbers = jnp.asarray(images).astype(dtype)
     if images.dtype != jnp.uint8:
@@ -19,13 +19,13 @@ def to_network(images: jax.Array | np.ndarray, low: float, dtype: Any = jnp.floa
 
 
 def to_uint8(images: jax.Array | np.ndarray, low: float) -> np.ndarray:
-    """[low, 1] -> uint8 0..255, rounded to the nearest; the inverse of `to_network`."""
+    """Maps [low, 1] to uint8 0..255, rounded to the nearest; inverts `to_network`."""
     scaled = (np.asarray(images, np.float32) - low) * (255 / (1 - low))
     return np.clip(np.rint(scaled), 0, 255).astype(np.uint8)
 
 
 def resize(images: np.ndarray, size: int) -> np.ndarray:
-    """Brings uint8 [N, H, W, C] to [N, size, size, C]: the central square, resampled (bicubic)."""
+    """Resizes (bicubic) the central square of uint8 [N, H, W, C] to [N, size, size, C]."""
     from PIL import Image
 
     n, height, width, channels = images.shape

@@ -1,4 +1,4 @@
-"""Images that stay where they are until a batch wants them, and batches read ahead of the loop."""
+"""Images that are read when a batch needs them, and batches read ahead of the training loop."""
 
 import contextlib
 import dataclasses
@@ -16,165 +16,148 @@ import numpy as np
 
 from jaxgan.common.errors import UserError
 
-# More bytes than this do not go into memory (nor onto a device) unless dataset.streamed says so.
+# Larger datasets are streamed unless dataset.streamed=no.
 MOST_RESIDENT = 2 * 2**30
 _STOPPING = (signal.SIGINT, signal.SIGTERM)
 
 
 class Source(Protocol):
-    """Reads the images of one source by their places; safe to call from several threads."""
+    """Reads the images of one source by index; safe to call from several threads.
+
+    `processes` says whether worker processes pay off: reading is slow, pickling the source is fast.
+    """
 
     @property
     def shape(self) -> tuple[int, int, int, int]:
         """(N, H, W, C)."""
 
     @property
-    def dtype(self) -> Any:
-        """The type of the images' numbers, mostly uint8."""
+    def dtype(self) -> Any: ...
 
     @property
-    def processes(self) -> bool:
-        """Whether worker processes pay: the reading is slow, and the source cheap to pickle."""
+    def processes(self) -> bool: ...
 
-    def read(self, places: np.ndarray) -> np.ndarray:
-        """The images at `places`, int64 [n]: [n, H, W, C]. Raises UserError naming the file."""
+    def read(self, indices: np.ndarray) -> np.ndarray:
+        """Reads images, [n, H, W, C], by index, int [n]; raises UserError naming the file."""
 
     def fingerprint(self) -> str:
-        """Tells the source's content apart from another's without reading it all."""
+        """Identifies the source's content without reading it all."""
 
 
 class Streamed:
-    """Some images of a source, in some order, read when asked for; stands for [N, H, W, C].
+    """Some images of a source in some order, read on access; behaves like an array [N, H, W, C].
 
     Args:
       source: reads the images.
-      places: which of them, int64 [N]; None is all.
+      indices: indices in the source, int64 [N]; None selects all.
     """
 
-    def __init__(self, source: Source, places: np.ndarray | None = None) -> None:
+    def __init__(self, source: Source, indices: np.ndarray | None = None) -> None:
         self.source = source
-        self._places = np.arange(source.shape[0]) if places is None else places
+        self._indices = np.arange(source.shape[0]) if indices is None else indices
 
     @property
     def shape(self) -> tuple[int, int, int, int]:
         """(N, H, W, C)."""
-        return len(self._places), *self.source.shape[1:]
+        return len(self._indices), *self.source.shape[1:]
 
     @property
     def dtype(self) -> Any:
-        """As an array's."""
         return np.dtype(self.source.dtype)
 
     def __len__(self) -> int:
-        return len(self._places)
+        return len(self._indices)
 
     def __getitem__(self, key: Any) -> np.ndarray:
-        """Reads images into memory.
+        """Reads images [..., H, W, C] into memory; `key` is a NumPy index along the first axis."""
+        indices = np.asarray(self._indices[key])
+        images = self.source.read(indices.reshape(-1))
+        return images.reshape(*indices.shape, *self.source.shape[1:])
 
-        Args:
-          key: what NumPy takes for one axis: a number, a slice, integers of any shape, booleans.
-
-        Returns:
-          The images, [..., H, W, C].
-        """
-        places = np.asarray(self._places[key])
-        return self.source.read(places.reshape(-1)).reshape(*places.shape, *self.source.shape[1:])
-
-    def take(self, places: np.ndarray | slice) -> "Streamed":
-        """The images at `places`, not read yet."""
-        return Streamed(self.source, self._places[places])
+    def take(self, indices: np.ndarray | slice) -> "Streamed":
+        """Selects images without reading them."""
+        return Streamed(self.source, self._indices[indices])
 
     def fingerprint(self) -> str:
-        """The source's, and how many of its images are here."""
+        """Identifies the source and the number of selected images."""
         return f"{self.source.fingerprint()} {len(self)} images"
 
 
 @dataclasses.dataclass(frozen=True)
 class ArraySource:
-    """A source that is an array: streamed and resident training can be compared with it."""
+    """A source in memory, for comparing streamed training with resident training."""
 
     array: np.ndarray
     processes: bool = False
 
     @property
     def shape(self) -> tuple[int, int, int, int]:
-        """(N, H, W, C)."""
         n, height, width, channels = self.array.shape
         return n, height, width, channels
 
     @property
     def dtype(self) -> Any:
-        """The array's."""
         return self.array.dtype
 
-    def read(self, places: np.ndarray) -> np.ndarray:
-        """The images at `places`."""
-        return self.array[places]
+    def read(self, indices: np.ndarray) -> np.ndarray:
+        return self.array[indices]
 
     def fingerprint(self) -> str:
-        """Nothing but the shape: an array's bytes are at hand."""
         return f"array {self.array.shape}"
 
 
 def too_large(shape: tuple[int, ...]) -> bool:
-    """Whether uint8 images of that shape, [N, H, W, C], are too many for the memory."""
+    """Whether uint8 images of this shape exceed `MOST_RESIDENT` bytes."""
     return math.prod(shape) > MOST_RESIDENT
 
 
 def wanted(streamed: str, shape: tuple[int, ...]) -> bool:
-    """Whether images are streamed.
-
-    Args:
-      streamed: the key dataset.streamed: "yes", "no", or "auto" (where they are too many).
-      shape: (N, H, W, C) of all splits together.
-    """
+    """Whether to stream images of this shape, (N, H, W, C) of all splits. `streamed` is the key
+    dataset.streamed, whose "auto" streams images that are too large."""
     return streamed == "yes" or (streamed == "auto" and too_large(shape))
 
 
 def batches(
-    images: Any,
-    places_of: Callable[[int], np.ndarray],
-    start: int,
-    stop: int,
-    workers: int = 0,
+    images: Any, indices_of: Callable[[int], np.ndarray], start: int, stop: int, workers: int = 0
 ) -> Iterator[np.ndarray]:
-    """images[places_of(step)] for each step from `start` to `stop`, read ahead.
+    """Reads images[indices_of(step)] ahead, for each step from `start` to `stop`.
 
-    The same batches whatever the number of workers. Close the iterator (`close()`, or run it out)
-    to end the threads or processes.
+    The number of workers does not change the batches. Exhaust or `close()` the iterator to end its
+    threads or processes.
 
     Args:
-      images: an array or `Streamed`, [N, H, W, C].
-      places_of: a step's places, integers of any shape; must be picklable where there are workers.
-      start: the first step.
-      stop: the step after the last.
-      workers: how many processes read, where the source gains by it; how many threads, elsewhere.
-        0 is two threads.
+      images: array or `Streamed`, [N, H, W, C].
+      indices_of: step -> int [...]; must be picklable for worker processes.
+      start, stop: first step, and the step after the last.
+      workers: number of processes if the source gains by them, else of threads; 0 is two threads.
 
     Yields:
-      [..., H, W, C], with the places' leading shape.
+      Images [..., H, W, C].
 
     Raises:
-      UserError: from the source, naming the file, also where a worker process met it; or if a
-        worker process was killed.
+      UserError: from the source, also in a worker process; or if a worker process was killed.
     """
     import grain
 
-    reads = grain.MapDataset.range(start, stop).map(_Read(images, places_of))
+    def ahead(threads: int) -> Any:
+        options = grain.ReadOptions(num_threads=threads, prefetch_buffer_size=2 * threads)
+        return reads.to_iter_dataset(options)
+
+    reads = grain.MapDataset.range(start, stop).map(_Read(images, indices_of))
     processes = workers > 0 and isinstance(images, Streamed) and images.source.processes
     if processes:
         _let_grain_start()
-        # Through pipes, not shared memory, which is small in containers and outlives a killed run.
+        # Pipes, because shared memory is small in containers and outlives a killed run.
         pipes = grain.experimental.DatasetOptions(min_shm_size=2**62)
-        ahead = grain.experimental.WithOptionsIterDataset(reads.to_iter_dataset(_ahead(1)), pipes)
+        examples = grain.experimental.WithOptionsIterDataset(ahead(1), pipes)
         options = grain.multiprocessing.MultiprocessingOptions(
             num_workers=min(workers, max(1, stop - start)), per_worker_buffer_size=2
         )
-        iterator = iter(ahead.mp_prefetch(options, worker_init_fn=_start_worker))
+        iterator = iter(examples.mp_prefetch(options, worker_init_fn=_start_worker))
     else:
-        iterator = iter(reads.to_iter_dataset(_ahead(workers or 2)))
+        iterator = iter(ahead(workers or 2))
     try:
-        with _signals_held() if processes else contextlib.nullcontext():
+        with _block_signals() if processes else contextlib.nullcontext():
             first = list(itertools.islice(iterator, 1))
         yield from first
         yield from iterator
@@ -182,21 +165,15 @@ def batches(
         if "Worker process" not in str(error):
             raise
         raise UserError(
-            f"a worker process that reads images ended by itself ({error})",
-            "is memory short? dataset.workers=0 reads with threads",
+            f"a worker process that reads images died ({error})",
+            "if memory is short, read with threads: dataset.workers=0",
         ) from error
     finally:
         iterator.close()
 
 
-def _ahead(threads: int) -> Any:
-    import grain
-
-    return grain.ReadOptions(num_threads=threads, prefetch_buffer_size=2 * threads)
-
-
 def _let_grain_start() -> None:
-    # Grain asks a flag of its own, which raises where no command line has been parsed.
+    # Grain reads one of its absl flags, which raises if no command line has been parsed.
     from absl import flags
 
     name = "grain_enable_multiprocess_worker_profiling"
@@ -206,20 +183,20 @@ def _let_grain_start() -> None:
 
 @dataclasses.dataclass(frozen=True)
 class _Read:
-    """A step's batch; a class, so that it can be pickled."""
+    """Reads a step's batch; a class, so that it can be pickled."""
 
     images: Any
-    places_of: Callable[[int], np.ndarray]
+    indices_of: Callable[[int], np.ndarray]
 
     def __call__(self, step: int) -> np.ndarray:
-        return self.images[self.places_of(step)]
+        return self.images[self.indices_of(step)]
 
 
 @contextlib.contextmanager
-def _signals_held() -> Iterator[None]:
-    """SIGINT and SIGTERM wait for the end of the block; processes that are begun in it (grain does
-    so for the first batch) hold them until they choose to ignore them."""
-    # Begun now: multiprocessing lets the signals through again when it begins it for a process.
+def _block_signals() -> Iterator[None]:
+    """Blocks SIGINT and SIGTERM, also in the processes that grain starts in this context (for the
+    first batch), until `_start_worker` ignores them."""
+    # Started now, because starting it with the first process would unblock the signals.
     resource_tracker.ensure_running()
     before = signal.pthread_sigmask(signal.SIG_BLOCK, _STOPPING)
     try:
@@ -230,14 +207,14 @@ def _signals_held() -> Iterator[None]:
 
 def _start_worker(index: int, count: int) -> None:
     del index, count
-    # Ctrl-C, and many a SIGTERM, reaches every process of the group; it is the loop's to answer.
+    # Ctrl-C, and often SIGTERM, reaches every process of the group; only the main one handles it.
     for number in _STOPPING:
         signal.signal(number, signal.SIG_IGN)
     threading.Thread(target=_end_with_parent, daemon=True).start()
 
 
 def _end_with_parent() -> None:
-    # Else the workers of a killed run would wait for it for ever.
+    # Otherwise the workers of a killed run would never end.
     parent = multiprocessing.parent_process()
     assert parent is not None
     parent.join()

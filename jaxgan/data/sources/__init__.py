@@ -1,1 +1,1 @@
-"""One data format or dataset a file."""
+"""Sources of data, one format or dataset per file."""

@@ -1,20 +1,19 @@
-"""Digits drawn from fonts, each from factors that are known: the truth that codes are held against.
+"""Digits drawn from fonts by known factors: the ground truth for measuring codes.
 
     digit      0 to 9, and the label
     font       one of `FONTS`, which come with matplotlib; Pillow draws them
-    rotation   degrees, anticlockwise, about the middle of the digit
+    rotation   degrees, anticlockwise, about the digit's centre
     width      of the stroke, pixels
     slant      degrees, to the right (a shear, before the rotation)
     size       height of the digit's centre line before slant and rotation, pixels
-    x, y       of the digit's middle from the image's, pixels to the right and down
+    x, y       offset of the digit's centre from the image's, pixels to the right and down
 
-All are independent and uniform. Pixels are those of an image of 28x28; at another size everything
-grows with the image. The upright, regular cuts alone are used: a bold or an oblique one would be a
-second name for a width or a slant. For the same reason a font gives the centre line of a digit, and
-a round pen of the wanted width draws it (the width is that before the slant, which narrows a stroke
-by at most 4 %).
+All factors are independent and uniform. Pixels are those of a 28x28 image; other sizes are scaled.
+Only upright, regular fonts are used: a bold or oblique one would confound font with width or slant.
+For the same reason only a digit's centre line comes from its font. A round pen of the given width
+draws it; the slant then narrows the stroke by at most 4 %.
 
-The same seed gives the same bytes (with the same Pillow and matplotlib, whose fonts these are).
+The same seed gives the same bytes for the same versions of Pillow and matplotlib.
 """
 
 import functools
@@ -24,7 +23,7 @@ import numpy as np
 
 from jaxgan.data.dataset import Dataset, Factor, Split
 
-# Names of files in matplotlib's data, without ".ttf".
+# Font files in matplotlib's data, without ".ttf".
 FONTS = ("DejaVuSans", "DejaVuSerif", "STIXGeneral", "cmr10", "cmtt10")
 FACTORS = (
     Factor("digit", values=10),
@@ -38,49 +37,41 @@ FACTORS = (
 )
 SIZES = {"train": 20_000, "validation": 2_000, "test": 5_000}
 SEED = 0
-# The image in whose pixels the factors are given.
+# Side of the image in whose pixels the factors are given.
 SIDE = 28
-# Cells of a distance field: its side, and a digit's height in it. The margin is wider than half the
-# widest stroke, so that nothing is drawn outside.
+# Side of a distance field and height of a digit in it, in cells. The margin is wider than half the
+# widest stroke, so that no stroke is cut off.
 _FIELD, _HEIGHT = 120, 64
-# Images that are drawn at once; with 500 the arrays leave the cache, and it takes twice as long.
+# Images drawn at once; 500 overflow the CPU's cache and take twice as long per image.
 _BLOCK = 100
 
 
 def load(size: int = SIDE, seed: int = SEED, sizes: dict[str, int] | None = None) -> Dataset:
-    """The glyphs, uint8 [N, size, size, 1], labelled with their digits.
+    """Draws the glyphs, uint8 [N, size, size, 1], labelled with their digits.
 
     Args:
       size: H and W.
-      seed: of the factors; each split has a stream of its own.
-      sizes: images in "train", "validation" and "test"; None is `SIZES`.
+      seed: seed of the factors; each split has its own stream.
+      sizes: number of images in "train", "validation" and "test"; None is `SIZES`.
     """
-    splits = {}
-    for i, (name, count) in enumerate((sizes or SIZES).items()):
-        generator = np.random.default_rng([seed, i])
-        factors = np.stack([factor.sample(generator, count) for factor in FACTORS], axis=1)
-        labels = factors[:, 0].astype(np.int32)
-        splits[name] = Split(draw(factors, size), labels, factors)
-    return Dataset(
-        "glyphs",
-        splits["train"],
-        splits["validation"],
-        splits["test"],
-        tuple(map(str, range(10))),
-        factors=FACTORS,
-        draw=functools.partial(draw, size=size),
-    )
+    sizes = sizes or SIZES
+
+    def split(stream: int, name: str) -> Split:
+        generator = np.random.default_rng([seed, stream])
+        factors = np.stack([factor.sample(generator, sizes[name]) for factor in FACTORS], axis=1)
+        return Split(draw(factors, size), factors[:, 0].astype(np.int32), factors)
+
+    train, validation, test = (split(i, name) for i, name in enumerate(sizes))
+    names, draw_more = tuple(map(str, range(10))), functools.partial(draw, size=size)
+    return Dataset("glyphs", train, validation, test, names, factors=FACTORS, draw=draw_more)
 
 
 def draw(factors: np.ndarray, size: int = SIDE) -> np.ndarray:
-    """Draws one image for each row of factors.
+    """Draws images, uint8 [N, size, size, 1], background 0, stroke 255.
 
     Args:
-      factors: in the order of `FACTORS`, float [N, 8]; also outside their ranges.
+      factors: columns as in `FACTORS`, float [N, 8]; values may exceed the factors' ranges.
       size: H and W.
-
-    Returns:
-      uint8 [N, size, size, 1], 0 the ground and 255 the stroke.
     """
     out = np.empty((len(factors), size, size, 1), np.uint8)
     for start in range(0, len(factors), _BLOCK):
@@ -94,22 +85,22 @@ def _draw(factors: np.ndarray, size: int) -> np.ndarray:
     pixels = ((np.arange(size) + 0.5) / size - 0.5) * SIDE
     across = pixels[None, None, :] - x[:, None, None]
     down = pixels[None, :, None] - y[:, None, None]
-    # Backwards: from a pixel to the place in the font's digit that it shows.
+    # Inverse transform: from each pixel to its position in the font's digit.
     cosine, sine = (f(np.radians(rotation))[:, None, None] for f in (np.cos, np.sin))
     upright_down = sine * across + cosine * down
     upright_across = cosine * across - sine * down
     straight = upright_across + np.tan(np.radians(slant))[:, None, None] * upright_down
     cells = (_HEIGHT / height)[:, None, None]
     which = font.astype(int) * 10 + digit.astype(int)
-    distance = _sampled(which, straight * cells, upright_down * cells) / cells
-    # A pixel is lit by the part of it that lies under the stroke.
+    distance = _interpolate(which, straight * cells, upright_down * cells) / cells
+    # A pixel's brightness is its coverage by the stroke.
     pixel = SIDE / size
     covered = (width[:, None, None] / 2 - distance) / pixel + 0.5
     return np.rint(255 * np.clip(covered, 0, 1)).astype(np.uint8)
 
 
-def _sampled(which: np.ndarray, across: np.ndarray, down: np.ndarray) -> np.ndarray:
-    """Distance fields read between their cells (bilinear), places counted from the middle."""
+def _interpolate(which: np.ndarray, across: np.ndarray, down: np.ndarray) -> np.ndarray:
+    """Reads distance fields bilinearly at positions relative to their centres."""
     flat = _fields().reshape(-1)
     middle, last = (_FIELD - 1) / 2, _FIELD - 1.001
     across = np.clip(across + middle, 0, last)
@@ -117,18 +108,20 @@ def _sampled(which: np.ndarray, across: np.ndarray, down: np.ndarray) -> np.ndar
     column, row = across.astype(np.int64), down.astype(np.int64)
     across -= column
     down -= row
-    place = (which[:, None, None] * _FIELD + row) * _FIELD + column
-    upper, lower = (
-        left + across * (flat.take(place + 1) - left)
-        for left, place in ((flat.take(place + skip), place + skip) for skip in (0, _FIELD))
-    )
+    start = (which[:, None, None] * _FIELD + row) * _FIELD + column
+
+    def along_row(index: np.ndarray) -> np.ndarray:
+        left = flat.take(index)
+        return left + across * (flat.take(index + 1) - left)
+
+    upper, lower = along_row(start), along_row(start + _FIELD)
     return np.asarray(upper + down * (lower - upper))
 
 
 @functools.cache
 def _fields() -> np.ndarray:
-    """How far each cell is from the centre line of each font's each digit, in cells, float64
-    [fonts * 10, _FIELD, _FIELD]; the digit is `_HEIGHT` cells high and stands in the middle."""
+    """Distance of each cell from the centre line of every font's every digit, in cells, float64
+    [fonts * 10, _FIELD, _FIELD]; the digit is centred and `_HEIGHT` cells high."""
     return np.stack([_field(font, str(digit)) for font in FONTS for digit in range(10)])
 
 
@@ -138,38 +131,32 @@ def _field(font: str, text: str) -> np.ndarray:
     line = np.argwhere(thinned(_mask(font, text)))
     low, high = line.min(axis=0), line.max(axis=0)
     scale = _HEIGHT / (high - low)[0]
-    # The line's cells are laid into the field at twice its fineness, and read at every second cell.
-    places = (line - (low + high) / 2) * scale + (_FIELD - 1) / 2
+    # The line is drawn at twice the field's resolution; every second cell is read.
+    points = (line - (low + high) / 2) * scale + (_FIELD - 1) / 2
     fine = np.ones((2 * _FIELD, 2 * _FIELD), bool)
-    fine[tuple(np.rint(2 * places).astype(int).T)] = False
+    fine[tuple(np.rint(2 * points).astype(int).T)] = False
     return np.asarray(distance_transform_edt(fine)[::2, ::2] / 2)
 
 
 def _mask(font: str, text: str) -> np.ndarray:
-    """The digit in large, true where there is ink, with a border of no ink."""
+    """A large digit, true where there is ink, with an empty border."""
     import matplotlib
     from PIL import Image, ImageDraw, ImageFont
 
     path = os.path.join(matplotlib.get_data_path(), "fonts", "ttf", f"{font}.ttf")
     face = ImageFont.truetype(path, 2 * _HEIGHT)
-    picture = Image.new("L", (3 * _HEIGHT, 3 * _HEIGHT))
-    ImageDraw.Draw(picture).text((_HEIGHT // 2, _HEIGHT // 4), text, fill=255, font=face)
-    mask = np.asarray(picture) > 127
+    image = Image.new("L", (3 * _HEIGHT, 3 * _HEIGHT))
+    ImageDraw.Draw(image).text((_HEIGHT // 2, _HEIGHT // 4), text, fill=255, font=face)
+    mask = np.asarray(image) > 127
     rows, columns = np.flatnonzero(mask.any(axis=1)), np.flatnonzero(mask.any(axis=0))
     return np.pad(mask[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1], 1)
 
 
 def thinned(mask: np.ndarray) -> np.ndarray:
-    """The centre line of a shape, one cell thin and as connected as the shape.
+    """Thins a shape, bool [H, W] with a false border, to its centre line, one cell wide.
 
-    Source: Zhang and Suen 1984: in turns, cells of the south-eastern and of the north-western rim
-    are taken away as long as none of them is an end or holds two parts together.
-
-    Args:
-      mask: bool [H, W], false at the border.
-
-    Returns:
-      bool [H, W].
+    Source: Zhang and Suen 1984. It alternately removes cells of the south-eastern and of the
+    north-western rim, except line ends and cells that connect two parts.
     """
     line = mask.copy()
     around = ((-1, 0), (-1, 1), (0, 1), (1, 1), (1, 0), (1, -1), (0, -1), (-1, -1))

@@ -1,9 +1,10 @@
-"""MNIST's own files: IDX, a header of big-endian numbers and then the bytes; plain or gzipped.
+"""MNIST's IDX files: a big-endian header followed by the bytes, plain or gzipped.
 
 Source of the format: Y. LeCun, C. Cortes, C. J. C. Burges, The MNIST database (1998).
 """
 
 import gzip
+import itertools
 import math
 import os
 import struct
@@ -15,37 +16,36 @@ from jaxgan.common.errors import UserError
 from jaxgan.data.dataset import Dataset, Split
 from jaxgan.data.pixels import resize
 
-# The third byte of the magic number is the type (8: unsigned bytes), the fourth the dimensions.
+# Third byte of the magic number: the type. The fourth is the number of dimensions.
 _UNSIGNED_BYTES = 8
-# How many training images show each digit, which distinguishes MNIST from sets in its format.
+# MNIST's number of training images per digit, which tells it from other datasets in its format.
 _MNIST = [5923, 6742, 5958, 6131, 5842, 5421, 5918, 6265, 5851, 5949]
 
 
 def load(data_dir: str, size: int, validation: int = -1) -> Dataset:
-    """Reads train-images-idx3-ubyte, train-labels-idx1-ubyte and, where they are, t10k-….
+    """Reads train-images-idx3-ubyte, train-labels-idx1-ubyte and, if present, t10k-….
+
+    The dataset's name is "mnist" or "idx". Without test files, its test split is empty.
 
     Args:
-      data_dir: the folder; the files may end in .gz, and may have a dot for the dash before "idx".
-      size: images are brought to size x size x 1.
-      validation: how many images at the end of the training files are held out; -1 is 5,000 of
-        60,000, a tenth of another number.
-
-    Returns:
-      The dataset, named "mnist" if it is that and "idx" otherwise; without test files, its test
-      split is empty.
+      data_dir: the folder; file names may end in .gz, and have a dot instead of the dash before
+        "idx".
+      size: images are resized to size x size x 1.
+      validation: number of images held out at the end of the training files; -1 is 5,000 of 60,000,
+        and a tenth of any other number.
 
     Raises:
-      UserError: naming the file that is missing, foreign, cut short or too long, or does not fit
-        the others.
+      UserError: naming the file that is missing, invalid, too short or too long, or that does not
+        match the others.
     """
     folder = os.path.expanduser(data_dir)
     if not os.path.isdir(folder):
-        raise UserError(f"{folder}: no such folder", "dataset.data_dir names it")
+        raise UserError(f"{folder}: no such folder", "set dataset.data_dir to it")
     train = _read_split(folder, "train", size)
     if train is None:
         raise UserError(
             f"{folder}: no train-images-idx3-ubyte",
-            "dataset.data_dir names the folder of the IDX files, plain or .gz",
+            "set dataset.data_dir to the folder of the IDX files, plain or .gz",
         )
     test = _read_split(folder, "t10k", size) or train.first(0)
     assert train.labels is not None
@@ -57,21 +57,21 @@ def load(data_dir: str, size: int, validation: int = -1) -> Dataset:
 
 
 def label_names(*splits: Split) -> tuple[str, ...]:
-    """ "0", "1", …: ten at least, as many as the labels need."""
+    """Returns ("0", "1", …), at least ten, and enough for the highest label."""
     highest = [int(split.labels.max(initial=0)) for split in splits if split.labels is not None]
     return tuple(map(str, range(max(10, *(label + 1 for label in highest)))))
 
 
 def _read_split(folder: str, prefix: str, size: int) -> Split | None:
-    """None where neither of the two files is there."""
+    """Reads images and labels; None if both files are missing."""
     images_path = _find(folder, f"{prefix}-images", 3)
     labels_path = _find(folder, f"{prefix}-labels", 1)
     if images_path is None and labels_path is None:
         return None
     if images_path is None or labels_path is None:
-        lacking = "images-idx3" if labels_path else "labels-idx1"
+        missing = "images-idx3" if labels_path else "labels-idx1"
         raise UserError(
-            f"{labels_path or images_path}: no {prefix}-{lacking}-ubyte next to it",
+            f"{labels_path or images_path}: no {prefix}-{missing}-ubyte next to it",
             "the images and their labels are two files, plain or .gz",
         )
     images, labels = read(images_path, 3), read(labels_path, 1)
@@ -86,25 +86,19 @@ def _read_split(folder: str, prefix: str, size: int) -> Split | None:
 
 
 def _find(folder: str, name: str, dimensions: int) -> str | None:
-    for dash in "-.":
-        for ending in ("", ".gz"):
-            path = os.path.join(folder, f"{name}{dash}idx{dimensions}-ubyte{ending}")
-            if os.path.isfile(path):
-                return path
-    return None
+    endings = itertools.product("-.", ("", ".gz"))
+    paths = (os.path.join(folder, f"{name}{a}idx{dimensions}-ubyte{b}") for a, b in endings)
+    return next(filter(os.path.isfile, paths), None)
 
 
 def read(path: str, dimensions: int) -> np.ndarray:
-    """Reads one IDX file of unsigned bytes with that many dimensions.
-
-    Raises:
-      UserError: if it is another kind of file, or is not as long as its header says.
-    """
+    """Reads an IDX file of unsigned bytes with this number of dimensions; raises UserError for
+    another format, or if the length contradicts the header."""
     try:
         with gzip.open(path) if path.endswith(".gz") else open(path, "rb") as file:
             content = file.read()
     except (OSError, EOFError, zlib.error) as error:
-        raise UserError(f"{path}: cannot be read ({error})", "fetch it again") from None
+        raise UserError(f"{path}: cannot be read ({error})", "download it again") from None
     header = 4 + 4 * dimensions
     magic = bytes([0, 0, _UNSIGNED_BYTES, dimensions])
     if content[:4] != magic[: len(content)]:
@@ -113,12 +107,13 @@ def read(path: str, dimensions: int) -> np.ndarray:
             f" (it begins with {content[:4].hex()}, not {magic.hex()})"
         )
     if len(content) < header:
-        raise UserError(f"{path}: {len(content)} bytes, the header has {header}", "fetch it again")
+        raise UserError(
+            f"{path}: {len(content)} bytes, the header has {header}", "download it again"
+        )
     shape = struct.unpack(f">{dimensions}I", content[4:header])
     expected = header + math.prod(shape)
     if len(content) != expected:
         raise UserError(
-            f"{path}: {len(content):,} bytes, where its header promises {expected:,}",
-            "fetch it again",
+            f"{path}: {len(content):,} bytes, but its header says {expected:,}", "download it again"
         )
     return np.frombuffer(content, np.uint8)[header:].reshape(shape)

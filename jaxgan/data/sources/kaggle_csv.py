@@ -1,4 +1,4 @@
-"""The table of Kaggle's digit-recognizer: a row an image, its label and then its pixels."""
+"""The table of Kaggle's digit-recognizer: each row is a label followed by an image's pixels."""
 
 import csv
 import math
@@ -14,31 +14,29 @@ from jaxgan.data.dataset import Dataset, Split
 from jaxgan.data.pixels import resize
 from jaxgan.data.sources.idx import label_names
 
-# UTF-8's byte order mark, which Windows programs put first, read as Latin-1.
+# UTF-8's byte order mark, which Windows programs write, read as Latin-1.
 _MARK = "\ufeff".encode().decode("latin-1")
 
 
 def load(data_dir: str, size: int, validation: int = -1) -> Dataset:
-    """Reads train.csv: the header label,pixel0,pixel1,…, then whole numbers from 0 to 255.
+    """Reads train.csv: the header label,pixel0,pixel1,…, then integers from 0 to 255.
 
-    The number of pixel columns gives the side of the square, greyscale images; Kaggle's have 784.
+    Images are square and greyscale; the number of pixel columns (Kaggle's: 784) gives their side.
+    The test split is empty.
 
     Args:
       data_dir: the file, or the folder that holds train.csv.
-      size: images are brought to size x size x 1.
-      validation: how many rows at the end are held out; -1 is a tenth.
-
-    Returns:
-      The dataset "csv"; its test split is empty.
+      size: images are resized to size x size x 1.
+      validation: number of rows held out at the end; -1 is a tenth.
 
     Raises:
-      UserError: naming the file, the line and the column that is wrong.
+      UserError: naming the file, and the line and column of a mistake.
     """
     path = os.path.expanduser(data_dir)
     if os.path.isdir(path):
         path = os.path.join(path, "train.csv")
     if not os.path.isfile(path):
-        raise UserError(f"{path}: no such file", "dataset.data_dir names train.csv or its folder")
+        raise UserError(f"{path}: no such file", "set dataset.data_dir to train.csv or its folder")
     table = _read(path)
     side = math.isqrt(table.shape[1] - 1)
     images = table[:, 1:].astype(np.uint8).reshape(-1, side, side, 1)
@@ -49,12 +47,12 @@ def load(data_dir: str, size: int, validation: int = -1) -> Dataset:
 
 
 def _read(path: str) -> np.ndarray:
-    """The table without its header, int16 [N, 1 + pixels]."""
+    """Reads the table without its header, int16 [N, 1 + pixels]."""
     try:
         with _open(path) as file:
             columns = _check_header(path, file.readline())
-            # Kaggle's 42,000 rows are 33 million numbers: NumPy's reader is some fifty times
-            # faster than Python's, and does not say where the mistake is.
+            # Kaggle's 33 million numbers take NumPy's reader a fiftieth of the time of Python's,
+            # but it does not say where a mistake is.
             with warnings.catch_warnings():
                 warnings.filterwarnings("ignore", ".*input contained no data", UserWarning)
                 table = np.loadtxt(file, np.int16, comments=None, delimiter=",", ndmin=2)
@@ -68,34 +66,33 @@ def _read(path: str) -> np.ndarray:
 
 
 def _open(path: str) -> IO[str]:
-    # As bytes, one character each: at characters far beyond them np.loadtxt (2.4) reads out of
-    # bounds, and ends the process.
+    # Each byte becomes one character: np.loadtxt (2.4) crashes at characters of high code points.
     return open(path, encoding="latin-1")
 
 
 def _check_header(path: str, line: str) -> int:
-    """The number of columns."""
+    """Checks the header line; returns the number of columns."""
     if not line:
         raise UserError(f"{path}: the file is empty", "Kaggle's train.csv begins with a header")
     names = next(csv.reader([line.removeprefix(_MARK)]), [])
     pixels = len(names) - 1
     expected = ["label", *(f"pixel{i}" for i in range(pixels))]
-    for i, (name, wanted) in enumerate(zip(names, expected, strict=False), 1):
-        if name.strip() != wanted:
+    for i, (name, correct) in enumerate(zip(names, expected, strict=False), 1):
+        if name.strip() != correct:
             raise UserError(
-                f"{path}, line 1, column {i}: '{_shown(name)}', where '{wanted}' should be",
+                f"{path}, line 1, column {i}: '{_printable(name)}', where '{correct}' should be",
                 "the header is label,pixel0,pixel1,…",
             )
     if pixels < 1 or math.isqrt(pixels) ** 2 != pixels:
         raise UserError(
-            f"{path}, line 1: {max(pixels, 0)} pixel columns are not a square image's",
+            f"{path}, line 1: {max(pixels, 0)} pixel columns are not a square image",
             "Kaggle's train.csv has 784, for 28 x 28",
         )
     return len(names)
 
 
 def _first_mistake(path: str, otherwise: str) -> UserError:
-    """Names the first line and column that is not what it should be; slow, for the message."""
+    """Finds the line and column of the first mistake; slow, so only for the message."""
     with _open(path) as file:
         names = file.readline().removeprefix(_MARK).strip().split(",")
         for number, line in enumerate(file, 2):
@@ -108,17 +105,16 @@ def _first_mistake(path: str, otherwise: str) -> UserError:
                     f" {len(names)}"
                 )
             for name, text in zip(names, values, strict=True):
-                wrong = _wrong(text)
-                if wrong:
-                    return UserError(f"{path}, line {number}, column {name}: {wrong}")
+                if mistake := _mistake(text):
+                    return UserError(f"{path}, line {number}, column {name}: {mistake}")
     return UserError(f"{path}: {otherwise}")
 
 
-def _wrong(text: str) -> str:
-    """What keeps a field from being a whole number from 0 to 255; "" if nothing."""
-    shown = f"'{_shown(text)}'"
+def _mistake(text: str) -> str:
+    """Says why a field is not an integer from 0 to 255; "" if it is."""
+    shown = f"'{_printable(text)}'"
     if re.fullmatch(r"\s*[+-]?[0-9]+\s*", text):
-        # A number of thousands of digits is more than int() takes.
+        # int() rejects numbers of thousands of digits.
         return "" if len(text) < 100 and 0 <= int(text) <= 255 else f"{shown} is not from 0 to 255"
     try:
         float(text)
@@ -127,7 +123,7 @@ def _wrong(text: str) -> str:
     return f"{shown} is not a whole number"
 
 
-def _shown(text: str) -> str:
-    legible = text.encode("latin-1").decode(errors="replace")
-    legible = "".join(letter if letter.isprintable() else "?" for letter in legible)
-    return legible if len(legible) <= 20 else f"{legible[:20]}…"
+def _printable(text: str) -> str:
+    text = text.encode("latin-1").decode(errors="replace")
+    text = "".join(letter if letter.isprintable() else "?" for letter in text)
+    return text if len(text) <= 20 else f"{text[:20]}…"

@@ -1,6 +1,6 @@
-"""Any dataset of TensorFlow Datasets that has one image and perhaps a label.
+"""Any dataset of TensorFlow Datasets whose examples have one image and possibly a label.
 
-Read through `tfds.data_source`, without TensorFlow; never downloaded or prepared from here.
+It is read through `tfds.data_source`, without TensorFlow, and never downloaded or prepared here.
 """
 
 import contextlib
@@ -20,39 +20,36 @@ from jaxgan.data.dataset import Dataset, Split, check_holding_out
 from jaxgan.data.pixels import resize
 from jaxgan.data.streaming import Streamed
 
-# How many images at the end of the training split are held out, where the source has no validation
-# split of its own and the config does not say: MNIST's 5,000 leave the 55,000 that TensorFlow's
-# reader trained on.
+# Training images held out if neither the source nor the config sets a validation split. MNIST's
+# 5,000 leave 55,000, as TensorFlow's `read_data_sets` did.
 HELD_OUT = {"mnist": 5000, "fashion_mnist": 5000, "cifar10": 0}
-
-
-# One request for many records is some ten times faster than one for each.
+# Records per request: one request for many is ten times faster than one for each.
 _BLOCK = 4096
 
 
 def load(
     name: str, data_dir: str, size: int, validation: int = -1, streamed: str = "auto"
 ) -> Dataset:
-    """A prepared dataset, in memory or read as the batches want it.
+    """Reads a prepared dataset into memory, or streams it.
 
     Args:
-      name: TFDS's name, such as "mnist" or "emnist/letters".
+      name: TFDS name, such as "mnist" or "emnist/letters".
       data_dir: the folder that holds prepared datasets; "" is the environment's TFDS_DATA_DIR, or
         TFDS's own default.
-      size: images are brought to size x size (central square, bicubic).
-      validation: how many images at the end of the training split are held out; -1 is the
-        source's own validation split, or `HELD_OUT`, or a tenth.
-      streamed: the key dataset.streamed; the labels are read now in any case.
+      size: images are resized to size x size (central square, bicubic).
+      validation: number of images held out at the end of the training split; -1 is the source's own
+        validation split, else `HELD_OUT`, else a tenth.
+      streamed: the key dataset.streamed; labels are read now in any case.
 
     Raises:
-      UserError: if there is no dataset of that name, it is not prepared, it is prepared in a
-        format that needs TensorFlow, or it has no single image.
+      UserError: if there is no dataset of that name, it is not prepared or in a format that needs
+        TensorFlow, or it does not have exactly one image.
     """
     builder = _builder(name, data_dir)
     features = builder.info.features
     keys = [key for key, kind in features.items() if type(kind).__name__ == "Image"]
     if len(keys) != 1:
-        raise UserError(f"dataset.name={name}: {len(keys)} image features, 1 is wanted")
+        raise UserError(f"dataset.name={name}: {len(keys)} image features, not 1")
     if features[keys[0]].np_dtype != np.uint8:
         raise UserError(f"dataset.name={name}: its images are not of 8 bits a channel")
     labels = features["label"] if "label" in features else None
@@ -60,26 +57,25 @@ def load(
     splits = builder.info.splits
     if "train" not in splits:
         raise UserError(f"dataset.name={name}: no training split (it has {', '.join(splits)})")
-    own = "validation" in splits and validation < 0
-    there = splits["train"].num_examples
-    held_out_count = HELD_OUT.get(name, there // 10) if validation < 0 else validation
-    if not own:
-        check_holding_out(held_out_count, there, name)
-    used = [split for split in ("train", "validation", "test") if split in splits]
-    used = [split for split in used if split != "validation" or own]
-    sources = {split: TfdsSource(builder, split, keys[0], size) for split in used}
-    # A fingerprint where streaming is a matter of course; bytes elsewhere, as the digest had it.
+    own_validation = "validation" in splits and validation < 0
+    available = splits["train"].num_examples
+    held_out_count = HELD_OUT.get(name, available // 10) if validation < 0 else validation
+    if not own_validation:
+        check_holding_out(held_out_count, available, name)
+    names = ("train", "validation", "test") if own_validation else ("train", "test")
+    sources = {s: TfdsSource(builder, s, keys[0], size) for s in names if s in splits}
     shape = (sum(source.shape[0] for source in sources.values()), *sources["train"].shape[1:])
+    # Smaller datasets are hashed by content, as their runs recorded it.
     fingerprint = sources["train"].fingerprint() if streaming.too_large(shape) else ""
-    lazily = streaming.wanted(streamed, shape)
+    stream, labelled = streaming.wanted(streamed, shape), bool(label_names)
     found = {
-        split: Split(Streamed(source), source.labels() if label_names else None)
-        if lazily
-        else source.read_all(bool(label_names))
+        split: Split(Streamed(source), source.labels() if labelled else None)
+        if stream
+        else source.read_all(labelled)
         for split, source in sources.items()
     }
     train, test = found["train"], found.get("test", found["train"].first(0))
-    if own:
+    if own_validation:
         held_out = found["validation"]
     else:
         train, held_out = train.hold_out(held_out_count, name)
@@ -88,12 +84,12 @@ def load(
 
 @dataclasses.dataclass(frozen=True)
 class TfdsSource:
-    """Reads one split's images.
+    """A `streaming.Source` of one split.
 
-    Args:
-      builder: TFDS's.
-      split: its name.
-      key: the image's feature.
+    Attributes:
+      builder: TFDS builder.
+      split: name of the split.
+      key: name of the image feature.
       size: H and W.
     """
 
@@ -102,11 +98,10 @@ class TfdsSource:
     key: str
     size: int
     dtype: Any = np.uint8
-    processes: bool = False  # The reader and the decoder work outside Python's lock.
+    processes: bool = False  # Threads do: TFDS reads and decodes without Python's lock.
 
     @property
     def shape(self) -> tuple[int, int, int, int]:
-        """(N, H, W, C)."""
         channels = self.builder.info.features[self.key].shape[-1]
         return self.builder.info.splits[self.split].num_examples, self.size, self.size, channels
 
@@ -114,42 +109,39 @@ class TfdsSource:
     def _records(self) -> Any:
         return self.builder.as_data_source(split=self.split)
 
-    def read(self, places: np.ndarray) -> np.ndarray:
-        """The images at `places`, int [n]: uint8 [n, H, W, C]."""
-        out = np.empty((len(places), *self.shape[1:]), np.uint8)
-        with self._errors():
-            for i, record in enumerate(_in_blocks(self._records, places)):
-                out[i] = self._sized(record[self.key])
-        return out
+    def read(self, indices: np.ndarray) -> np.ndarray:
+        return self._read(indices, labelled=False).images
 
     def read_all(self, labelled: bool) -> Split:
-        """Images and labels, in memory."""
-        out, labels = np.empty(self.shape, np.uint8), []
+        """Reads all images, and their labels, into memory."""
+        return self._read(np.arange(self.shape[0]), labelled)
+
+    def _read(self, indices: np.ndarray, labelled: bool) -> Split:
+        images = np.empty((len(indices), *self.shape[1:]), np.uint8)
+        labels = np.zeros(len(indices), np.int32) if labelled else None
         with self._errors():
-            for i, record in enumerate(_in_blocks(self._records, np.arange(self.shape[0]))):
-                out[i] = self._sized(record[self.key])
-                labels.append(record["label"] if labelled else 0)
-        return Split(out, np.asarray(labels, np.int32) if labelled else None)
+            for i, record in enumerate(_in_blocks(self._records, indices)):
+                image = record[self.key]
+                fits = image.shape[:2] == (self.size, self.size)
+                images[i] = image if fits else resize(image[None], self.size)[0]
+                if labels is not None:
+                    labels[i] = record["label"]
+        return Split(images, labels)
 
     def labels(self) -> np.ndarray:
-        """int32 [N], without decoding an image."""
+        """Reads the labels, int32 [N], without decoding images."""
         import tensorflow_datasets as tfds
 
         with self._errors():
             records = self.builder.as_data_source(
                 split=self.split, decoders={self.key: tfds.decode.SkipDecoding()}
             )
-            every = _in_blocks(records, np.arange(self.shape[0]))
-            return np.asarray([record["label"] for record in every], np.int32)
+            blocks = _in_blocks(records, np.arange(self.shape[0]))
+            return np.asarray([record["label"] for record in blocks], np.int32)
 
     def fingerprint(self) -> str:
-        """The dataset's name, version and number of examples."""
         info = self.builder.info
         return f"tfds {info.full_name} {self.split} {self.shape}"
-
-    def _sized(self, image: np.ndarray) -> np.ndarray:
-        square = image.shape[:2] == (self.size, self.size)
-        return image if square else resize(image[None], self.size)[0]
 
     @contextlib.contextmanager
     def _errors(self) -> Iterator[None]:
@@ -165,22 +157,22 @@ class TfdsSource:
             ) from error
 
 
-def _in_blocks(records: Any, places: np.ndarray) -> Iterator[dict[str, Any]]:
-    for start in range(0, len(places), _BLOCK):
-        yield from records.__getitems__(places[start : start + _BLOCK].tolist())
+def _in_blocks(records: Any, indices: np.ndarray) -> Iterator[dict[str, Any]]:
+    for start in range(0, len(indices), _BLOCK):
+        yield from records.__getitems__(indices[start : start + _BLOCK].tolist())
 
 
 def _builder(name: str, data_dir: str) -> Any:
-    # TFDS logs to absl's root logger that OpenCV is missing and that other formats lie beside.
+    # TFDS logs to absl's root logger that OpenCV is missing and that there are other file formats.
     logging.getLogger("absl").setLevel(logging.ERROR)
-    # While TFDS is imported no module can be imported in full, not even by what is cleared away in
-    # those moments, such as the locks of an ended pool of processes: a traceback for each.
+    # While TFDS is being imported, other imports fail. Garbage that imports when it is finalised,
+    # such as the locks of an ended process pool, would print tracebacks: it is collected before.
     gc.collect()
     import tensorflow_datasets as tfds
 
     folder = os.path.expanduser(data_dir or os.environ.get("TFDS_DATA_DIR") or "")
     if folder and not os.path.isdir(folder):
-        raise UserError(f"{folder}: no such folder", "dataset.data_dir or TFDS_DATA_DIR names it")
+        raise UserError(f"{folder}: no such folder", "set dataset.data_dir or TFDS_DATA_DIR to it")
     try:
         builder = tfds.builder(name, data_dir=folder or None)
     except (tfds.core.registered.DatasetNotFoundError, ValueError, AssertionError, ImportError):
@@ -197,6 +189,6 @@ def _builder(name: str, data_dir: str) -> Any:
             f"dataset {name} in {folder or where}: {found}",
             "prepare it: .venv/bin/pip install -e '.[prepare]' && .venv/bin/tfds build "
             f"{base} --file_format=array_record{f' --data_dir={folder}' if folder else ''};"
-            " or point --config.dataset.data_dir or TFDS_DATA_DIR at the folder that holds it",
+            " or set --config.dataset.data_dir or TFDS_DATA_DIR to the folder that holds it",
         )
     return builder

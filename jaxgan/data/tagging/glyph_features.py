@@ -1,11 +1,11 @@
-"""Features of glyphs: the last hidden layer of a small network that reads all of their factors.
+"""Features of glyphs: the last hidden layer of a small network that predicts all of their factors.
 
     5x5 convolution to 16, 3x3 to 32, 3x3 to 64, each stride 2, BatchNorm, ReLU; dense to 256,
-    BatchNorm, ReLU (the features); one linear head for each factor.
+    BatchNorm, ReLU (the features); one linear head per factor.
 
-A categorical factor's head learns by cross entropy, a number's by its squared error in units of the
-factor's range; all count alike. It plays the part of the document's network for photographs: it is
-trained on images with known content, and fixed. Trained once on a machine and kept in the cache.
+The loss is the sum of the heads' losses: cross entropy for categories, squared error of numbers in
+units of the factor's deviation. The network plays the part of the one that gives Mirza and Osindero
+(2014) features of photographs: trained on known content, then frozen. It is cached on the machine.
 """
 
 import functools
@@ -29,18 +29,18 @@ from jaxgan.data.batches import indices, map_batches
 from jaxgan.data.dataset import Factor, Split
 from jaxgan.data.pixels import to_network
 
-# Goes up with every change to the network or to how it is trained: it is part of the cache's key.
+# Part of the cache's key: raise it with every change to the network or its training.
 VERSION = "1"
 SEED = 0
 FEATURES = 256
 BATCH, PASSES, RATE = 100, 8, 3e-3
-# Images that are read at once.
+# Images per call of the network.
 _BLOCK = 500
 
 
 class FactorNetwork(nn.Module):
-    """Images [B, H, W, C] in [-1, 1] -> (features [B, 256] from 0 up, each factor's head:
-    [B, values], or [B, 1])."""
+    """Images [B, H, W, C] in [-1, 1] -> (features [B, 256] >= 0, one head per factor: logits
+    [B, values] or a number [B, 1])."""
 
     factors: tuple[Factor, ...]
 
@@ -60,13 +60,12 @@ class FactorNetwork(nn.Module):
 def reader(
     split: Split, factors: Sequence[Factor], say: Callable[[str], None] | None = None
 ) -> Callable[[np.ndarray], np.ndarray]:
-    """What reads the features of images, uint8 [N, H, W, C] -> float32 [N, 256].
+    """Returns a function from images, uint8 [N, H, W, C], to features, float32 [N, 256].
 
     Args:
-      split: images, and their factors, to train the network on; from the cache where it was trained
-        on them before.
-      factors: what the columns of `split.factors` are.
-      say: called with a line before and after a training; None prints on stderr.
+      split: images and factors that the network is trained on, unless it is in the cache.
+      factors: the columns of `split.factors`.
+      say: called with a line before and after training; None prints to stderr.
     """
     say = say or (lambda line: print(line, file=sys.stderr, flush=True))
     network = FactorNetwork(tuple(factors))
@@ -76,13 +75,13 @@ def reader(
     path = os.path.join(cache.cache_folder(), f"glyph-features-{hasher.hexdigest()[:16]}.npz")
     arrays = cache.load_npz(path, say)
     if arrays is None:
-        say(f"training the network that features come from on {len(split)} images, once")
+        say(f"training the network for glyph features on {len(split)} images, once")
         began = time.monotonic()
-        # In a run of float64 it would draw other numbers, and cost twice the time.
+        # A float64 run would draw other numbers, and take twice as long.
         with jax.enable_x64(False):
             arrays = _train(network, split)
         cache.save_npz(path, arrays, say)
-        say(f"the network that features come from: {time.monotonic() - began:.0f} s")
+        say(f"trained the network for glyph features: {time.monotonic() - began:.0f} s")
     variables = unflatten_dict({tuple(name.split("/")): leaf for name, leaf in arrays.items()})
     return functools.partial(_features, network, variables)
 
@@ -90,7 +89,7 @@ def reader(
 def _train(network: FactorNetwork, split: Split) -> dict[str, np.ndarray]:
     assert split.factors is not None
     targets = [
-        column.astype(np.int32) if f.categorical else _centred(column, f)
+        column.astype(np.int32) if f.categorical else _standardised(column, f)
         for f, column in zip(network.factors, split.factors.T, strict=True)
     ]
     updates = PASSES * len(split) // BATCH
@@ -111,25 +110,25 @@ def _train(network: FactorNetwork, split: Split) -> dict[str, np.ndarray]:
                 train=True,
                 mutable=["batch_stats"],
             )
-            parts = map(_loss, network.factors, heads, targets)
-            return sum(parts), changed["batch_stats"]
+            losses = map(_loss, network.factors, heads, targets)
+            return sum(losses), changed["batch_stats"]
 
         gradient, stats = jax.grad(loss, has_aux=True)(params)
         change, opt_state = optimizer.update(gradient, opt_state, params)
         return optax.apply_updates(params, change), stats, opt_state
 
     for i in range(updates):
-        places = indices(SEED, i, len(split), (BATCH,), replacement=False)
-        batch = [target[places] for target in targets]
-        params, stats, opt_state = update(params, stats, opt_state, split.images[places], batch)
+        rows = indices(SEED, i, len(split), (BATCH,), replacement=False)
+        batch = [target[rows] for target in targets]
+        params, stats, opt_state = update(params, stats, opt_state, split.images[rows], batch)
     tree = flatten_dict({"params": params, "batch_stats": stats})
     return {"/".join(path): np.asarray(leaf) for path, leaf in tree.items()}
 
 
-def _centred(values: np.ndarray, factor: Factor) -> np.ndarray:
-    """In units of the factor's deviation, around its mean: float32 [N]."""
-    middle, spread = (factor.high + factor.low) / 2, (factor.high - factor.low) / 12**0.5
-    return ((values - middle) / spread).astype(np.float32)
+def _standardised(values: np.ndarray, factor: Factor) -> np.ndarray:
+    """Scales a uniform factor to mean 0 and deviation 1, float32 [N]."""
+    mean, deviation = (factor.high + factor.low) / 2, (factor.high - factor.low) / 12**0.5
+    return ((values - mean) / deviation).astype(np.float32)
 
 
 def _loss(factor: Factor, head: jax.Array, target: jax.Array) -> jax.Array:
@@ -140,13 +139,9 @@ def _loss(factor: Factor, head: jax.Array, target: jax.Array) -> jax.Array:
 
 def _features(network: FactorNetwork, variables: Any, images: np.ndarray) -> np.ndarray:
     with jax.enable_x64(False):
-        features: np.ndarray = map_batches(
-            lambda block, _: _forward(network, variables, block), images, _BLOCK
-        )
-    return features
+        return map_batches(lambda batch, _: _forward(network, variables, batch), images, _BLOCK)
 
 
 @functools.partial(jax.jit, static_argnums=0)
-def _forward(network: FactorNetwork, variables: Any, images: jax.Array) -> jax.Array:
-    features: jax.Array = network.apply(variables, to_network(images, -1.0), train=False)[0]
-    return features
+def _forward(network: FactorNetwork, variables: Any, images: jax.Array) -> Any:
+    return network.apply(variables, to_network(images, -1.0), train=False)[0]

@@ -1,15 +1,15 @@
-"""Glyphs with tags: the offline stand-in for photographs that people have tagged.
+"""Glyphs with tags: an offline substitute for photographs that people have tagged.
 
-The images are those of `glyphs.py`. Each of five of their factors is said by one of five words
-that mean the same; a number is cut into thirds. All 25 words that are true of an image are its
-tags: the truth is known whole, as it never is of photographs. Turns and places are not spoken of.
+The images are those of `glyphs.py`. Each value of five factors (numbers are cut into thirds) has
+five synonymous words. An image's tags are all 25 words that are true of it, so that, unlike for
+photographs, the truth is known in full. Rotation and position have no words.
 
-The words' vectors are trained on captions of further glyphs, which are never drawn: of each factor
-three of the five words, side by side, the factors in random order. Words that say nothing of an
-image are cleaned away beforehand, as in the document: being near to every other word they would be
-among the 20 nearest of every sample (measured with six words for a value: of the ten words that the
-vectors of an image's own tags name, 97 % are its tags; with eight more words, each in a tenth of
-the captions, 20 %).
+The words' vectors are trained on captions of further glyphs, which are never drawn. A caption has,
+for each factor in random order, three of the five words side by side. Uninformative words are left
+out, as the paper cleans its vocabulary: close to every other word, they would be among the 20
+nearest of every sample. (Measured with six words per value: 97 % of the ten words nearest to the
+vectors of an image's own tags are its tags; with eight more words, each in a tenth of the captions,
+20 %.)
 """
 
 import os
@@ -22,11 +22,11 @@ from jaxgan.data.dataset import Dataset
 from jaxgan.data.sources import glyphs, image_folder
 from jaxgan.data.tagging import glyph_features, tag_tables, word_vectors
 
-# 6,000 images with 25 tags each: 150,000 training pairs, as in the document.
+# 6,000 images with 25 tags each make 150,000 training pairs, as in the paper.
 SIZES = {"train": 6_000, "validation": 1_000, "test": 2_000}
 SEED = 1
 CAPTIONS = 20_000
-# For each factor, for each of its values or thirds, the words that say it.
+# The words for each value, or third, of each factor.
 WORDS = {
     "digit": (
         ("zero", "nought", "nil", "null", "cipher"),
@@ -63,20 +63,20 @@ WORDS = {
         ("large", "big", "tall", "huge", "giant"),
     ),
 }
-# Words of each factor in a caption, and how far a word's company reaches in it.
-_SAID, _WINDOW = 3, 2
+# Words per factor in a caption, and skip-gram's window.
+_WORDS_PER_FACTOR, _WINDOW = 3, 2
 
 
 def load(
     vector_size: int, words: str = "", min_count: int = 5, sizes: dict[str, int] | None = None
 ) -> Dataset:
-    """Pairs of glyphs' features, float32 [256], and the vectors of words that are true of them.
+    """Makes pairs of a glyph's features, float32 [256], and the vector of a word true of it.
 
     Args:
-      vector_size: of a word's vector, where they are trained here.
-      words: a file of word vectors in word2vec's format; "" trains them on captions.
-      min_count: words that are rarer in the captions are left out.
-      sizes: images in "train", "validation" and "test"; None is `SIZES`.
+      vector_size: length of a word vector trained here.
+      words: path of a word2vec file; "" trains vectors on captions.
+      min_count: rarer words in the captions are left out.
+      sizes: number of images in "train", "validation" and "test"; None is `SIZES`.
 
     Raises:
       UserError: if there are no word vectors.
@@ -88,8 +88,9 @@ def load(
         if words
         else word_vectors.skip_gram(captions(CAPTIONS), vector_size, min_count, _WINDOW)
     )
-    images = np.concatenate([drawn.train.images, drawn.validation.images, drawn.test.images])
-    factors = np.concatenate([drawn.train.factors, drawn.validation.factors, drawn.test.factors])
+    splits = drawn.train, drawn.validation, drawn.test
+    images = np.concatenate([split.images for split in splits])
+    factors = np.concatenate([split.factors for split in splits])
     features = glyph_features.reader(drawn.train, drawn.factors)
 
     def read(path: str) -> np.ndarray:
@@ -101,7 +102,7 @@ def load(
     return tag_tables.assemble(
         "glyph_tags",
         features(images),
-        [true_words(one) for one in factors],
+        [true_words(row) for row in factors],
         np.arange(len(images)),
         vocabulary,
         [np.arange(*bounds[i : i + 2]) for i in range(3)],
@@ -111,32 +112,30 @@ def load(
 
 
 def true_words(factors: np.ndarray) -> list[str]:
-    """The 25 words that are true of a glyph with these factors, float [8]."""
-    return [word for one in _meanings(factors) for word in one]
+    """Returns the 25 words that are true of a glyph with these factors, float [8]."""
+    return [word for words in _synonyms(factors) for word in words]
 
 
-def _meanings(factors: np.ndarray) -> list[tuple[str, ...]]:
-    """For each factor of `WORDS`, the words that say its value."""
-    said: list[tuple[str, ...]] = []
+def _synonyms(factors: np.ndarray) -> list[tuple[str, ...]]:
+    """Returns, for each factor of `WORDS`, the words for its value."""
+    found: list[tuple[str, ...]] = []
     for factor, value in zip(glyphs.FACTORS, factors, strict=True):
-        if factor.name not in WORDS:
-            continue
-        words = WORDS[factor.name]
-        if not factor.categorical:
-            value = (value - factor.low) / (factor.high - factor.low) * len(words)
-        said.append(words[int(np.clip(value, 0, len(words) - 1))])
-    return said
+        if words := WORDS.get(factor.name):
+            if not factor.categorical:
+                value = (value - factor.low) / (factor.high - factor.low) * len(words)
+            found.append(words[int(np.clip(value, 0, len(words) - 1))])
+    return found
 
 
 def captions(count: int, seed: int = SEED) -> list[Sequence[str]]:
-    """What is said of `count` glyphs that are never drawn; the same seed gives the same words."""
+    """Returns captions of `count` glyphs that are never drawn; fixed by the seed."""
     generator = np.random.default_rng([seed, 3])
     factors = np.stack([factor.sample(generator, count) for factor in glyphs.FACTORS], axis=1)
-    # Of all captions at once: one call for each of them takes fifty times as long.
+    # Drawn for all captions at once: a call for each takes fifty times as long.
     order = generator.random((count, len(WORDS))).argsort(axis=1).tolist()
-    which = generator.random((count, len(WORDS), 5)).argsort(axis=2)[:, :, :_SAID].tolist()
-    said: list[Sequence[str]] = []
-    for i, one in enumerate(factors):
-        meanings = _meanings(one)
-        said.append([meanings[j][k] for j in order[i] for k in which[i][j]])
-    return said
+    which = generator.random((count, len(WORDS), 5)).argsort(axis=2)[:, :, :_WORDS_PER_FACTOR]
+    result: list[Sequence[str]] = []
+    for row, row_order, row_which in zip(factors, order, which.tolist(), strict=True):
+        synonyms = _synonyms(row)
+        result.append([synonyms[j][k] for j in row_order for k in row_which[j]])
+    return result

@@ -1,9 +1,9 @@
-"""Images that people have tagged, as pairs of (features of the image, vector of a word): MIR Flickr
-25,000 in its own layout, or any table. Features come from a network of the user's.
+"""Images that people have tagged, as pairs of (features of an image, vector of a word): MIR Flickr
+25,000 in its own layout, or any table. The user's own network computes the features.
 
-Source: Mirza and Osindero 2014, section 4.2. An image with several tags is several training pairs;
-images without tags are left out; annotations count as tags. Words that the language model does not
-know are left out, and splits are by image, so that no image's features are in two of them.
+Source: Mirza and Osindero 2014, section 4.2. An image with several tags makes several training
+pairs, and annotations count as tags. Images without tags, and words without a vector, are left out.
+Splits are by image, so that no image's features are in two splits.
 """
 
 import functools
@@ -11,19 +11,20 @@ import hashlib
 import os
 import re
 from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
 
 import numpy as np
 
 from jaxgan.common.errors import UserError
-from jaxgan.data.dataset import Dataset, Split
+from jaxgan.data.dataset import Dataset, Split, check_holding_out
 from jaxgan.data.sources import image_folder
 from jaxgan.data.tagging import word_vectors
 from jaxgan.data.tagging.types import Rows, Tagged, Tags, WordVectors
 
-# The document trains on the first so many pairs.
+# The paper's number of training pairs.
 TRAINING_PAIRS = 150_000
 _IMAGE = re.compile(r"im(\d+)\.jpg")
-# The side of a photograph on a sheet.
+# Side of a photograph on a sample sheet, pixels.
 _SIDE = 64
 
 
@@ -37,28 +38,27 @@ def assemble(
     picture: Callable[[int], np.ndarray] | None = None,
     read: Callable[[str], np.ndarray] | None = None,
 ) -> Dataset:
-    """A dataset of pairs: a word vector, float32 [N, 1, 1, D], and its image's features, float32
-    [N, F], as the condition.
+    """Makes a dataset of word vectors, float32 [N, 1, 1, D], conditioned on features of an image,
+    float32 [N, F].
 
-    The vectors are multiplied by one number, so that their coordinates have mean square 1: cosines
-    stay, and at skip-gram's own scale (.04) the discriminator wins at once and for good.
+    The vectors are scaled by one factor to coordinates of mean square 1. Cosines do not change; at
+    skip-gram's own scale (.04) the discriminator wins at once and for good.
 
     Args:
-      name: of the dataset.
-      features: of the images, [M, F].
-      tags: of each image; words that the vocabulary lacks, and images that none is left of, are
-        left out.
-      numbers: what the images are called, int [M].
-      vocabulary: the words and their vectors.
-      splits: the places of the images to train on, to validate and to test.
+      name: name of the dataset.
+      features: features of the images, [M, F].
+      tags: words of each image; images without a word in the vocabulary are left out.
+      numbers: the images' numbers, int [M].
+      vocabulary: words and vectors.
+      splits: indices of the training, validation and test images.
       picture, read: as in `Tags`.
 
     Raises:
-      UserError: if no image to train on has a tag that the vocabulary knows, or features are not
-        finite.
+      UserError: if features are not finite, or no training image has a tag in the vocabulary.
     """
+    read = read or _no_features(name)
     if not np.isfinite(features).all():
-        raise UserError(f"{name}: features that are not finite", "mend the file of features")
+        raise UserError(f"{name}: some features are not finite", "correct the file of features")
     scale = np.sqrt(np.square(vocabulary.vectors, dtype=np.float64).mean())
     vocabulary = vocabulary._replace(vectors=(vocabulary.vectors / (scale or 1)).astype(np.float32))
     number_of = {word: i for i, word in enumerate(vocabulary.words)}
@@ -66,41 +66,37 @@ def assemble(
     hasher = hashlib.sha256("\n".join(vocabulary.words).encode())
     hasher.update(vocabulary.vectors.tobytes())
     images, pairs = [], []
-    for places in splits:
-        places = np.asarray([place for place in places if len(known[place])], np.int64)
-        own = tuple(known[place].astype(np.int32) for place in places)
-        one = Tagged(features[places].astype(np.float32), own, numbers[places])
-        images.append(one)
-        pairs.append(_pairs(one, vocabulary.vectors))
-        for part in (one.features, one.numbers, pairs[-1].images):
+    for split in splits:
+        rows = np.asarray([row for row in split if len(known[row])], np.int64)
+        words = tuple(known[row].astype(np.int32) for row in rows)
+        tagged = Tagged(features[rows].astype(np.float32), words, numbers[rows])
+        images.append(tagged)
+        pairs.append(_pairs(tagged, vocabulary.vectors))
+        for part in (tagged.features, tagged.numbers, pairs[-1].images):
             hasher.update(np.ascontiguousarray(part).tobytes())
     if not len(pairs[0]):
         raise UserError(
             f"{name}: no image to train on has a tag with a word vector",
-            "look at dataset.words and dataset.min_count",
+            "check dataset.words and dataset.min_count",
         )
-    return Dataset(
-        name,
-        pairs[0],
-        pairs[1],
-        pairs[2],
-        fingerprint=f"tags {hasher.hexdigest()}",
-        tags=Tags(vocabulary, images[0], images[1], images[2], picture, read or _unreadable(name)),
-    )
+    train, validation, test = pairs
+    tagged_images = Tags(vocabulary, images[0], images[1], images[2], picture, read)
+    fingerprint = f"tags {hasher.hexdigest()}"
+    return Dataset(name, train, validation, test, fingerprint=fingerprint, tags=tagged_images)
 
 
 def _pairs(images: Tagged, vectors: np.ndarray) -> Split:
-    """One example for each tag of each image."""
-    counts = [len(own) for own in images.tags]
+    """Makes one example per tag of each image."""
+    counts = [len(words) for words in images.tags]
     words = np.concatenate([*images.tags, np.zeros(0, np.int32)]).astype(np.int64)
-    of_image = np.repeat(np.arange(len(images), dtype=np.int32), counts)
-    return Split(vectors[words][:, None, None], None, features=Rows(images.features, of_image))
+    rows = np.repeat(np.arange(len(images), dtype=np.int32), counts)
+    return Split(vectors[words][:, None, None], None, features=Rows(images.features, rows))
 
 
-def _unreadable(name: str) -> Callable[[str], np.ndarray]:
+def _no_features(name: str) -> Callable[[str], np.ndarray]:
     def read(path: str) -> np.ndarray:
         raise UserError(
-            f"--image={path}: {name}'s features come from elsewhere, and there are none of it",
+            f"--image={path}: {name} has only features, and none of this file",
             "give an image's number, or an .npy file of its features",
         )
 
@@ -110,10 +106,12 @@ def _unreadable(name: str) -> Callable[[str], np.ndarray]:
 def _vocabulary(
     tags: Sequence[Sequence[str]], words: str, vector_size: int, min_count: int
 ) -> WordVectors:
-    """The file's vectors, or skip-gram trained on the images' own tags as sentences."""
+    """Reads the file's vectors, or trains skip-gram on the images' tags as sentences."""
     if words:
         return word_vectors.read(words)
-    return word_vectors.skip_gram([own for own in tags if own], vector_size, min_count)
+    return word_vectors.skip_gram(
+        [sentence for sentence in tags if sentence], vector_size, min_count
+    )
 
 
 # --- Any table
@@ -122,42 +120,36 @@ def _vocabulary(
 def load_table(
     path: str, vector_size: int, words: str, min_count: int, validation: int = -1
 ) -> Dataset:
-    """A table of features and tags.
+    """Reads a table of features and tags; a fixed random tenth of the images is the test split.
 
     Args:
       path: an .npz with `features`, [M, F], and `tags`, M strings; or a folder with features.npy
-        and tags.txt, a line for each image. Tags are separated by commas or blanks.
-      vector_size, words, min_count: as in `glyph_tags.load`; without a file of word vectors they
-        are trained on the images' tags.
-      validation: images held out of those to train on; -1 is a tenth of all. Another tenth is for
-        testing; which is fixed.
+        and tags.txt, one line per image. Tags are separated by commas or whitespace.
+      vector_size, words, min_count: as in `glyph_tags.load`; without a word2vec file, vectors are
+        trained on the images' tags.
+      validation: number of images held out; -1 is a tenth of all.
 
     Raises:
-      UserError: if there is no such table, or its parts do not fit together.
+      UserError: if the table is missing, or its parts do not match.
     """
     features, lines = _table(path)
     if features.ndim != 2 or features.dtype.kind not in "fiu":
         raise UserError(
             f"{path}: features are {features.dtype} {list(features.shape)}",
-            "they are to be numbers, a row for each image",
+            "they must be numbers, one row per image",
         )
     if len(features) != len(lines):
         raise UserError(
             f"{path}: features of {len(features)} images, and tags of {len(lines)}",
-            "a row and a line for each image",
+            "each image needs a row and a line",
         )
-    tags = [_separated(line) for line in lines]
+    tags = [re.findall(r"[^,\s]+", line.lower()) for line in lines]
     order = np.random.default_rng(0).permutation(len(lines))
     tenth = -(-len(lines) // 10)
     splits = _held_out(order[2 * tenth :], order[tenth : 2 * tenth], validation, "tags")
-    return assemble(
-        "tags",
-        features,
-        tags,
-        np.arange(len(lines)),
-        _vocabulary(tags, words, vector_size, min_count),
-        [*splits, order[:tenth]],
-    )
+    vocabulary = _vocabulary(tags, words, vector_size, min_count)
+    numbers = np.arange(len(lines))
+    return assemble("tags", features, tags, numbers, vocabulary, [*splits, order[:tenth]])
 
 
 def _table(path: str) -> tuple[np.ndarray, list[str]]:
@@ -175,19 +167,14 @@ def _table(path: str) -> tuple[np.ndarray, list[str]]:
         ) from None
 
 
-def _separated(line: str) -> list[str]:
-    return [word.lower() for word in re.split(r"[,\s]+", line) if word]
-
-
 def _held_out(
     training: np.ndarray, validation: np.ndarray, count: int, name: str
 ) -> tuple[np.ndarray, np.ndarray]:
-    """The images to train on and to validate on; `count` is `dataset.validation`."""
+    """Returns the training and validation images; `count` is `dataset.validation`."""
     if count < 0:
         return training, validation
     both = np.concatenate([training, validation])
-    if count >= len(both):
-        raise UserError(f"dataset.validation={count}: {name} has {len(both)} images", "fewer")
+    check_holding_out(count, len(both), name)
     return both[: len(both) - count], both[len(both) - count :]
 
 
@@ -197,21 +184,21 @@ def _held_out(
 def load_mirflickr(
     path: str, features: str, vector_size: int, words: str, min_count: int, validation: int = -1
 ) -> Dataset:
-    """MIR Flickr in its own layout.
+    """Reads MIR Flickr in its own layout.
 
-    The images in the order of their numbers: the first ones that have 150,000 pairs (or, where
-    there are fewer, four fifths of them) are trained on; half of the others validate, half test.
+    The first images, by number, that make 150,000 pairs (or four fifths of all pairs, if that is
+    less) are the training split; half of the others are for validation, half for testing.
 
     Args:
-      path: the folder with im1.jpg, im2.jpg, ..., meta/tags/tags1.txt, ... (a tag a line) and, in
-        it or in one of its folders named after annotations, files such as baby.txt with the numbers
-        of the images that show one (baby_r1.txt, the stricter list, counts as the same word).
-      features: an .npy, its first row of im1.jpg; "" is features.npy in the folder.
+      path: the folder with im1.jpg, …, meta/tags/tags1.txt, … (one tag per line) and, there or in
+        subfolders named after annotations, files such as baby.txt with the numbers of the images
+        that show one (baby_r1.txt, the stricter list, counts as the same word).
+      features: an .npy whose first row belongs to im1.jpg; "" is features.npy in the folder.
       vector_size, words, min_count: as in `load_table`.
-      validation: images held out; -1 is half of those that are not trained on.
+      validation: number of images held out; -1 is half of those that are not for training.
 
     Raises:
-      UserError: naming what is missing, or does not fit.
+      UserError: naming what is missing or does not match.
     """
     numbers = _numbers(path)
     table = _features(features or os.path.join(path, "features.npy"), numbers[-1])
@@ -223,45 +210,42 @@ def load_mirflickr(
     vocabulary = _vocabulary(list(tags.values()), words, vector_size, min_count)
     in_vocabulary = set(vocabulary.words)
     pairs = np.cumsum([len(in_vocabulary & set(tags[number])) for number in numbers])
-    most = min(TRAINING_PAIRS, int(0.8 * pairs[-1]))
-    first = int(np.searchsorted(pairs, most, side="right"))
+    training_pairs = min(TRAINING_PAIRS, int(0.8 * pairs[-1]))
+    first = int(np.searchsorted(pairs, training_pairs, side="right"))
     middle = first + (len(numbers) - first) // 2
-    places = np.arange(len(numbers))
-    splits = _held_out(places[:first], places[first:middle], validation, "mirflickr")
+    training, held_out, test = np.split(np.arange(len(numbers)), [first, middle])
     return assemble(
         "mirflickr",
         table[np.asarray(numbers) - 1],
         [tags[number] for number in numbers],
         np.asarray(numbers, np.int64),
         vocabulary,
-        [*splits, places[middle:]],
+        [*_held_out(training, held_out, validation, "mirflickr"), test],
         picture=lambda number: image_folder.decode(os.path.join(path, f"im{number}.jpg"), _SIDE, 3),
         read=functools.partial(_row_of, table),
     )
 
 
 def _row_of(table: np.ndarray, path: str) -> np.ndarray:
-    """The features of one of the images, by the name of its file."""
+    """Returns the features of an image by its file name."""
     found = _IMAGE.fullmatch(os.path.basename(path))
     if not found or not 1 <= int(found[1]) <= len(table):
         raise UserError(
-            f"--image={path}: there are no features of it",
+            f"--image={path}: no features of this file",
             "give one of MIR Flickr's images, or an .npy file of features",
         )
     return np.asarray(table[int(found[1]) - 1])
 
 
 def _numbers(path: str) -> list[int]:
-    """The numbers of the images that are there, ascending."""
+    """Returns the numbers of the images in the folder, ascending."""
     try:
         names = os.listdir(path)
     except OSError as error:
         raise UserError(f"dataset.data_dir={path}: cannot be read ({error.strerror})") from None
     numbers = sorted(int(m[1]) for m in map(_IMAGE.fullmatch, names) if m)
     if not numbers or numbers[0] < 1:
-        raise UserError(
-            f"dataset.data_dir={path}: no im1.jpg", "it is to be MIR Flickr's own folder"
-        )
+        raise UserError(f"dataset.data_dir={path}: no im1.jpg", "set it to MIR Flickr's own folder")
     return numbers
 
 
@@ -271,13 +255,13 @@ def _features(path: str, last: int) -> np.ndarray:
     except (OSError, ValueError) as error:
         raise UserError(
             f"dataset.features={path}: cannot be read ({error})",
-            "an .npy of image features, a row for each image, im1.jpg's first",
+            "set it to an .npy of image features, one row per image, im1.jpg's first",
         ) from None
     if table.ndim != 2 or table.dtype.kind not in "fiu" or len(table) < last:
         raise UserError(
             f"dataset.features={path}: {table.dtype} {list(table.shape)}, and the last image is"
             f" im{last}.jpg",
-            f"at least {last} rows of numbers",
+            f"it needs at least {last} rows of numbers",
         )
     return np.asarray(table)
 
@@ -292,19 +276,17 @@ def _tags_of(path: str, number: int) -> list[str]:
 
 
 def _annotations(path: str) -> list[tuple[str, list[int]]]:
-    """Each annotation's word, and the numbers of the images that it is true of."""
-    folders = [path] + sorted(
+    """Returns each annotation's word, and the numbers of the images that it is true of."""
+    folders = sorted(
         entry.path for entry in os.scandir(path) if entry.is_dir() and "annotations" in entry.name
     )
     found = []
-    for place in folders:
-        for name in sorted(os.listdir(place)):
-            if not name.endswith(".txt"):
-                continue
-            with open(os.path.join(place, name), encoding="utf-8", errors="replace") as file:
-                lines = file.read().split()
-            if lines and all(line.isdigit() for line in lines):  # A README is not.
-                # As Flickr has tags: without what is no letter or digit (plant_life, plantlife).
-                word = name.removesuffix(".txt").removesuffix("_r1").replace("_", "").lower()
-                found.append((word, [int(line) for line in lines]))
+    for file in (
+        file for folder in [path, *folders] for file in sorted(Path(folder).glob("*.txt"))
+    ):
+        lines = file.read_text(encoding="utf-8", errors="replace").split()
+        if lines and all(line.isdigit() for line in lines):  # A README has other lines.
+            # Flickr's tags have letters and digits only: plant_life is tagged as plantlife.
+            word = file.stem.removesuffix("_r1").replace("_", "").lower()
+            found.append((word, [int(line) for line in lines]))
     return found

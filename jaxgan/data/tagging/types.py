@@ -1,4 +1,4 @@
-"""What images with tags are: features of images, words, and which word fits which image."""
+"""Tagged images: features of images, word vectors, and which words are tags of which image."""
 
 import dataclasses
 from collections.abc import Callable
@@ -8,27 +8,27 @@ import numpy as np
 
 
 class Rows(NamedTuple):
-    """Rows of a table where many examples share one, as the tags of one image share its features.
+    """Rows of a table that examples share, as the tags of an image share its features.
 
     Attributes:
       table: float32 [M, F].
-      places: int32 [N], of each example's row.
+      places: the index of each example's row, int32 [N].
     """
 
     table: Any
     places: Any
 
     def at(self, key: Any) -> Any:
-        """The rows of the examples at `key`, [..., F]."""
+        """Returns the rows of the examples at `key`, [..., F]."""
         return self.table[self.places[key]]
 
     def take(self, key: Any) -> "Rows":
-        """The same table for the examples at `key`."""
+        """Selects the examples at `key`; the table stays."""
         return Rows(self.table, self.places[key])
 
 
 class WordVectors(NamedTuple):
-    """A language model's words, and their vectors, float32 [V, D]."""
+    """Words and their vectors, float32 [V, D]."""
 
     words: tuple[str, ...]
     vectors: np.ndarray
@@ -40,8 +40,8 @@ class Tagged:
 
     Attributes:
       features: float32 [M, F].
-      tags: int32 arrays, one an image: the numbers of its words, ascending, at least one.
-      numbers: int64 [M], by which the source knows the images.
+      tags: for each image the indices of its words, int32, ascending, at least one.
+      numbers: the source's numbers of the images, int64 [M].
     """
 
     features: np.ndarray
@@ -52,21 +52,19 @@ class Tagged:
         return len(self.features)
 
     def first(self, n: int) -> "Tagged":
-        """The first n images (all, where there are fewer)."""
+        """Returns the first n images, or all if there are fewer."""
         return Tagged(self.features[:n], self.tags[:n], self.numbers[:n])
 
 
 @dataclasses.dataclass(frozen=True)
 class Tags:
-    """What a dataset of tagged images has besides its pairs of (image, word).
+    """Tagged images, from which a dataset's (image, word) pairs are made.
 
     Attributes:
       vocabulary: the words, frozen.
-      train, validation, test: the images; none is in two of them.
-      picture: from an image's number to the image, uint8 [H, W, C]; None where there are features
-        only.
-      read: from the name of an image file to its features, float32 [F]; raises UserError where it
-        cannot.
+      train, validation, test: the images; no image is in two splits.
+      picture: maps an image's number to the image, uint8 [H, W, C]; None with features only.
+      read: maps the path of an image file to its features, float32 [F]; raises UserError.
     """
 
     vocabulary: WordVectors
@@ -77,18 +75,23 @@ class Tags:
     read: Callable[[str], np.ndarray]
 
     def find(self, number: int) -> tuple[np.ndarray, np.ndarray] | None:
-        """The features and the tags of an image, None where there is none of that number."""
+        """Returns the features and the tags of the image of that number, or None."""
         for split in (self.train, self.validation, self.test):
-            (places,) = np.nonzero(split.numbers == number)
-            if len(places):
-                return split.features[places[0]], split.tags[places[0]]
+            (found,) = np.nonzero(split.numbers == number)
+            if len(found):
+                return split.features[found[0]], split.tags[found[0]]
         return None
 
     def split(self, name: str) -> tuple[str, Tagged]:
-        """The images of that name, or, where there are none, those of the split before, with its
-        own name."""
-        order = ("train", "validation", "test")
-        here = order.index(name)
-        while here and not len(getattr(self, order[here])):
-            here -= 1
-        return order[here], getattr(self, order[here])
+        """`split_or_earlier` of the images."""
+        return split_or_earlier(self, name)
+
+
+def split_or_earlier(splits: Any, name: str, least: int = 1) -> tuple[str, Any]:
+    """Returns the split `name` with its name. A split of fewer than `least` examples is replaced by
+    the one before it (order: train, validation, test); train has no minimum."""
+    order = ("train", "validation", "test")
+    i = order.index(name)
+    while i and len(getattr(splits, order[i])) < least:
+        i -= 1
+    return order[i], getattr(splits, order[i])

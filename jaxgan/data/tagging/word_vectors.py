@@ -1,8 +1,7 @@
-"""Word vectors: skip-gram trained here by gensim (Mikolov et al. 2013), or a file of the user's in
-word2vec's format. Frozen either way.
+"""Word vectors, frozen: skip-gram trained by gensim (Mikolov et al. 2013), or a word2vec file.
 
-The same sentences give the same vectors, whatever PYTHONHASHSEED is: one worker, a fixed seed, and
-crc32 in the place of Python's own hash.
+The same sentences give the same vectors whatever PYTHONHASHSEED is: one worker, a fixed seed, and
+CRC-32 instead of Python's hash.
 """
 
 import hashlib
@@ -18,7 +17,7 @@ from jaxgan.common import cache
 from jaxgan.common.errors import UserError
 from jaxgan.data.tagging.types import WordVectors
 
-# Goes up with every change to how they are trained: it is part of the cache's key.
+# Part of the cache's key: raise it with every change to the training.
 VERSION = "1"
 SEED = 1
 EPOCHS = 5
@@ -31,21 +30,18 @@ def skip_gram(
     window: int = 10,
     say: Callable[[str], None] = print,
 ) -> WordVectors:
-    """Vectors of the words of some sentences, from the cache or trained now.
+    """Trains vectors on sentences, or reads them from the cache; frequent words come first.
 
     Args:
       sentences: lists of words.
-      size: of a vector.
-      min_count: words seen fewer times are left out.
-      window: how many words before and after one are its company; ten are nearly all tags of an
-        image, which come in no order.
-      say: called with a line when vectors are trained, or the cache cannot be used.
-
-    Returns:
-      The words, the most frequent first.
+      size: length of a vector.
+      min_count: rarer words are left out.
+      window: number of context words on either side. Ten covers nearly all tags of an image, whose
+        order means nothing.
+      say: called with a line if the cache cannot be used.
 
     Raises:
-      UserError: if gensim is missing, or no word is seen often enough.
+      UserError: if gensim is missing, or all words are rarer than `min_count`.
     """
     hasher = hashlib.sha256(f"{VERSION} {SEED} {EPOCHS} {size} {min_count} {window}\n".encode())
     for sentence in sentences:
@@ -69,12 +65,12 @@ def _train(
         sg=1,
         workers=1,
         seed=SEED,
-        hashfxn=_crc32,
+        hashfxn=lambda word: zlib.crc32(word.encode()),
     )
     model.build_vocab(sentences)
     if not len(model.wv):
         raise UserError(
-            f"dataset.min_count={min_count}: no word is seen that often", "give a smaller one"
+            f"dataset.min_count={min_count}: no word occurs that often", "set a smaller number"
         )
     model.train(sentences, total_examples=model.corpus_count, epochs=EPOCHS)
     words = np.array(model.wv.index_to_key)
@@ -82,24 +78,17 @@ def _train(
 
 
 def read(path: str) -> WordVectors:
-    """The words of a file in word2vec's format; binary where its name ends in .bin.
-
-    Raises:
-      UserError: if it is missing or not in that format, or gensim is missing.
-    """
+    """Reads a file in word2vec's format, binary if its name ends in .bin; raises UserError if it is
+    unreadable, or gensim is missing."""
     models = _gensim()
     try:
-        found = models.KeyedVectors.load_word2vec_format(path, binary=path.endswith(".bin"))
+        vectors = models.KeyedVectors.load_word2vec_format(path, binary=path.endswith(".bin"))
     except (OSError, ValueError, EOFError) as error:
         raise UserError(
             f"dataset.words={path}: cannot be read ({error})",
-            "it is to be in word2vec's format, binary if it ends in .bin",
+            "the format is word2vec's, binary if the name ends in .bin",
         ) from None
-    return WordVectors(tuple(found.index_to_key), np.asarray(found.vectors, np.float32))
-
-
-def _crc32(word: str) -> int:
-    return zlib.crc32(word.encode())
+    return WordVectors(tuple(vectors.index_to_key), np.asarray(vectors.vectors, np.float32))
 
 
 def _gensim() -> Any:
@@ -107,8 +96,8 @@ def _gensim() -> Any:
         from gensim import models
     except ModuleNotFoundError:
         raise UserError(
-            "word vectors want gensim, which is missing", "pip install 'jaxgan[tags]'"
+            "word vectors need gensim, which is missing", "pip install 'jaxgan[tags]'"
         ) from None
-    # It tells every event of its life to whoever logs, and absl does.
+    # absl's root handler would print its many INFO messages.
     logging.getLogger("gensim").setLevel(logging.WARNING)
     return models

@@ -139,7 +139,7 @@ def test_folders_that_are_no_set_of_images_are_refused(tmp_path):
     with pytest.raises(UserError, match="empty: no images"):
         load("folder", tmp_path)
     save(tmp_path / "loose.png", np.zeros((8, 8), np.uint8))
-    with pytest.raises(UserError, match=r"the file loose\.png beside the folder cat"):
+    with pytest.raises(UserError, match=r"the file loose\.png next to the folder cat"):
         load("folder", tmp_path)
 
 
