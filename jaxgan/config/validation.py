@@ -56,13 +56,11 @@ def _check_dataset(dataset: ConfigDict) -> None:
             "set it with --config.dataset.data_dir=…",
         )
     if dataset.channels not in (0, 1, 3):
-        raise UserError(
-            f"dataset.channels={dataset.channels}: choose 0 (the dataset's own), 1 or 3"
-        )
+        raise UserError(f"dataset.channels={dataset.channels}: choose 0 (the source's own), 1 or 3")
     if dataset.channels and name != "folder":
         raise UserError(
             f"dataset.channels={dataset.channels}: only dataset.name=folder can choose",
-            "leave it at 0 (the dataset's own)",
+            "leave it at 0 (the source's own)",
         )
 
 

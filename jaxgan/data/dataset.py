@@ -189,8 +189,8 @@ class Dataset:
 
     def digest(self) -> str:
         """SHA-256 (16 hex digits) of the fingerprint, or else of the training images and labels and
-        the label names; the same for streamed images. Near-duplicates that were left out count,
-        because two machines may disagree on a few of them."""
+        the label names; the same for streamed images. It includes near-duplicates that were left
+        out, because two machines may disagree on a few of them."""
         if self.drawn_from:
             return _sha256([f"{self.drawn_from} without near-duplicates".encode()])
         if self.fingerprint:

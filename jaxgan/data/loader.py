@@ -63,7 +63,7 @@ class BatchLoader:
     def next(self, count: int) -> np.ndarray | Batch:
         """Returns the input of the next T = `count` steps; raises UserError for unreadable images.
 
-        That is indices, int32 [S, T, k, B], if the split is resident, else examples of that shape.
+        For a resident split: indices, int32 [S, T, k, B]. Else: examples, [S, T, k, B, ...].
         """
         steps = range(self._step, self._step + count)
         self._step += count

@@ -20,7 +20,7 @@ def load(size: int = 28) -> Dataset:
     scans = load_digits()
     labels = scans.target.astype(np.int32)
     images = np.rint(scans.images * (255 / 16)).astype(np.uint8)[..., None]
-    # As in MNIST, the scan fills all of the 28x28 pixels but a margin.
+    # Like MNIST's digits, the scans (24x24) get a margin (28x28).
     images = resize(np.pad(resize(images, 24), ((0, 0), (2, 2), (2, 2), (0, 0))), size)
     parts: dict[str, list[np.ndarray]] = {"train": [], "validation": [], "test": []}
     generator = np.random.default_rng(SPLIT_SEED)

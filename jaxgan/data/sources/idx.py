@@ -98,7 +98,7 @@ def read(path: str, dimensions: int) -> np.ndarray:
         with gzip.open(path) if path.endswith(".gz") else open(path, "rb") as file:
             content = file.read()
     except (OSError, EOFError, zlib.error) as error:
-        raise UserError(f"{path}: cannot be read ({error})", "download it again") from None
+        raise UserError(f"{path}: cannot be read ({error})", "fetch it again") from None
     header = 4 + 4 * dimensions
     magic = bytes([0, 0, _UNSIGNED_BYTES, dimensions])
     if content[:4] != magic[: len(content)]:
@@ -107,13 +107,11 @@ def read(path: str, dimensions: int) -> np.ndarray:
             f" (it begins with {content[:4].hex()}, not {magic.hex()})"
         )
     if len(content) < header:
-        raise UserError(
-            f"{path}: {len(content)} bytes, the header has {header}", "download it again"
-        )
+        raise UserError(f"{path}: {len(content)} bytes, the header has {header}", "fetch it again")
     shape = struct.unpack(f">{dimensions}I", content[4:header])
     expected = header + math.prod(shape)
     if len(content) != expected:
         raise UserError(
-            f"{path}: {len(content):,} bytes, but its header says {expected:,}", "download it again"
+            f"{path}: {len(content):,} bytes, but its header says {expected:,}", "fetch it again"
         )
     return np.frombuffer(content, np.uint8)[header:].reshape(shape)

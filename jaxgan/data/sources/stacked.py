@@ -21,7 +21,7 @@ from jaxgan.data.streaming import Streamed
 
 PREFIX = "stacked_"
 CHANNELS = 3
-# The protocol generates as many images as the test split has, which serves as the reference.
+# The test split, the reference, has as many images as the protocol generates.
 SIZES = {"train": 128_000, "validation": 10_000, "test": 26_000}
 SEED = 0
 

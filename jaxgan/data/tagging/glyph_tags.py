@@ -5,11 +5,10 @@ five synonymous words. An image's tags are all 25 words that are true of it, so 
 photographs, the truth is known in full. Rotation and position have no words.
 
 The words' vectors are trained on captions of further glyphs, which are never drawn. A caption has,
-for each factor in random order, three of the five words side by side. Uninformative words are left
-out, as the paper cleans its vocabulary: close to every other word, they would be among the 20
-nearest of every sample. (Measured with six words per value: 97 % of the ten words nearest to the
-vectors of an image's own tags are its tags; with eight more words, each in a tenth of the captions,
-20 %.)
+for each factor in random order, three of the five words side by side. There are no uninformative
+words, as in the cleaned text of Mirza and Osindero (2014): close to all others, they would be among
+the 20 nearest of every sample. (Measured with six words per value: of the ten words nearest to an
+image's own tags, 97 % are its tags; with eight more words, each in a tenth of the captions, 20 %.)
 """
 
 import os

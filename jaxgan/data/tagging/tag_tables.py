@@ -109,9 +109,7 @@ def _vocabulary(
     """Reads the file's vectors, or trains skip-gram on the images' tags as sentences."""
     if words:
         return word_vectors.read(words)
-    return word_vectors.skip_gram(
-        [sentence for sentence in tags if sentence], vector_size, min_count
-    )
+    return word_vectors.skip_gram(list(filter(None, tags)), vector_size, min_count)
 
 
 # --- Any table
@@ -281,9 +279,8 @@ def _annotations(path: str) -> list[tuple[str, list[int]]]:
         entry.path for entry in os.scandir(path) if entry.is_dir() and "annotations" in entry.name
     )
     found = []
-    for file in (
-        file for folder in [path, *folders] for file in sorted(Path(folder).glob("*.txt"))
-    ):
+    files = [file for folder in [path, *folders] for file in sorted(Path(folder).glob("*.txt"))]
+    for file in files:
         lines = file.read_text(encoding="utf-8", errors="replace").split()
         if lines and all(line.isdigit() for line in lines):  # A README has other lines.
             # Flickr's tags have letters and digits only: plant_life is tagged as plantlife.
