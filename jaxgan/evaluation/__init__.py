@@ -1,1 +1,1 @@
-"""From a trained run to rows of results.json."""
+"""Measures trained networks: from a run to the rows of results.json."""

@@ -4,7 +4,6 @@ from typing import Any
 
 import numpy as np
 
-from jaxgan.data.dataset import Split
 from jaxgan.evaluation.context import GeneratedSamples
 from jaxgan.evaluation.results import MetricResult
 from jaxgan.losses.information import code_loss
@@ -16,12 +15,7 @@ from jaxgan.metrics.codes.code_accuracy import (
     match_one_to_one,
 )
 from jaxgan.metrics.codes.r_squared import r_squared
-from jaxgan.models.infogan import (
-    CategoricalParameters,
-    CodeParameters,
-    GaussianParameters,
-    PointParameters,
-)
+from jaxgan.models.infogan import CategoricalParameters, GaussianParameters, PointParameters
 
 _REAL_PROTOCOL = (
     "Q's most likely code of real images; BatchNorm's statistics of D and Q re-estimated on {n}"
@@ -36,135 +30,99 @@ _GENERATED_PROTOCOL = (
 def codes_of_real_images(samples: GeneratedSamples) -> list[MetricResult]:
     """What Q predicts for real images, a few rows for each categorical code.
 
-    The information, read on the validation split, needs no label; accuracy, NMI and ARI are there
-    for datasets with labels, the matching fitted on the training split and applied to the test
-    split. Where the source has no such split, the one before it is used and named.
+    The information needs no labels and is measured on the validation split. Accuracy, NMI and ARI
+    need labels: codes are matched to classes on the training split, and the matching is applied to
+    the test split. If a split is empty, the one before it is used and named.
     """
-    context, networks = samples.context, samples.networks
-    dataset = context.dataset
-    every = {name: getattr(dataset, name) for name in ("train", "validation", "test")}
-    splits = {name: split.first(context.limit) for name, split in every.items() if len(split)}
-    train = splits["train"]
-    assert networks.q is not None
-    recalibrated = context.functions.recalibrate_batch_norm(
-        networks.discriminator, networks.q, train.images
-    )
-    predicted = {
-        name: context.functions.predict_codes(*recalibrated, split.images)
-        for name, split in splits.items()
-    }
-    unseen, tested = dataset.split("validation")[0], dataset.split("test")[0]
+    dataset, limit = samples.context.dataset, samples.context.limit
+    train = dataset.train.first(limit)
+    unseen_name, unseen = dataset.split("validation")
+    test_name, test = dataset.split("test")
+    read = samples.code_reader(train.images)
+    splits = {"train": train, unseen_name: unseen.first(limit), test_name: test.first(limit)}
+    predicted = {name: read(split.images) for name, split in splits.items()}
     protocol = _REAL_PROTOCOL.format(n=len(train))
     rows = []
-    for i, code in enumerate(context.gan.latent.codes):
+    for i, code in enumerate(samples.gan.latent.codes):
         if not code.categorical:
             continue
-        logits = {name: _logits(parameters[i]) for name, parameters in predicted.items()}
+        logits = {name: np.asarray(codes[i].logits) for name, codes in predicted.items()}
         rows.append(
-            MetricResult(
+            samples.row(
                 "code_information",
-                information.information_read(_softmax(logits[unseen])),
+                information.information_read(_softmax(logits[unseen_name])),
                 "nats",
-                unseen,
-                n_real=len(splits[unseen]),
+                unseen_name,
+                protocol,
+                n_real=len(splits[unseen_name]),
                 code=i,
                 reference=code.entropy,
-                protocol=protocol,
-                **samples.about,
             )
         )
-        if train.labels is not None and splits[tested].labels is not None:
-            codes = logits["train"].argmax(-1), logits[tested].argmax(-1)
-            shared = {"split": tested, "code": i, **samples.about}
-            rows += _against_labels(*codes, code.values, train, splits[tested], protocol, shared)
+        labels, test_labels = train.labels, splits[test_name].labels
+        if labels is None or test_labels is None:
+            continue
+        values = {name: one.argmax(-1) for name, one in logits.items()}
+        measured = _compare_with_labels(
+            values["train"], labels, values[test_name], test_labels, code.values
+        )
+        n_real = len(test_labels)
+        rows += [
+            samples.row(name, value, unit, test_name, protocol + how, n_real=n_real, code=i)
+            for name, value, unit, how in measured
+        ]
     return rows
 
 
-def _against_labels(
-    on_train: np.ndarray,
-    on_test: np.ndarray,
+def _compare_with_labels(
+    train_codes: np.ndarray,
+    train_labels: np.ndarray,
+    codes: np.ndarray,
+    labels: np.ndarray,
     values: int,
-    train: Split,
-    test: Split,
-    protocol: str,
-    shared: dict[str, Any],
-) -> list[MetricResult]:
-    """The rows that compare one code with the labels.
+) -> list[tuple[str, float, str, str]]:
+    """Name, value, unit and the end of the protocol of each metric of one code and the labels.
 
     Args:
-      on_train, on_test: the most likely value of the code for each image, int [N].
-      values: how many there are.
-      train, test: the images with their labels.
-      protocol: of the prediction.
-      shared: fields of every row.
+      train_codes, train_labels: the likeliest code value and the label of training images, int [N].
+      codes, labels: the same of test images.
+      values: number of values that the code can take.
     """
-    assert train.labels is not None
-    assert test.labels is not None
-    classes = int(max(train.labels.max(), test.labels.max())) + 1
-    counts = contingency(on_train, train.labels, values, classes)
+    classes = int(max(train_labels.max(), labels.max())) + 1
+    counts = contingency(train_codes, train_labels, values, classes)
     one, many = match_one_to_one(counts), match_many_to_one(counts)
-    fitted = f"{protocol}; matching fitted on them"
-    found = (
-        ("code_accuracy", code_accuracy(one, on_test, test.labels), f"{fitted} (Hungarian)"),
-        (
-            "code_accuracy_many_to_one",
-            code_accuracy(many, on_test, test.labels),
-            f"{fitted} (commonest class)",
-        ),
-        ("nmi", clustering.normalized_mutual_information(on_test, test.labels), protocol),
-        ("ari", clustering.adjusted_rand_index(on_test, test.labels), protocol),
-    )
+    fitted = "; matching fitted on them"
+    many_to_one = code_accuracy(many, codes, labels)
+    nmi = clustering.normalized_mutual_information(codes, labels)
     return [
-        MetricResult(
-            name,
-            value,
-            "share" if name.startswith("code_accuracy") else "1",
-            n_real=len(test),
-            protocol=how,
-            **shared,
-        )
-        for name, value, how in found
+        ("code_accuracy", code_accuracy(one, codes, labels), "share", f"{fitted} (Hungarian)"),
+        ("code_accuracy_many_to_one", many_to_one, "share", f"{fitted} (commonest class)"),
+        ("nmi", nmi, "1", ""),
+        ("ari", clustering.adjusted_rand_index(codes, labels), "1", ""),
     ]
 
 
 def codes_of_generated_images(samples: GeneratedSamples) -> list[MetricResult]:
-    """What Q predicts for generated images: each code's information bound, with its entropy as the
-    reference, and R^2 of the continuous ones."""
-    context, gan, networks = samples.context, samples.gan, samples.networks
-    latent = samples.latent(context.limit)
-    images = context.functions.sample(networks.generator, latent)
-    assert networks.q is not None
-    recalibrated = context.functions.recalibrate_batch_norm(
-        networks.discriminator, networks.q, images
-    )
-    predicted = context.functions.predict_codes(*recalibrated, images)
-    rows = []
-    for i, (code, parameters, value) in enumerate(
-        zip(gan.latent.codes, predicted, latent.codes, strict=True)
-    ):
-        shared = {
-            "split": "generated",
-            "n_generated": context.limit,
-            "code": i,
-            "protocol": _GENERATED_PROTOCOL,
-            **samples.about,
-        }
-        learned = isinstance(parameters, GaussianParameters) and gan.learned_deviation
+    """What Q predicts for generated images: the information bound of each code that Q gives a
+    distribution, with the code's entropy as the reference, and R^2 of each continuous code."""
+    latent = samples.latent(samples.context.limit)
+    images = samples.context.functions.sample(samples.networks.generator, latent)
+    predicted = samples.code_reader(images)(images)
+    codes, rows = samples.gan.latent.codes, []
+    for i, (code, parameters, value) in enumerate(zip(codes, predicted, latent.codes, strict=True)):
+        about: dict[str, Any] = {"protocol": _GENERATED_PROTOCOL, "code": i}
+        about |= {"split": "generated", "n_generated": samples.context.limit}
+        learned = isinstance(parameters, GaussianParameters) and samples.gan.learned_deviation
         if isinstance(parameters, CategoricalParameters) or learned:
             losses = np.asarray(code_loss(parameters, value))
             bound = information.information_bound(code.entropy, losses)
             rows.append(
-                MetricResult("information_bound", bound, "nats", reference=code.entropy, **shared)
+                samples.row("information_bound", bound, "nats", reference=code.entropy, **about)
             )
         if isinstance(parameters, (GaussianParameters, PointParameters)):
             r2 = r_squared(np.asarray(parameters.mean)[:, 0], np.asarray(value)[:, 0])
-            rows.append(MetricResult("code_r2", r2, "1", reference=1.0, **shared))
+            rows.append(samples.row("code_r2", r2, "1", reference=1.0, **about))
     return rows
-
-
-def _logits(parameters: CodeParameters) -> np.ndarray:
-    assert isinstance(parameters, CategoricalParameters)
-    return np.asarray(parameters.logits)
 
 
 def _softmax(logits: np.ndarray) -> np.ndarray:

@@ -1,4 +1,4 @@
-"""What a metric is given: the samples of some networks, and what all networks of a run share."""
+"""The input of every metric: generated samples, and what all networks of a run share."""
 
 import dataclasses
 import functools
@@ -12,7 +12,9 @@ from jaxgan.common.rng import stream
 from jaxgan.data.dataset import Dataset
 from jaxgan.data.pixels import to_network, to_uint8
 from jaxgan.evaluation.features import Extractor, RealFeatures
+from jaxgan.evaluation.results import MetricResult
 from jaxgan.inference.networks import NetworkFunctions
+from jaxgan.metrics.extractors.classifier import Classifier
 from jaxgan.models.conditions import Label, MaskedImage
 from jaxgan.models.latents import Latent
 from jaxgan.models.variables import Networks
@@ -27,12 +29,12 @@ class EvaluationContext:
     """What the metrics of all networks of one run share.
 
     Attributes:
-      functions: the run's compiled functions.
-      dataset: of the run.
-      real: features of its images.
-      limit: the number of generated images, and the most of each split.
-      svm_images: training images that the linear probe is fitted on.
-      log: called with a line before anything slow.
+      functions: compiled functions of the run's networks.
+      dataset: the run's real images.
+      real: the features of those images.
+      limit: number of generated images, and the largest number of real images of each split.
+      svm_images: number of training images that the linear probe is fitted on.
+      log: called with a line of text before slow work.
     """
 
     functions: NetworkFunctions
@@ -48,8 +50,8 @@ class EvaluationContext:
         return self.functions.gan
 
     def once(self, key: Hashable, compute: Callable[[], _T]) -> _T:
-        """`compute()`, called for the first networks only: reference values are of the data, not of
-        the networks."""
+        """The value of `compute()`, called once per key: reference values depend on the data alone,
+        so that all networks share them."""
         if key not in self._results:
             self._results[key] = compute()
         found: _T = self._results[key]
@@ -65,16 +67,11 @@ def make_context(
     extractor: Extractor | None = None,
     log: Callable[[str], None] = print,
 ) -> EvaluationContext:
-    """The context of a run.
+    """The context of a run; arguments as the attributes of `EvaluationContext`, and:
 
     Args:
-      functions: the run's compiled functions.
-      dataset: of the run.
-      limit: the number of generated images, and the most of each split.
-      svm_images: training images that the linear probe is fitted on.
-      classify: whether a classifier may be trained where the run has no label as its condition.
-      extractor: of the distances; None is the dataset's reference classifier.
-      log: called with a line before anything slow.
+      classify: whether the reference classifier may be trained for a run without label condition.
+      extractor: computes the features for distances; None for `RealFeatures.native_extractor`.
     """
     label_condition = isinstance(functions.gan.condition, Label)
     real = RealFeatures(dataset, label_condition, classify, extractor, log)
@@ -85,15 +82,16 @@ class GeneratedSamples:
     """The samples of one seed's networks at one step, drawn when first needed.
 
     Args:
-      context: of the run.
-      networks: to be measured.
-      about: their `seed`, `step` and `checkpoint`, which every row of results.json repeats.
-      split: of the real images to compare with; the one before it stands in for an empty one.
+      context: the run's data and compiled functions.
+      networks: the networks to measure.
+      about: their `seed`, `step` and `checkpoint`, repeated in every row of results.json.
+      split: name of the split of real images to compare with; if it is empty, the one before it
+        is used.
 
     Attributes:
-      requested_split: as given.
+      requested_split: the `split` argument.
       split, real: the name and the images of the split that is used.
-      count: how many real images, and as many generated ones, a distance compares.
+      count: number of real images, and of generated ones, that a distance compares.
     """
 
     def __init__(
@@ -114,7 +112,7 @@ class GeneratedSamples:
 
     @property
     def condition_note(self) -> str:
-        """A clause for the protocol where samples are not the generator's alone."""
+        """A clause for the protocol if part of each sample was given to the generator."""
         filled = isinstance(self.gan.condition, MaskedImage)
         return ", whose known part the generator was given" if filled else ""
 
@@ -123,13 +121,37 @@ class GeneratedSamples:
         latent = self.gan.latent.sample(self.key, count)
         return latent._replace(condition=self._condition(count))
 
+    def row(
+        self,
+        name: str,
+        value: float,
+        unit: str,
+        split: str,
+        protocol: str,
+        read_by: Extractor | Classifier | None = None,
+        **fields: Any,
+    ) -> MetricResult:
+        """A row of results.json about these networks; `read_by` computed the features or classes,
+        and `fields` are further fields of `MetricResult`."""
+        if read_by is not None:
+            fields |= {"extractor": read_by.name, "extractor_hash": read_by.digest}
+        return MetricResult(name, value, unit, split, protocol=protocol, **fields, **self.about)
+
+    def code_reader(self, images: Any) -> Callable[[Any], tuple[Any, ...]]:
+        """Q with BatchNorm recalibrated on `images`: from images to each code's parameters."""
+        functions, networks = self.context.functions, self.networks
+        assert networks.q is not None
+        recalibrated = functions.recalibrate_batch_norm(networks.discriminator, networks.q, images)
+        return functools.partial(functions.predict_codes, *recalibrated)
+
     @property
     def key(self) -> jax.Array:
-        """Of the samples' latents and dropout."""
+        """PRNG key of the samples' latents and dropout."""
         return stream(jax.random.key(self.about["seed"]), "evaluate/generated")
 
     def _condition(self, count: int) -> Any:
-        """As many of each label, in the labels' order; known parts are those of the real images."""
+        """The conditions of `count` samples: each label equally often, in the labels' order; or the
+        known parts of the real images."""
         condition, gan = self.gan.condition, self.gan
         if isinstance(condition, Label):
             return condition.every(-(-count // len(condition.members)), gan.dtype)[:count]
@@ -148,21 +170,21 @@ class GeneratedSamples:
     @functools.cached_property
     def labels(self) -> np.ndarray:
         """The label that each image was conditioned on, int64 [limit]."""
-        return np.asarray(np.asarray(self._condition(self.context.limit)).argmax(-1))
+        return np.asarray(self._condition(self.context.limit)).argmax(-1)
 
     @functools.cached_property
     def subset(self) -> np.ndarray:
-        """`count` of the images, uint8 [count, H, W, C], as many of each label."""
+        """`count` of the images, uint8 [count, H, W, C], each label equally often."""
         return self.images[even_indices(len(self.images), self.count)]
 
     @functools.cached_property
     def features(self) -> np.ndarray:
-        """Of the subset, by the extractor of the distances, float32 [count, F]."""
+        """The subset's features for distances, float32 [count, F]."""
         return self.context.real.extractor.features(self.subset)
 
     @functools.cached_property
     def native_features(self) -> np.ndarray:
-        """The same by the dataset's own extractor."""
+        """The subset's features by the dataset's own extractor, float32 [count, F]."""
         real = self.context.real
         if real.native_extractor is real.extractor:
             return self.features
@@ -170,6 +192,6 @@ class GeneratedSamples:
 
 
 def even_indices(n: int, count: int) -> np.ndarray:
-    """`count` indices spread evenly over n: samples come sorted by label, and each label keeps its
+    """`count` indices spread evenly over n, so that samples sorted by label keep each label's
     share."""
     return np.arange(count) * n // count

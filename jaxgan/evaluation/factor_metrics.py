@@ -1,5 +1,6 @@
 """Rows of metrics of an InfoGAN's codes on images whose generating factors are known."""
 
+from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
@@ -18,124 +19,80 @@ _PROTOCOL = (
     "the mean, or likeliest value, that Q predicts for each code of real images; BatchNorm's"
     " statistics of D and Q re-estimated on {n} training images"
 )
+_MIG = f"; numbers in {BINS} bins"
+_DCI = (
+    f"; random forests of {TREES} trees, {LEAF} examples a leaf, fitted on these; counts weighed by"
+    " what is predicted"
+)
 
 
 def codes_against_factors(samples: GeneratedSamples) -> list[MetricResult]:
     """MIG, DCI, the FactorVAE score, and R^2 of each continuous code and each factor that varies.
 
-    A row of one factor has its name as the ending: `mig_rotation`. At most `limit` images of the
-    training and of the test split are used. The FactorVAE score draws at most four times as many,
-    and is left out where the dataset cannot draw (with some of its classes only).
+    The row of a single factor ends with the factor's name: `mig_rotation`. At most `limit` images
+    of the training and of the test split are used. The FactorVAE score draws at most four times as
+    many, and is left out if the dataset cannot draw (when only some of its classes are used).
     """
-    context, networks, dataset = samples.context, samples.networks, samples.context.dataset
+    context, dataset = samples.context, samples.context.dataset
     train = dataset.train.first(context.limit)
-    tested, unseen = dataset.split("test")
-    test = unseen.first(context.limit)
-    assert networks.q is not None
-    recalibrated = context.functions.recalibrate_batch_norm(
-        networks.discriminator, networks.q, train.images
-    )
+    test_name, test = dataset.split("test")
+    test = test.first(context.limit)
+    read = samples.code_reader(train.images)
 
     def codes_of(images: np.ndarray) -> list[np.ndarray]:
-        return [_value(code) for code in context.functions.predict_codes(*recalibrated, images)]
+        return [_value(code) for code in read(images)]
 
-    factors, (fitted_to, truth) = _varied(dataset.factors, train, test)
+    factors, (train_factors, test_factors) = _varying(dataset.factors, train, test)
     names = [factor.name for factor in factors]
     codes = codes_of(test.images)
     protocol = _PROTOCOL.format(n=len(train))
-    shared = {"split": tested, "n_real": len(test), **samples.about}
-    rows = _mig(codes, truth, names, protocol, shared)
-    rows += _dci(codes_of(train.images), fitted_to, codes, truth, names, protocol, shared)
-    votes = min(VOTES, 4 * context.limit // BATCH)
-    draw = dataset.draw
+
+    def row(name: str, value: float, how: str, **fields: Any) -> MetricResult:
+        how = protocol + how
+        return samples.row(name, value, "1", test_name, how, n_real=len(test), **fields)
+
+    gap = mutual_information_gap(codes, test_factors)
+    rows = [row("mig", gap.score, f"{_MIG}; the mean over factors")]
+    rows += [row(name, value, _MIG) for name, value in _by_factor("mig", names, gap.gaps)]
+    found = dci(codes_of(train.images), train_factors, codes, test_factors)
+    for name in ("disentanglement", "completeness", "informativeness"):
+        rows.append(row(f"dci_{name}", getattr(found, name), _DCI))
+    predicted = _by_factor("dci_informativeness", names, found.predicted)
+    rows += [row(name, value, _DCI) for name, value in predicted]
+    votes, draw = min(VOTES, 4 * context.limit // BATCH), dataset.draw
     if draw is not None and votes >= 2 * len(names):
         score = factor_vae_score(dataset.factors, lambda table: codes_of(draw(table)), votes)
-        how = f"{votes} votes of {BATCH} images, half of them to fit; reference: chance"
-        drawn: dict[str, Any] = {
-            "split": "drawn anew",
-            "n_real": votes * BATCH,
-            "reference": 1 / len(names),
-        }
+        how = f"; {votes} votes of {BATCH} images, half of them to fit; reference: chance"
+        fields: dict[str, Any] = {"n_real": votes * BATCH, "reference": 1 / len(names)}
         rows.append(
-            MetricResult(
-                "factor_vae_score",
-                score,
-                "share",
-                protocol=f"{protocol}; {how}",
-                **drawn,
-                **samples.about,
-            )
+            samples.row("factor_vae_score", score, "share", "drawn anew", protocol + how, **fields)
         )
-    how = f"{protocol}; a straight line, or the means of a category"
-    rows += [
-        MetricResult(
-            f"factor_r2_{name}", factor_r2(code, factor), "1", code=i, protocol=how, **shared
-        )
-        for i, code in enumerate(codes)
-        if not context.gan.latent.codes[i].categorical
-        for name, factor in zip(names, truth, strict=True)
-    ]
+    how = "; a straight line, or the means of a category"
+    for i, code in enumerate(codes):
+        if not samples.gan.latent.codes[i].categorical:
+            r2 = (factor_r2(code, factor) for factor in test_factors)
+            rows += [row(*one, how, code=i) for one in _by_factor("factor_r2", names, r2)]
     return rows
 
 
-def _mig(
-    codes: list[np.ndarray],
-    factors: list[np.ndarray],
-    names: list[str],
-    protocol: str,
-    shared: dict[str, Any],
-) -> list[MetricResult]:
-    gap = mutual_information_gap(codes, factors)
-    how = f"{protocol}; numbers in {BINS} bins"
-    return [
-        MetricResult("mig", gap.score, "1", protocol=f"{how}; the mean over factors", **shared),
-        *(
-            MetricResult(f"mig_{name}", float(value), "1", protocol=how, **shared)
-            for name, value in zip(names, gap.gaps, strict=True)
-        ),
-    ]
+def _by_factor(metric: str, names: list[str], values: Iterable[float]) -> list[tuple[str, float]]:
+    """The name of each factor's row, and its value."""
+    pairs = zip(names, values, strict=True)
+    return [(f"{metric}_{name}", float(value)) for name, value in pairs]
 
 
-def _dci(
-    train_codes: list[np.ndarray],
-    train_factors: list[np.ndarray],
-    codes: list[np.ndarray],
-    factors: list[np.ndarray],
-    names: list[str],
-    protocol: str,
-    shared: dict[str, Any],
-) -> list[MetricResult]:
-    found = dci(train_codes, train_factors, codes, factors)
-    how = (
-        f"{protocol}; random forests of {TREES} trees, {LEAF} examples a leaf, fitted on these;"
-        " counts weighed by what is predicted"
-    )
-    values = {
-        "dci_disentanglement": found.disentanglement,
-        "dci_completeness": found.completeness,
-        "dci_informativeness": found.informativeness,
-    }
-    for name, value in zip(names, found.predicted, strict=True):
-        values[f"dci_informativeness_{name}"] = float(value)
-    return [
-        MetricResult(name, value, "1", protocol=how, **shared) for name, value in values.items()
-    ]
-
-
-def _varied(
+def _varying(
     factors: tuple[Factor, ...], *splits: Split
 ) -> tuple[list[Factor], list[list[np.ndarray]]]:
-    """The factors that have more than one value in every split, and their values in each split. (Of
-    one class, the class itself does not vary.)"""
+    """The factors that have more than one value in every split, and their values in each split. (In
+    a run with a single class, the class does not vary.)"""
     columns = [factors_of(split, factors) for split in splits]
-    varied = [
-        i for i in range(len(factors)) if all(np.ptp(of_split[i]) > 0 for of_split in columns)
-    ]
-    return [factors[i] for i in varied], [[c[i] for i in varied] for c in columns]
+    varying = [i for i in range(len(factors)) if all(np.ptp(c[i]) > 0 for c in columns)]
+    return [factors[i] for i in varying], [[c[i] for i in varying] for c in columns]
 
 
 def factors_of(split: Split, factors: tuple[Factor, ...]) -> list[np.ndarray]:
-    """The factors of a split's images, an array for each: int64 [N] of a category, else float64."""
+    """Each factor of a split's images: int64 [N] of a categorical factor, else float64 [N]."""
     assert split.factors is not None
     return [
         column.astype(np.int64) if factor.categorical else column
@@ -144,7 +101,7 @@ def factors_of(split: Split, factors: tuple[Factor, ...]) -> list[np.ndarray]:
 
 
 def _value(parameters: CodeParameters) -> np.ndarray:
-    """int64 [N] of a categorical code, else float [N]."""
+    """The likeliest value of a categorical code, int64 [N], or the mean of a continuous one."""
     if isinstance(parameters, CategoricalParameters):
         return np.asarray(parameters.logits).argmax(axis=-1)
     return np.asarray(parameters.mean)[:, 0]

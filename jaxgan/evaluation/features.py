@@ -1,4 +1,4 @@
-"""What the metrics of a run compare with: its splits, an extractor, features of real images."""
+"""The features of a run's real images, and the extractor that computes them."""
 
 import functools
 from collections.abc import Callable
@@ -10,17 +10,17 @@ from jaxgan.data.dataset import Dataset, Split
 from jaxgan.metrics.extractors.classifier import Classifier, reference_classifier
 from jaxgan.metrics.extractors.thumbnails import thumbnails
 
-# Real images whose features are computed at once.
+# Real images in memory at once: streamed ones need not all fit.
 _BLOCK = 2_000
 
 
 class Extractor(NamedTuple):
-    """What turns images into features.
+    """A function from images to features.
 
     Attributes:
-      name: as results.json has it.
-      digest: hash of its weights.
-      features: from uint8 [N, H, W, C] to float32 [N, F].
+      name: its name in results.json.
+      digest: a hash of its weights.
+      features: the function, from uint8 [N, H, W, C] to float32 [N, F].
     """
 
     name: str
@@ -29,15 +29,15 @@ class Extractor(NamedTuple):
 
 
 class RealFeatures:
-    """The real images of a run and what reads them. Everything is computed once, when first needed.
+    """A run's real images, its classifier, and features. Each is computed once, when first needed.
 
     Args:
-      dataset: of the run.
-      label_condition: whether the run's networks are conditioned on a label; its samples are then
+      dataset: the run's dataset.
+      label_condition: whether the networks are conditioned on a label; their samples are then
         always classified.
       classify: whether the reference classifier may be trained for other runs.
-      extractor: of the distances; None is `native_extractor`.
-      log: called with a line before anything slow.
+      extractor: computes the features for distances; None for `native_extractor`.
+      log: called with a line of text before slow work.
     """
 
     def __init__(
@@ -54,15 +54,15 @@ class RealFeatures:
         self._features: dict[tuple[str, str, str], np.ndarray] = {}
 
     def split(self, name: str) -> tuple[str, Split]:
-        """The split of that name, or the one before it that has the two images that a Fréchet
-        distance needs, with its own name."""
+        """Name and images of the split `name`, or of the one before it if it has fewer than two
+        images, the minimum for a Fréchet distance."""
         return self.dataset.split(name, least=2)
 
     @functools.cached_property
     def classifier(self) -> Classifier | None:
-        """The reference classifier of the dataset with all its classes. None where there are no
-        labels, or no classifier is to be trained; of stacked digits, with their thousand classes,
-        only where samples have a label to be read."""
+        """The reference classifier of all the dataset's classes. None without labels, if no
+        classifier may be trained, and for stacked digits, with their thousand classes, unless the
+        networks are conditioned on a label."""
         whole = self.dataset.whole
         if not self._classify or whole.train.labels is None or len(whole.label_names) < 2:
             return None
@@ -72,8 +72,8 @@ class RealFeatures:
 
     @functools.cached_property
     def native_extractor(self) -> Extractor:
-        """The classifier's last hidden layer; of stacked digits that of each channel, by the
-        classifier of the single digits; thumbnails where there is no classifier."""
+        """The classifier's last hidden layer; for stacked digits the last hidden layer of the
+        single-digit classifier on each channel; thumbnails without a classifier."""
         if self.dataset.stacked is not None and self._classify:
             single = reference_classifier(self.dataset.stacked, self._log)
             name = f"{single.name} on each channel"
@@ -84,15 +84,15 @@ class RealFeatures:
 
     @property
     def _thumbnails_digest(self) -> str:
-        """The images' own digest in place of a network's, because only distances to the same images
-        compare. It includes the chosen classes, but not which near-duplicates were left out."""
+        """A digest of the images in place of a network's, because distances can be compared only if
+        the images are the same. It includes the chosen classes, but not the near-duplicates."""
         whole, dataset = self.dataset.whole, self.dataset
         chosen = dataset.classes if dataset.classes != whole.classes else ()
         return "+".join([whole.digest(), *map(str, chosen)])
 
     @property
     def extractor(self) -> Extractor:
-        """That of the distances."""
+        """The extractor for distances."""
         return self.native_extractor if self._extractor is None else self._extractor
 
     def of_split(self, name: str, count: int, extractor: Extractor | None = None) -> np.ndarray:
@@ -100,14 +100,13 @@ class RealFeatures:
 
         Args:
           name: "train", "validation" or "test".
-          count: at most the split's size.
-          extractor: None is that of the distances.
+          count: number of images, at most the split's size.
+          extractor: None for the extractor for distances.
         """
         extractor = extractor or self.extractor
         key = (extractor.name, extractor.digest, name)
         if len(self._features.get(key, ())) < count:
             split: Split = getattr(self.dataset, name)
-            # In blocks, so that streamed images are never all in memory.
             starts = range(0, count, _BLOCK)
             blocks = (split.images[i : min(i + _BLOCK, count)] for i in starts)
             self._features[key] = np.concatenate([extractor.features(block) for block in blocks])

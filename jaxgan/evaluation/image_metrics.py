@@ -1,4 +1,6 @@
-"""Rows of metrics that need generated images and no more than one extractor or classifier."""
+"""Rows of metrics that need generated images and at most one extractor or classifier."""
+
+from typing import Any
 
 import numpy as np
 
@@ -8,95 +10,82 @@ from jaxgan.metrics.images import conditional_accuracy as conditional
 from jaxgan.metrics.images import frechet, parzen
 from jaxgan.models.conditions import Label
 
-# The protocol's number of validation images that choose sigma.
+# The largest number of validation images that choose sigma, as the protocol has it.
 _SIGMA_IMAGES = 1_000
 
 
 def frechet_distance(samples: GeneratedSamples) -> list[MetricResult]:
-    """On the reference classifier's features, or on thumbnails where there are no labels; the
-    reference is the distance of as many training images."""
-    real, name, count = samples.context.real, samples.split, samples.count
-    features = real.of_split(name, count)
-    seen = min(count, len(real.dataset.train))
+    """The distance between features of generated and real images. The reference is the distance
+    between as many training images and the same real images."""
+    real, split, count = samples.context.real, samples.split, samples.count
+    features = real.of_split(split, count)
     reference, note = None, ""
-    if name != "train":  # Training images against themselves would be a perfect 0.
+    if split != "train":  # Training images against themselves would give a perfect 0.
+        seen = min(count, len(real.dataset.train))
         note = f"; reference: {seen} training images against the same"
         reference = samples.context.once(
-            ("frechet_distance", name),
+            ("frechet_distance", split),
             lambda: frechet.frechet_distance(features, real.of_split("train", seen)),
         )
     return [
-        MetricResult(
+        samples.row(
             "frechet_distance",
             frechet.frechet_distance(features, samples.features),
             "feature units squared",
-            name,
+            split,
+            f"features of as many generated as {split} images{samples.condition_note}{note}",
+            real.extractor,
             n_real=count,
             n_generated=count,
             reference=reference,
-            extractor=real.extractor.name,
-            extractor_hash=real.extractor.digest,
-            protocol=f"features of as many generated as {name} images{samples.condition_note}"
-            f"{note}",
-            **samples.about,
         )
     ]
 
 
 def parzen_log_likelihood(samples: GeneratedSamples) -> list[MetricResult]:
     """The Parzen-window estimate of the real images' log-likelihood."""
-    chosen_on, validation = samples.context.real.split("validation")
+    sigma_split, validation = samples.context.real.split("validation")
     windows = samples.images / np.float32(255)
     for_sigma = validation.first(_SIGMA_IMAGES).images / np.float32(255)
     sigma = parzen.choose_sigma(windows, for_sigma)
     points = samples.real.first(samples.context.limit).images / np.float32(255)
-    values = parzen.parzen_log_likelihood(windows, points, sigma)
-    mean, error = parzen.mean_and_error(values)
+    mean, error = parzen.mean_and_error(parzen.parzen_log_likelihood(windows, points, sigma))
     note = samples.condition_note
-    return [
-        MetricResult(
-            "parzen_log_likelihood",
-            mean,
-            "nats",
-            samples.split,
-            n_real=len(points),
-            n_generated=len(windows),
-            protocol=f"standard error {error:.2f}; sigma {sigma:.3f}, the best of logspace(-1, 0,"
-            f" 10) on {min(_SIGMA_IMAGES, len(validation))} {chosen_on} images; pixels in [0, 1]"
-            + (f"; of generated images{note}" if note else ""),
-            **samples.about,
-        )
-    ]
+    protocol = (
+        f"standard error {error:.2f}; sigma {sigma:.3f}, the best of logspace(-1, 0, 10) on"
+        f" {min(_SIGMA_IMAGES, len(validation))} {sigma_split} images; pixels in [0, 1]"
+    ) + (f"; of generated images{note}" if note else "")
+    counts: dict[str, Any] = {"n_real": len(points), "n_generated": len(windows)}
+    return [samples.row("parzen_log_likelihood", mean, "nats", samples.split, protocol, **counts)]
 
 
 def conditional_accuracy(samples: GeneratedSamples) -> list[MetricResult]:
-    """How often the classifier reads the label that the generator was conditioned on."""
+    """How often the classifier predicts the label that the generator was conditioned on."""
     condition, classifier = samples.gan.condition, samples.context.real.classifier
     if classifier is None or not isinstance(condition, Label):
         return []
-    read = classifier.predict(samples.images)
-    shares = conditional.per_class(samples.labels, read, condition.classes)
+    predicted = classifier.predict(samples.images)
+    shares = conditional.per_class(samples.labels, predicted, condition.classes)
     names = samples.context.dataset.label_names
     by_label = ", ".join(f"{names[i]} {shares[i]:.4f}" for i in condition.members)
     return [
-        MetricResult(
+        samples.row(
             "conditional_accuracy",
-            conditional.conditional_accuracy(samples.labels, read),
+            conditional.conditional_accuracy(samples.labels, predicted),
             "share",
             "generated",
+            "as many images of each label; reference: the classifier's accuracy on real"
+            f" {classifier.judged} images; each label: {by_label}",
+            classifier,
             n_generated=len(samples.images),
             reference=classifier.accuracy,
-            extractor=classifier.name,
-            extractor_hash=classifier.digest,
-            protocol="as many images of each label; reference: the classifier's accuracy on real"
-            f" {classifier.judged} images; each label: {by_label}",
-            **samples.about,
         )
     ]
 
 
 def confusion_table(samples: GeneratedSamples) -> str:
-    """Which label is read where which was the condition, as text; "" without a classifier."""
+    """How often the classifier predicts each label for each label of the condition, as text; ""
+    without a classifier."""
     classifier = samples.context.real.classifier
     if classifier is None:
         return ""
@@ -106,21 +95,20 @@ def confusion_table(samples: GeneratedSamples) -> str:
 
 
 def modes_found(samples: GeneratedSamples) -> list[MetricResult]:
-    """How many modes of a mixture of Gaussians are drawn, of points whose dataset knows them."""
+    """How many of a dataset's known Gaussian modes the generated points cover."""
     from jaxgan.data.sources import ring
 
     modes = samples.context.dataset.modes
     assert modes is not None
     points = samples.context.functions.sample(samples.networks.generator, samples.latent(1_000))
     return [
-        MetricResult(
+        samples.row(
             "modes_found",
             float(ring.modes_found(points, modes)),
             "modes",
             "generated",
+            "a mode is found by 20 samples in 1,000 within three deviations of its centre",
             n_generated=1_000,
             reference=float(len(modes.centres)),
-            protocol="a mode is found by 20 samples in 1,000 within three deviations of its centre",
-            **samples.about,
         )
     ]

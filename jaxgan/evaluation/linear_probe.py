@@ -1,8 +1,8 @@
-"""Rows of the linear probe: a classifier fitted on a discriminator's features."""
+"""Rows of the linear probe: an SVM fitted on a discriminator's features."""
 
 import functools
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import numpy as np
@@ -17,74 +17,71 @@ from jaxgan.models.variables import Variables
 from jaxgan.training.gan import Gan
 from jaxgan.training.state import initialise
 
-# Training images of each class where labels are few, and the seed that draws training images, the
-# same for all runs.
-EACH, SEED = 100, 0
-# Test images whose features are in memory at once: those of all would take half a GiB.
+# Training images of each class in the small training set.
+EACH = 100
+# Seed of the choice of training images, the same for all runs.
+SEED = 0
+# Test images whose features are in memory at once: the features of all would take half a GiB.
 _BLOCK = 1_000
 
 Features = Callable[[np.ndarray], np.ndarray]
 
 
-class Reading(NamedTuple):
-    """How well a classifier reads unseen images.
+class Accuracy(NamedTuple):
+    """How well an SVM classifies unseen images.
 
     Attributes:
-      variant: "", or the name of the few labels it was fitted on.
-      accuracy: in [0, 1].
-      fitted, tested: images it was fitted and tested on.
-      c: of the SVM.
+      variant: ending of the metric's name: "", or the size of the small training set.
+      value: the accuracy, in [0, 1].
+      fitted, tested: numbers of images that it was fitted and tested on.
+      c: the SVM's C.
     """
 
     variant: str
-    accuracy: float
+    value: float
     fitted: int
     tested: int
     c: float
 
 
 def svm_accuracy(samples: GeneratedSamples) -> list[MetricResult]:
-    """The accuracy of an L2-SVM on the discriminator's convolutions, on an untrained
-    discriminator's, and on raw pixels. [] for a conditional discriminator, one without
-    convolutions, or a dataset without labels."""
-    context = samples.context
-    tested, _ = context.dataset.split("test")
-    unlabelled = context.dataset.split("test")[1].labels is None
-    if context.gan.condition is not None or len(context.dataset.classes) < 2 or unlabelled:
+    """The accuracy of an L2-SVM on the convolutions of the discriminator, on those of an untrained
+    discriminator, and on raw pixels. [] for a conditional discriminator, one without convolutions,
+    or a dataset without labels."""
+    context, seed = samples.context, samples.about["seed"]
+    split, test = context.dataset.split("test")
+    if context.gan.condition is not None or len(context.dataset.classes) < 2 or test.labels is None:
         return []
-    trained = _readings_of(context, samples.networks.discriminator)
+    trained = _discriminator_accuracies(context, samples.networks.discriminator)
     if not trained:
         return []
-    seed = samples.about["seed"]
     untrained = context.once(
-        ("untrained", seed), lambda: _readings_of(context, _untrained(context.gan, seed))
+        ("untrained", seed),
+        lambda: _discriminator_accuracies(context, _untrained(context.gan, seed)),
     )
-    pixels = context.once("pixels", lambda: _readings(context, _pixels))
+    pixels = context.once("pixels", lambda: _accuracies(context, _pixels))
     statistics = len(_training_sets(context)[""])
-    return [
-        MetricResult(
-            f"svm_accuracy{one.variant}{ending}",
-            one.accuracy,
-            "share",
-            tested,
-            n_real=one.tested,
-            extractor=extractor,
-            protocol=f"L2-SVM on {one.fitted} training images (seed {SEED}), C {one.c:g} chosen"
-            " on a fifth of them; features standardised; convolutions max-pooled to 4x4,"
-            f" BatchNorm's statistics re-estimated on {statistics} training images",
-            **samples.about,
-        )
-        for ending, extractor, readings in (
-            ("", "discriminator", trained),
-            ("_untrained", "untrained discriminator", untrained),
-            ("_pixels", "pixels", pixels),
-        )
-        for one in readings
-    ]
+    rows = []
+    for ending, features, accuracies in (
+        ("", "discriminator", trained),
+        ("_untrained", "untrained discriminator", untrained),
+        ("_pixels", "pixels", pixels),
+    ):
+        for one in accuracies:
+            protocol = (
+                f"L2-SVM on {one.fitted} training images (seed {SEED}), C {one.c:g} chosen on a"
+                " fifth of them; features standardised; convolutions max-pooled to 4x4,"
+                f" BatchNorm's statistics re-estimated on {statistics} training images"
+            )
+            name = f"svm_accuracy{one.variant}{ending}"
+            about: dict[str, Any] = {"n_real": one.tested, "extractor": features}
+            rows.append(samples.row(name, one.value, "share", split, protocol, **about))
+    return rows
 
 
 def _training_sets(context: EvaluationContext) -> dict[str, Split]:
-    """Training images in random order, and as many of each class where there are enough."""
+    """The training sets by variant: images in random order, and, if each class has `EACH` images,
+    that many of each class."""
 
     def draw() -> dict[str, Split]:
         train = context.dataset.train
@@ -101,17 +98,19 @@ def _training_sets(context: EvaluationContext) -> dict[str, Split]:
     return context.once("svm_training_sets", draw)
 
 
-def _readings_of(context: EvaluationContext, discriminator: Variables) -> list[Reading]:
-    """On a discriminator's features."""
+def _discriminator_accuracies(
+    context: EvaluationContext, discriminator: Variables
+) -> list[Accuracy]:
+    """The accuracies on a discriminator's features."""
     reader = context.once("feature_reader", lambda: FeatureReader(context.gan))
     recalibrated = context.functions.recalibrate_discriminator(
         discriminator, _training_sets(context)[""].images
     )
-    return _readings(context, functools.partial(reader, recalibrated))
+    return _accuracies(context, functools.partial(reader, recalibrated))
 
 
-def _readings(context: EvaluationContext, features: Features) -> list[Reading]:
-    """Fits on the training sets, tests on unseen images; [] where there are no features."""
+def _accuracies(context: EvaluationContext, features: Features) -> list[Accuracy]:
+    """Fits on each training set and tests on unseen images; [] if there are no features."""
     sets = _training_sets(context)
     if not features(sets[""].images[:1]).shape[1]:
         return []
@@ -124,11 +123,11 @@ def _readings(context: EvaluationContext, features: Features) -> list[Reading]:
         fitted[variant], correct[variant] = fit_svm(features(one.images), one.labels), 0
     for start in range(0, len(images), _BLOCK):
         block = slice(start, start + _BLOCK)
-        read = features(images[block])
+        block_features = features(images[block])
         for variant, svm in fitted.items():
-            correct[variant] += int(np.sum(svm.predict(read) == labels[block]))
+            correct[variant] += int(np.sum(svm.predict(block_features) == labels[block]))
     return [
-        Reading(name, correct[name] / len(images), len(sets[name]), len(images), svm.c)
+        Accuracy(name, correct[name] / len(images), len(sets[name]), len(images), svm.c)
         for name, svm in fitted.items()
     ]
 

@@ -1,7 +1,8 @@
-"""The table of metrics: what each one needs, which way is better, and when it is taken.
+"""The table of metrics: what each one needs, which direction is better, and when it is taken.
 
 Training, `jaxgan.evaluate`, the choice of the best networks (`best_by`), `experiments/search.py`
-and docs/reference.md follow it. A new metric is a function of `GeneratedSamples` and a row here.
+and docs/reference.md follow it. To add a metric, write a function of `GeneratedSamples` and add a
+row here.
 """
 
 import enum
@@ -10,15 +11,13 @@ from typing import NamedTuple
 
 from jaxgan.common.errors import UserError
 from jaxgan.data.dataset import Dataset
-from jaxgan.evaluation import (
-    code_metrics,
-    factor_metrics,
-    feature_metrics,
-    image_metrics,
-    linear_probe,
-    stacked_metrics,
-    tag_metrics,
-)
+from jaxgan.evaluation import code_metrics as codes
+from jaxgan.evaluation import factor_metrics as factors
+from jaxgan.evaluation import feature_metrics as features
+from jaxgan.evaluation import image_metrics as images
+from jaxgan.evaluation import linear_probe as probe
+from jaxgan.evaluation import stacked_metrics as stacked
+from jaxgan.evaluation import tag_metrics as tags
 from jaxgan.evaluation.context import GeneratedSamples
 from jaxgan.evaluation.results import MetricResult
 from jaxgan.models.conditions import Label
@@ -35,18 +34,19 @@ class Better(enum.Enum):
 
 
 class Taken(enum.Enum):
-    """The cheapest occasion at which a metric is taken; at the later ones it is taken too."""
+    """The cheapest occasion at which a metric is taken; it is taken at the later ones too."""
 
-    EVALUATION = "at every evaluation of a training"
-    END = "at the end of a training"
-    END_WITHOUT_CODES = "at the end of a training without codes"  # Elsewhere: a classifier's cost.
+    EVALUATION = "at every evaluation during training"
+    END = "at the end of training"
+    # A run with codes is spared the cost of the classifier at its end.
+    END_WITHOUT_CODES = "at the end of training without codes"
     COMMAND = "by jaxgan.evaluate"
 
 
 class Property(enum.Enum):
-    """What a run has, and a metric may need."""
+    """A property of a run that a metric may need."""
 
-    CODES = "codes that Q reads"
+    CODES = "codes that Q predicts"
     FACTORS = "images drawn from known factors"
     LABEL_CONDITION = "networks conditioned on a label"
     IMAGES = "images"
@@ -60,12 +60,11 @@ class Metric(NamedTuple):
     """One row of the table.
 
     Attributes:
-      function: from samples to the rows of results.json; [] where there are too few images, labels
-        or classes.
-      names: of the rows, each with the better direction. A name may be followed by a variant:
-        `mig_rotation`, `svm_accuracy_pixels`.
-      needs: properties of the run.
-      taken: when.
+      function: from samples to rows of results.json; [] if images, labels or classes are too few.
+      names: the names of those rows, each with the better direction. A name may be followed by a
+        variant: `mig_rotation`, `svm_accuracy_pixels`.
+      needs: properties that the run must have.
+      taken: the occasion.
     """
 
     function: Callable[[GeneratedSamples], list[MetricResult]]
@@ -74,122 +73,61 @@ class Metric(NamedTuple):
     taken: Taken
 
 
-def _all(better: Better, *names: str) -> dict[str, Better]:
-    return dict.fromkeys(names, better)
+def _higher(*names: str) -> dict[str, Better]:
+    return dict.fromkeys(names, Better.HIGHER)
 
 
-_HIGHER, _LOWER = Better.HIGHER, Better.LOWER
-_IMAGES, _CODES, _TAGS = {Property.IMAGES}, {Property.CODES}, {Property.TAGS}
-_LABELLED = {Property.IMAGES, Property.LABEL_CONDITION}
+_LOWER, _REFERENCE, _CHANCE = Better.LOWER, Better.REFERENCE, Better.CHANCE
+_CODES, _IMAGES, _TAGS = {Property.CODES}, {Property.IMAGES}, {Property.TAGS}
+_LABEL = {Property.IMAGES, Property.LABEL_CONDITION}
+_DCI = ("dci_disentanglement", "dci_completeness", "dci_informativeness")
+_EVALUATION, _END, _NO_CODES, _COMMAND = Taken
 
-# In the order of results.json: function, names, needs, taken.
+# Function, names, needs, taken; in the order of results.json.
 METRICS = (
     Metric(
-        code_metrics.codes_of_real_images,
-        _all(
-            _HIGHER, "code_information", "code_accuracy", "code_accuracy_many_to_one", "nmi", "ari"
-        ),
+        codes.codes_of_real_images,
+        _higher("code_information", "code_accuracy", "code_accuracy_many_to_one", "nmi", "ari"),
         _CODES,
-        Taken.EVALUATION,
+        _EVALUATION,
     ),
+    Metric(codes.codes_of_generated_images, _higher("information_bound", "code_r2"), _CODES, _END),
     Metric(
-        code_metrics.codes_of_generated_images,
-        _all(_HIGHER, "information_bound", "code_r2"),
-        _CODES,
-        Taken.END,
-    ),
-    Metric(
-        factor_metrics.codes_against_factors,
-        _all(
-            _HIGHER,
-            *("mig", "dci_disentanglement", "dci_completeness", "dci_informativeness"),
-            *("factor_vae_score", "factor_r2"),
-        ),
+        factors.codes_against_factors,
+        _higher("mig", *_DCI, "factor_vae_score", "factor_r2"),
         {Property.CODES, Property.FACTORS},
-        Taken.END,
+        _END,
     ),
+    Metric(images.conditional_accuracy, _higher("conditional_accuracy"), _LABEL, _NO_CODES),
+    Metric(features.nearest_neighbour_error, {"nearest_neighbour_error": _LOWER}, _LABEL, _COMMAND),
+    Metric(images.frechet_distance, {"frechet_distance": _LOWER}, _IMAGES, _NO_CODES),
+    Metric(features.kernel_distance, {"kernel_distance": _LOWER}, _IMAGES, _COMMAND),
+    Metric(features.precision_and_recall, _higher("precision", "recall"), _IMAGES, _COMMAND),
+    Metric(features.density_and_coverage, _higher("density", "coverage"), _IMAGES, _COMMAND),
+    Metric(features.two_sample_accuracy, {"two_sample_accuracy": _CHANCE}, _IMAGES, _COMMAND),
+    Metric(features.class_score, _higher("class_score"), _IMAGES, _COMMAND),
     Metric(
-        image_metrics.conditional_accuracy,
-        {"conditional_accuracy": _HIGHER},
-        _LABELLED,
-        Taken.END_WITHOUT_CODES,
-    ),
-    Metric(
-        feature_metrics.nearest_neighbour_error,
-        {"nearest_neighbour_error": _LOWER},
-        _LABELLED,
-        Taken.COMMAND,
-    ),
-    Metric(
-        image_metrics.frechet_distance,
-        {"frechet_distance": _LOWER},
+        features.memorisation,
+        {"memorisation": _REFERENCE, "memorisation_closer": _REFERENCE},
         _IMAGES,
-        Taken.END_WITHOUT_CODES,
+        _COMMAND,
     ),
-    Metric(feature_metrics.kernel_distance, {"kernel_distance": _LOWER}, _IMAGES, Taken.COMMAND),
+    Metric(images.parzen_log_likelihood, _higher("parzen_log_likelihood"), _IMAGES, _NO_CODES),
+    Metric(probe.svm_accuracy, _higher("svm_accuracy"), {Property.SINGLE_IMAGES}, _COMMAND),
     Metric(
-        feature_metrics.precision_and_recall,
-        _all(_HIGHER, "precision", "recall"),
-        _IMAGES,
-        Taken.COMMAND,
-    ),
-    Metric(
-        feature_metrics.density_and_coverage,
-        _all(_HIGHER, "density", "coverage"),
-        _IMAGES,
-        Taken.COMMAND,
-    ),
-    Metric(
-        feature_metrics.two_sample_accuracy,
-        {"two_sample_accuracy": Better.CHANCE},
-        _IMAGES,
-        Taken.COMMAND,
-    ),
-    Metric(feature_metrics.class_score, {"class_score": _HIGHER}, _IMAGES, Taken.COMMAND),
-    Metric(
-        feature_metrics.memorisation,
-        _all(Better.REFERENCE, "memorisation", "memorisation_closer"),
-        _IMAGES,
-        Taken.COMMAND,
-    ),
-    Metric(
-        image_metrics.parzen_log_likelihood,
-        {"parzen_log_likelihood": _HIGHER},
-        _IMAGES,
-        Taken.END_WITHOUT_CODES,
-    ),
-    Metric(
-        linear_probe.svm_accuracy,
-        {"svm_accuracy": _HIGHER},
-        {Property.SINGLE_IMAGES},
-        Taken.COMMAND,
-    ),
-    Metric(
-        stacked_metrics.modes_of_stacked_digits,
-        {"stacked_modes": _HIGHER, "stacked_kl": _LOWER},
+        stacked.modes_of_stacked_digits,
+        {"stacked_modes": Better.HIGHER, "stacked_kl": _LOWER},
         {Property.STACKED_IMAGES},
-        Taken.END,
+        _END,
     ),
-    Metric(
-        image_metrics.modes_found,
-        {"modes_found": _HIGHER},
-        {Property.MODES},
-        Taken.END_WITHOUT_CODES,
-    ),
-    Metric(
-        tag_metrics.tags_of_images, _all(_HIGHER, "tag_precision", "tag_recall"), _TAGS, Taken.END
-    ),
-    Metric(
-        tag_metrics.tags_without_a_gan,
-        _all(_HIGHER, "tag_precision", "tag_recall"),
-        _TAGS,
-        Taken.END,
-    ),
+    Metric(images.modes_found, _higher("modes_found"), {Property.MODES}, _NO_CODES),
+    Metric(tags.tags_of_images, _higher("tag_precision", "tag_recall"), _TAGS, _END),
+    Metric(tags.tags_without_a_gan, _higher("tag_precision", "tag_recall"), _TAGS, _END),
 )
 
 
 def properties(dataset: Dataset, gan: Gan | None = None) -> set[Property]:
-    """What a run has; without `gan`, what its dataset has."""
+    """The properties of a run; without `gan`, those of its dataset."""
     found = set()
     if gan is not None and gan.q is not None:
         found.add(Property.CODES)
@@ -215,7 +153,7 @@ def applicable_metrics(gan: Gan, dataset: Dataset) -> list[Metric]:
 
 
 def metrics_at_end(gan: Gan, dataset: Dataset) -> list[Metric]:
-    """Those that training itself takes at its end."""
+    """The metrics that training itself takes at its end."""
     taken = {Taken.EVALUATION, Taken.END}
     if gan.q is None:
         taken.add(Taken.END_WITHOUT_CODES)
@@ -223,7 +161,7 @@ def metrics_at_end(gan: Gan, dataset: Dataset) -> list[Metric]:
 
 
 def metric_named(name: str) -> Metric:
-    """The metric that reports a name, which may be followed by a variant.
+    """The metric that reports a name, with or without a variant at its end.
 
     Raises:
       KeyError: if there is none.
@@ -238,7 +176,7 @@ def metric_named(name: str) -> Metric:
 
 
 def check_best_by(best_by: str, dataset: Dataset) -> None:
-    """Raises UserError if the metric that chooses the best networks does not suit the data."""
+    """Raises UserError if the metric `best_by` cannot be computed from the dataset."""
     if best_by == "none":
         return
     needs, present = metric_named(best_by).needs, properties(dataset)
@@ -255,8 +193,8 @@ def check_best_by(best_by: str, dataset: Dataset) -> None:
 
 
 def score(best_by: str, results: Iterable[MetricResult]) -> float:
-    """What the best networks are chosen by: higher is better, and no test label enters. Summed over
-    the codes that report it; NaN where nothing does."""
+    """The score that chooses the best networks: the sum of the rows of `best_by`, negated if lower
+    is better; NaN without such a row. It depends on no test label."""
     values = [result.value for result in results if result.name == best_by]
     if not values:
         return float("nan")

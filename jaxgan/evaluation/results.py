@@ -1,4 +1,4 @@
-"""The rows of `results.json`: one metric of one seed's networks each, with its protocol."""
+"""The rows of `results.json`: each holds one metric of one seed's networks, and its protocol."""
 
 import dataclasses
 import math
@@ -9,17 +9,11 @@ from typing import Any
 from jaxgan.common.errors import UserError
 from jaxgan.common.files import text_table
 
-# Fields that two results must share for their difference to mean anything.
-COMPARED_BY = (
-    "name",
-    "code",
-    "unit",
-    "split",
-    "n_real",
-    "n_generated",
-    "extractor",
-    "extractor_hash",
-)
+_EXTRACTOR = ("extractor", "extractor_hash")
+# Fields that must be equal for two results to be comparable.
+COMPARED_BY = ("name", "code", "unit", "split", "n_real", "n_generated", *_EXTRACTOR)
+# Fields that say which measurement a row holds.
+IDENTITY = ("name", "seed", "step", "checkpoint", "split", "code", *_EXTRACTOR)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -27,18 +21,18 @@ class MetricResult:
     """One row of `results.json`.
 
     Attributes:
-      name: such as "code_accuracy".
-      value: of the metric.
-      unit: "share", "nats", "1" for a bare number.
-      split: the real split it was read on, or "generated".
-      seed, step: of the run.
+      name: the metric, such as "code_accuracy".
+      value: the metric's value.
+      unit: "share", "nats", or "1" for a dimensionless number.
+      split: the split of the real images, or "generated".
+      seed, step: the networks' seed, and the number of generator updates.
       checkpoint: "last" or "best".
-      protocol: how the value was taken, in a sentence.
-      n_real, n_generated: examples that it was computed from.
+      protocol: how the value was computed, in a sentence.
+      n_real, n_generated: numbers of real and of generated examples.
       code: index of the code, for a metric of one code.
-      reference: value to compare with (real images in the samples' place, a bound's entropy), or
-        None.
-      extractor, extractor_hash: the network whose features were used, or None.
+      reference: a value to compare with (the metric of real images in place of the generated ones,
+        or the entropy that bounds it), or None.
+      extractor, extractor_hash: the network that computed the features or classes, or None.
     """
 
     name: str
@@ -61,14 +55,13 @@ class MetricResult:
 
 
 def compare(one: Mapping[str, Any], other: Mapping[str, Any]) -> float:
-    """The first of two results minus the second.
+    """The value of the first result minus that of the second.
 
     Args:
-      one, other: rows of `results.json`, of one run or of two.
+      one, other: rows of `results.json`, from the same or different runs.
 
     Raises:
-      UserError: if they do not compare: another metric or code, another split, another number of
-        images, or another extractor.
+      UserError: if a field of `COMPARED_BY` differs.
     """
     differing = [key for key in COMPARED_BY if one.get(key) != other.get(key)]
     if differing:
@@ -81,8 +74,8 @@ def compare(one: Mapping[str, Any], other: Mapping[str, Any]) -> float:
 
 
 def half_interval(values: Sequence[float]) -> float:
-    """Half the width of the 95 % interval of a mean over seeds: Student's t with n - 1 degrees of
-    freedom times the standard error. At least two values."""
+    """Half the width of the 95 % confidence interval of a mean over seeds: Student's t with n - 1
+    degrees of freedom times the standard error. It takes at least two values."""
     from scipy.special import stdtrit
 
     if not all(map(math.isfinite, values)):
@@ -92,18 +85,18 @@ def half_interval(values: Sequence[float]) -> float:
 
 
 def format_table(measures: list[dict[str, Any]]) -> str:
-    """The rows of `results.json` as text: a line for each metric and code, averaged over seeds.
+    """The rows of `results.json` as text: a line for each metric and code.
 
-    With several seeds a line has the mean, its 95 % interval, and the lowest and highest value. A
-    metric that was taken with several extractors names each.
+    For several seeds a line shows the mean, its 95 % confidence interval, and the lowest and
+    highest value. If a metric has values by several extractors, each line names its extractor.
     """
     groups: dict[tuple[Any, ...], list[dict[str, Any]]] = {}
-    by: dict[str, set[tuple[Any, ...]]] = {}
+    extractors: dict[str, set[tuple[Any, ...]]] = {}
     for measure in measures:
         extractor = (measure.get("extractor"), measure.get("extractor_hash"))
         key = (measure["checkpoint"], measure["name"], measure["code"], measure["split"], extractor)
         groups.setdefault(key, []).append(measure)
-        by.setdefault(measure["name"], set()).add(extractor)
+        extractors.setdefault(measure["name"], set()).add(extractor)
     lines = [("measure", "code", "split", "checkpoint", "value", "reference", "unit", "seeds")]
     for (checkpoint, name, code, split, extractor), rows in groups.items():
         values = [row["value"] for row in rows]
@@ -112,23 +105,17 @@ def format_table(measures: list[dict[str, Any]]) -> str:
             value += f" ± {half_interval(values):.4f} ({min(values):.4f} to {max(values):.4f})"
         steps = sorted({row["step"] for row in rows})
         at = f"{checkpoint}, step {steps[0]}" if len(steps) == 1 else checkpoint
-        reference = rows[0]["reference"]
-        of = "" if reference is None else f"{reference:.4f}"
+        reference = "" if rows[0]["reference"] is None else f"{rows[0]['reference']:.4f}"
         shown = "" if code is None else str(code)
-        if len(by[name]) > 1:  # Features of two networks cannot be compared.
+        if len(extractors[name]) > 1:  # Features of two networks cannot be compared.
             name += f" ({' '.join(filter(None, extractor)) or 'no extractor'})"
-        lines.append((name, shown, split, at, value, of, rows[0]["unit"], str(len(rows))))
+        lines.append((name, shown, split, at, value, reference, rows[0]["unit"], str(len(rows))))
     return text_table(lines)
-
-
-IDENTITY = ("name", "seed", "step", "checkpoint", "split", "code", "extractor", "extractor_hash")
 
 
 def merge_results(
     old: Iterable[dict[str, Any]], new: Iterable[dict[str, Any]]
 ) -> list[dict[str, Any]]:
-    """The rows of a `results.json` with new ones: each takes the place of the row that measures
-    the same thing on the same networks, or stands at the end."""
-    rows = {tuple(row.get(part) for part in IDENTITY): row for row in old}
-    rows |= {tuple(row.get(part) for part in IDENTITY): row for row in new}
-    return list(rows.values())
+    """Adds new rows to those of a `results.json`: a new row replaces the old one that holds the
+    same measurement of the same networks, or else is appended."""
+    return list({tuple(map(row.get, IDENTITY)): row for row in (*old, *new)}.values())

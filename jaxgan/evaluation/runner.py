@@ -1,4 +1,4 @@
-"""Takes the metrics of a run: while it trains, at its end, and by `jaxgan.evaluate`."""
+"""Computes the metrics of a run: during training, at its end, and for `jaxgan.evaluate`."""
 
 import dataclasses
 import time
@@ -10,12 +10,7 @@ import numpy as np
 from jaxgan.common.progress import Progress
 from jaxgan.data.dataset import Dataset
 from jaxgan.evaluation import registry
-from jaxgan.evaluation.context import (
-    SVM_IMAGES,
-    EvaluationContext,
-    GeneratedSamples,
-    make_context,
-)
+from jaxgan.evaluation.context import SVM_IMAGES, EvaluationContext, GeneratedSamples, make_context
 from jaxgan.evaluation.feature_metrics import nearest_training_images
 from jaxgan.evaluation.features import Extractor
 from jaxgan.evaluation.image_metrics import confusion_table
@@ -27,14 +22,14 @@ from jaxgan.models.variables import Networks
 
 
 class TrainingMetrics:
-    """The metrics that a training takes.
+    """Computes the metrics that a run takes while it trains.
 
     Args:
-      functions: the run's compiled functions.
-      dataset: of the run.
-      best_by: the metric that chooses the best networks; with "none" no classifier is trained
-        except for a run that is conditioned on labels.
-      log: called with a line before anything slow.
+      functions: compiled functions of the run's networks.
+      dataset: the run's dataset.
+      best_by: the metric that chooses the best networks; if it is "none", a classifier is trained
+        only for networks conditioned on a label.
+      log: called with a line of text before slow work.
     """
 
     def __init__(
@@ -57,9 +52,9 @@ class TrainingMetrics:
         """The cheap metrics, and the one that chooses the best networks, on the validation split.
 
         Args:
-          networks: of one seed.
-          about: its `seed`, `step` and `checkpoint`.
-          limit: the number of generated images, and the most of each split.
+          networks: one seed's networks.
+          about: their `seed`, `step` and `checkpoint`.
+          limit: number of generated images, and the largest number of real images of each split.
         """
         samples = GeneratedSamples(self._limited(limit), networks, about, "validation")
         metrics = registry.applicable_metrics(samples.gan, samples.context.dataset)
@@ -73,12 +68,13 @@ class TrainingMetrics:
         return results
 
     def at_end(self, networks: Networks, about: dict[str, Any], limit: int) -> list[MetricResult]:
-        """All but the expensive metrics of one seed's networks; arguments as `at_evaluation`."""
+        """All but the expensive metrics; arguments as for `at_evaluation`."""
         samples = GeneratedSamples(self._limited(limit), networks, about)
         dataset = samples.context.dataset
         metrics = registry.metrics_at_end(samples.gan, dataset)
         if not metrics:
-            samples.context.once("said", lambda: self._log(f"{dataset.name}: {_NO_METRICS}"))
+            message = f"{dataset.name}: points around unknown modes; no metric applies to them"
+            samples.context.once("no metrics", lambda: self._log(message))
         return [row for metric in metrics for row in metric.function(samples)]
 
     def _limited(self, limit: int) -> EvaluationContext:
@@ -87,20 +83,17 @@ class TrainingMetrics:
         return self._contexts[limit]
 
 
-_NO_METRICS = "points around unknown modes; no metric applies to them"
-
-
 class EvaluationResult(NamedTuple):
-    """What `evaluate` returns.
+    """The result of `evaluate`.
 
     Attributes:
       metrics: the rows of all networks.
-      seconds: that each metric took in all, by its function's name.
-      neighbours: of each seed some generated images, uint8 [R, H, W, C], and the training images
-        nearest to each, uint8 [R, k, H, W, C]; empty for points. By the best networks where these
-        are among those measured.
-      confusion: of each seed, by the same networks, which label is read where which was the
-        condition, as a table; empty for a run without labels as its condition.
+      seconds: the total time of each metric, by its function's name.
+      neighbours: for each seed some generated images, uint8 [R, H, W, C], and the training images
+        nearest to each, uint8 [R, k, H, W, C]; empty for points. They are those of the best
+        networks if these were evaluated.
+      confusion: for each seed a table of the predicted label against the label of the condition, of
+        the same networks; empty for networks that are not conditioned on a label.
     """
 
     metrics: list[MetricResult]
@@ -117,14 +110,14 @@ def evaluate(
     extractor: Extractor | None = None,
     bar: bool = True,
 ) -> EvaluationResult:
-    """Takes every applicable metric of some networks of one run, and shows its progress.
+    """Computes every applicable metric of some networks of one run, and shows its progress.
 
     Args:
-      runs: from `trained_run.load_every`, at least one.
-      dataset: of the run.
-      limit: the number of generated images, and the most of each split.
-      svm_images: training images that the linear probe is fitted on.
-      extractor: of the distances; None is the dataset's reference classifier.
+      runs: at least one, from `trained_run.load_every`.
+      dataset: the run's dataset.
+      limit: number of generated images, and the largest number of real images of each split.
+      svm_images: number of training images that the linear probe is fitted on.
+      extractor: computes the features for distances; None for `RealFeatures.native_extractor`.
       bar: False for plain lines even on a terminal.
     """
     gan = runs[0].gan
@@ -133,29 +126,26 @@ def evaluate(
     context = make_context(
         NetworkFunctions(gan), dataset, limit, svm_images, extractor=extractor, log=progress.say
     )
-    found = EvaluationResult([], {metric.function.__name__: 0.0 for metric in metrics}, {}, {})
+    names = [metric.function.__name__ for metric in metrics]
+    found = EvaluationResult([], dict.fromkeys(names, 0.0), {}, {})
     last: list[MetricResult] = []
     try:
         for i, run in enumerate(runs):
-            about: dict[str, Any] = {
-                "seed": run.run_seed,
-                "step": run.step,
-                "checkpoint": run.checkpoint,
-            }
-            if last and (last[0].seed, last[0].step) == (run.run_seed, run.step):
-                # The last step is the best one: the same networks.
+            seed, step, checkpoint = run.run_seed, run.step, run.checkpoint
+            about: dict[str, Any] = {"seed": seed, "step": step, "checkpoint": checkpoint}
+            if last and (last[0].seed, last[0].step) == (seed, step):
+                # The best networks are those of the last step.
                 found.metrics.extend(dataclasses.replace(row, **about) for row in last)
                 continue
             last, samples = [], GeneratedSamples(context, run.networks, about)
-            for j, metric in enumerate(metrics):
-                name = metric.function.__name__
-                what = f"{name} of the {run.checkpoint} networks, seed {run.run_seed}"
+            for j, (name, metric) in enumerate(zip(names, metrics, strict=True)):
+                what = f"{name} of the {checkpoint} networks, seed {seed}"
                 progress.show(i * len(metrics) + j, what)
                 began = time.monotonic()
                 last += metric.function(samples)
                 found.seconds[name] += time.monotonic() - began
             found.metrics.extend(last)
-            _add_figures(samples, run.run_seed, found)
+            _add_figures(samples, seed, found)
         progress.show(len(runs) * len(metrics), "done", force=True)
     finally:
         progress.close()
@@ -163,8 +153,8 @@ def evaluate(
 
 
 def _add_figures(samples: GeneratedSamples, seed: int, found: EvaluationResult) -> None:
-    """Adds what is looked at rather than counted. The best networks come after the last, and
-    replace them."""
+    """Adds the images and the table that are shown rather than counted. The best networks follow
+    the last ones and replace theirs."""
     if samples.context.dataset.points:
         return
     found.neighbours[seed] = nearest_training_images(samples)

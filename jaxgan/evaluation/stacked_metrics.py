@@ -24,15 +24,14 @@ _BLOCK = 2_000
 
 
 def modes_of_stacked_digits(samples: GeneratedSamples, count: int = SAMPLES) -> list[MetricResult]:
-    """Modes hit, and KL(generated || data); the reference is that of as many real test images.
+    """Modes hit, and KL(generated || data); the references are those of as many real test images.
 
-    [] where only some of the modes are trained on, and for a conditional generator, whose modes are
-    those that it was asked for.
+    Returns [] if only some of the modes are trained on, and for a conditional generator, whose
+    modes are those of its conditions.
 
     Args:
-      samples: whose networks draw `count` images of their own: the protocol's number, whatever the
-        context's limit is.
-      count: of generated images.
+      samples: the networks to measure.
+      count: number of images to generate: the protocol's number, not the context's limit.
     """
     context, gan = samples.context, samples.gan
     dataset, single = context.dataset, context.dataset.stacked
@@ -51,44 +50,32 @@ def modes_of_stacked_digits(samples: GeneratedSamples, count: int = SAMPLES) -> 
         return np.concatenate(read)
 
     def generated(part: slice) -> np.ndarray:
-        some = jax.tree.map(lambda x: x[part], latent)
+        block = jax.tree.map(lambda x: x[part], latent)
         block_key = stream(key, "block", part.start)
-        return to_uint8(
-            context.functions.sample(samples.networks.generator, some, block_key), gan.low
-        )
+        images = context.functions.sample(samples.networks.generator, block, block_key)
+        return to_uint8(images, gan.low)
 
-    tested, real = dataset.split("test")
+    real_name, real = dataset.split("test")
     n_real = min(count, len(real))
     drawn = modes(generated, count)
     expected = modes(lambda part: real.images[part.start : min(part.stop, n_real)], n_real)
     shares = mode_shares(single.train.labels, classes)
     protocol = (
         f"each channel read by the classifier of {single.name}; of {classes**3} modes; reference:"
-        f" {n_real} real {tested} images"
+        f" {n_real} real {real_name} images"
     )
-    shared: dict[str, Any] = {
-        "split": "generated",
-        "n_real": n_real,
-        "n_generated": count,
-        "extractor": classifier.name,
-        "extractor_hash": classifier.digest,
-        **samples.about,
-    }
+
+    def row(name: str, unit: str, value: Callable[[np.ndarray], Any], how: str) -> MetricResult:
+        counts = {"n_real": n_real, "n_generated": count, "reference": value(expected)}
+        value_drawn = float(value(drawn))
+        return samples.row(name, value_drawn, unit, "generated", how, classifier, **counts)
+
     return [
-        MetricResult(
-            "stacked_modes",
-            float(modes_hit(drawn)),
-            "modes",
-            reference=modes_hit(expected),
-            protocol=protocol,
-            **shared,
-        ),
-        MetricResult(
+        row("stacked_modes", "modes", modes_hit, protocol),
+        row(
             "stacked_kl",
-            kl_to_data(drawn, shares),
             "nats",
-            reference=kl_to_data(expected, shares),
-            protocol=f"{protocol}; KL(generated || training shares)",
-            **shared,
+            lambda found: kl_to_data(found, shares),
+            f"{protocol}; KL(generated || training shares)",
         ),
     ]

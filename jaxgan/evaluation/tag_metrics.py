@@ -26,31 +26,26 @@ def tags_of_images(samples: GeneratedSamples) -> list[MetricResult]:
         images.features,
         samples.about["seed"],
     )
-    drawn = SAMPLES * len(images)
-    return _rows("", lists, images, _PROTOCOL, samples, n_generated=drawn)
+    return _rows("", lists, _PROTOCOL, samples, n_generated=SAMPLES * len(images))
 
 
 def tags_without_a_gan(samples: GeneratedSamples) -> list[MetricResult]:
-    """The same of three lists of words that need no GAN."""
-    _, images = _images(samples)
+    """Precision and recall of three baselines: lists of words that need no GAN."""
     baselines = samples.context.once(
         ("tag_baselines", samples.split), lambda: _baselines(*_images(samples))
     )
-    return [
-        row
-        for suffix, lists, protocol in baselines
-        for row in _rows(suffix, lists, images, protocol, samples)
-    ]
+    return [row for baseline in baselines for row in _rows(*baseline, samples)]
 
 
 def _images(samples: GeneratedSamples) -> tuple[Tags, Tagged]:
+    """The dataset's tags, and at most `limit` tagged images of the requested split."""
     tags = samples.context.dataset.tags
     assert tags is not None
     return tags, tags.split(samples.requested_split)[1].first(samples.context.limit)
 
 
 def _baselines(tags: Tags, images: Tagged) -> list[tuple[str, np.ndarray, str]]:
-    """Of each baseline the ending of its rows' names, its lists, and its protocol."""
+    """For each baseline the ending of its rows' names, its lists, and its protocol."""
     words = len(tags.vocabulary.words)
     near, k = tag_lists.best_neighbours(tags, images.features)
     linear, weight = tag_lists.best_linear(tags, images.features)
@@ -76,26 +71,13 @@ def _baselines(tags: Tags, images: Tagged) -> list[tuple[str, np.ndarray, str]]:
 
 
 def _rows(
-    suffix: str,
-    lists: np.ndarray,
-    images: Tagged,
-    protocol: str,
-    samples: GeneratedSamples,
-    **counts: Any,
+    suffix: str, lists: np.ndarray, protocol: str, samples: GeneratedSamples, **counts: Any
 ) -> list[MetricResult]:
-    tags, _ = _images(samples)
+    tags, images = _images(samples)
     split = tags.split(samples.requested_split)[0]
     values = tag_lists.precision_recall(lists, images.tags)
+    names, counts = ("tag_precision", "tag_recall"), {"n_real": len(images), **counts}
     return [
-        MetricResult(
-            f"{name}{suffix}",
-            value,
-            "share",
-            split,
-            protocol=protocol,
-            n_real=len(images),
-            **counts,
-            **samples.about,
-        )
-        for name, value in zip(("tag_precision", "tag_recall"), values, strict=True)
+        samples.row(f"{name}{suffix}", value, "share", split, protocol, **counts)
+        for name, value in zip(names, values, strict=True)
     ]

@@ -1,1 +1,1 @@
-"""What a run writes for people: rows, sheets, figures, the report."""
+"""Writes what people read of a run: rows of metrics, sample sheets, figures, the report."""

@@ -10,23 +10,21 @@ import numpy as np
 Row = Mapping[str, Any]
 Points = list[tuple[int, float]]
 
-# Colours that the colour-blind tell apart (Okabe and Ito), and dashes for print without colour.
+# Colours that colour-blind readers can distinguish (Okabe and Ito), and dashes for grey prints.
 COLOURS = (
     "#000000", "#009E73", "#D55E00", "#0072B2", "#CC79A7", "#E69F00", "#56B4E9", "#999999",
 )  # fmt: skip
 DASHES = ((), (5, 2), (2, 2), (7, 2, 2, 2), (9, 3), (1, 2), (5, 2, 1, 2), (3, 1))
-# A mean curve has at most so many points, each over several steps: single batches are noise.
+# Maximum number of points of a mean curve: each averages several steps, because batches are noisy.
 _MEAN_POINTS = 50
-# Points of the seeds' curves: at most so many a plot, and so many a curve.
+# Maximum number of points of the seeds' curves, in a plot and in a curve.
 _PLOT_POINTS, _CURVE_POINTS = 4000, 240
-_ADVERSARIAL = tuple(
-    f"loss/{name}"
-    for name in ("discriminator", "discriminator_real", "discriminator_fake", "generator")
-)
+_PLAYERS = ("discriminator", "discriminator_real", "discriminator_fake", "generator")
+_ADVERSARIAL = tuple(f"loss/{name}" for name in _PLAYERS)
 
 
 class CurveGroup(NamedTuple):
-    """Metrics that share a pair of axes; the report folds away those that are not `main`."""
+    """Metrics that share a pair of axes; the report collapses groups that are not `main`."""
 
     title: str
     names: list[str]
@@ -34,15 +32,15 @@ class CurveGroup(NamedTuple):
 
 
 class Curve(NamedTuple):
-    """A metric over the steps: its label, and for each seed its (step, value) pairs."""
+    """A metric over the steps: its label, and each seed's (step, value) pairs."""
 
     label: str
     seeds: list[Points]
 
 
 class MeanPoint(NamedTuple):
-    """A point of a mean curve: the mean over some steps and all seeds, and the lowest and highest
-    of the seeds' means."""
+    """A point of a mean curve: the mean over some steps and all seeds, and the lowest and the
+    highest of the seeds' means."""
 
     step: float
     value: float
@@ -51,12 +49,12 @@ class MeanPoint(NamedTuple):
 
 
 def group_curves(rows: Sequence[Row], loss: str) -> list[CurveGroup]:
-    """Decides which metrics are drawn together: the adversarial losses, the information term, each
-    evaluated metric alone, and the others by their prefix.
+    """Groups the metrics to draw: the adversarial losses, the information term, each evaluated
+    metric alone, and the others by their prefix.
 
     Args:
-      rows: of `metrics.jsonl`.
-      loss: the config's key, which gives the unit.
+      rows: the rows of `metrics.jsonl`.
+      loss: the config's `loss`, which determines the unit.
     """
     from jaxgan.losses.adversarial import ADVERSARIAL  # Loads JAX.
 
@@ -81,7 +79,7 @@ def group_curves(rows: Sequence[Row], loss: str) -> list[CurveGroup]:
 
 
 def read_curve(rows: Sequence[Row], name: str, label: str) -> Curve:
-    """The finite values of a metric, for each seed that has any."""
+    """The finite values of a metric, for each seed that has some."""
     by_seed: dict[int, Points] = {}
     for row in rows:
         if _is_drawn(row.get(name)):
@@ -95,36 +93,32 @@ def _is_drawn(value: Any) -> bool:
 
 
 def mean_curve(curve: Curve) -> list[MeanPoint]:
-    """The mean over the seeds and over fiftieths of the run.
-
-    Args:
-      curve: of at least one seed.
-    """
+    """The mean over the seeds and over fiftieths of the run; `curve` has at least one seed."""
     steps = sorted({step for points in curve.seeds for step, _ in points})
     size = -(-len(steps) // _MEAN_POINTS)
     by_step = [dict(points) for points in curve.seeds]
-    found = []
+    mean_points = []
     for i in range(0, len(steps), size):
         part = steps[i : i + size]
-        values = [[points[step] for step in part if step in points] for points in by_step]
-        means = [fmean(of_seed) for of_seed in values if of_seed]
-        found.append(MeanPoint(fmean(part), fmean(means), min(means), max(means)))
-    return found
+        by_seed = [[points[step] for step in part if step in points] for points in by_step]
+        means = [fmean(values) for values in by_seed if values]
+        mean_points.append(MeanPoint(fmean(part), fmean(means), min(means), max(means)))
+    return mean_points
 
 
 def thin(points: Points, most: int) -> list[tuple[float, float]]:
-    """At most `most` points, each the mean of neighbours."""
+    """At most `most` points, each the mean of neighbouring ones."""
     size = -(-len(points) // most)
     parts = [points[i : i + size] for i in range(0, len(points), size)]
     return [(fmean(x for x, _ in part), fmean(y for _, y in part)) for part in parts]
 
 
 def draw_curves(axes: Any, curves: Sequence[Curve]) -> None:
-    """Draws each seed's curve pale and the mean strong.
+    """Draws each seed's curve as a pale line and the mean as a strong one.
 
     Args:
-      axes: matplotlib's.
-      curves: each takes the colour of its place; one without a seed is skipped.
+      axes: matplotlib `Axes`.
+      curves: the index of a curve sets its colour; curves without a seed are skipped.
     """
     seeds = sum(len(curve.seeds) for curve in curves) or 1
     most = max(2, min(_CURVE_POINTS, _PLOT_POINTS // seeds))
@@ -154,40 +148,30 @@ def draw_curves(axes: Any, curves: Sequence[Curve]) -> None:
 
 
 def _limits(values: list[float]) -> tuple[float, float]:
-    """Where nearly all of the values lie: a few outliers would press the other curves flat."""
+    """The range of nearly all values, because a few outliers would flatten the other curves."""
     low, high = np.percentile(values, [0.5, 99.5])
     margin = 0.05 * (high - low) or 0.1 * abs(high) or 1.0
     return float(low - margin), float(high + margin)
 
 
 def curves(rows: Sequence[Row], loss: str) -> np.ndarray:
-    """The losses over the steps, as `curves.png` shows them.
-
-    Args:
-      rows: of `metrics.jsonl`.
-      loss: the config's key, which gives the unit.
-
-    Returns:
-      uint8 [H, W, 3], dark on light.
-    """
-    # Not pyplot, which keeps figures and looks for a display.
+    """Draws `curves.png`, the losses over the steps: uint8 [H, W, 3]; for the arguments see
+    `group_curves`."""
+    # Without pyplot, which keeps every figure in memory and looks for a display.
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
-    groups = [
-        group
-        for group in group_curves(rows, loss)
-        if group.main and group.names[0].startswith("loss/")
-    ] or [CurveGroup("losses", [], True)]
+    groups = [x for x in group_curves(rows, loss) if x.main and x.names[0].startswith("loss/")]
+    groups = groups or [CurveGroup("losses", [], True)]
     figure = Figure((8, 3.2 * len(groups) + 0.4), dpi=120, layout="constrained")
     canvas = FigureCanvasAgg(figure)
-    every = figure.subplots(len(groups), squeeze=False, sharex=True)[:, 0]
-    for axes, group in zip(every, groups, strict=True):
+    all_axes = figure.subplots(len(groups), squeeze=False, sharex=True)[:, 0]
+    for axes, group in zip(all_axes, groups, strict=True):
         labels = [name.partition("/")[2].replace("_", " ") for name in group.names]
         draw_curves(axes, [read_curve(rows, *x) for x in zip(group.names, labels, strict=True)])
         axes.set_ylabel(group.title)
         if group.names:
             axes.legend(loc="center left", bbox_to_anchor=(1, 0.5), frameon=False)
-    every[-1].set_xlabel("step")
+    all_axes[-1].set_xlabel("step")
     canvas.draw()
     return np.asarray(canvas.buffer_rgba())[..., :3]

@@ -8,7 +8,7 @@ import numpy as np
 
 from jaxgan.common.files import write_whole
 
-# The shade of a sheet's background, and the pixels between its images and around them.
+# The grey level of a sheet's background, and the pixels between its images and around them.
 GROUND, GAP = 40, 2
 
 
@@ -18,7 +18,7 @@ def grid(images: np.ndarray, columns: int, gap: int = GAP) -> np.ndarray:
     Args:
       images: uint8 [N, H, W, C], C 1 or 3.
       columns: images in a row.
-      gap: pixels between them and around.
+      gap: pixels between and around the images.
 
     Returns:
       uint8 [height, width, C]; cells after the last image are empty.
@@ -36,22 +36,22 @@ def grid(images: np.ndarray, columns: int, gap: int = GAP) -> np.ndarray:
 
 
 def cut(sheet: np.ndarray, height: int, width: int, gap: int = GAP) -> np.ndarray:
-    """The images of a `grid`, uint8 [rows, columns, height, width, C]; empty cells are dark."""
+    """Cuts a `grid` into uint8 [rows, columns, height, width, C]; empty cells are dark images."""
     inner = sheet[gap:, gap:]
     rows, columns = inner.shape[0] // (height + gap), inner.shape[1] // (width + gap)
-    places = inner.reshape(rows, height + gap, columns, width + gap, -1)
-    return places[:, :height, :, :width].transpose(0, 2, 1, 3, 4)
+    cells = inner.reshape(rows, height + gap, columns, width + gap, -1)
+    return cells[:, :height, :, :width].transpose(0, 2, 1, 3, 4)
 
 
 def enlarged(picture: np.ndarray, side: int, least: int = 56) -> np.ndarray:
-    """The picture with each pixel repeated, so that its images of `side` pixels have at least
+    """Enlarges a picture by a whole factor, so that its images grow from `side` pixels to at least
     `least`."""
     times = max(1, -(-least // side))
     return picture.repeat(times, 0).repeat(times, 1)
 
 
 def titled(picture: np.ndarray, line: str) -> np.ndarray:
-    """The picture, uint8 [H, W, C], under a line of text."""
+    """Puts a line of text above a picture, uint8 [H, W, C]."""
     band = text(line, 18, picture.shape[1]).repeat(picture.shape[2], -1)
     return np.concatenate([band, picture])
 
@@ -61,9 +61,8 @@ def text(line: str, height: int, width: int) -> np.ndarray:
     from PIL import Image, ImageDraw, ImageFont
 
     picture = Image.new("L", (width, height), GROUND)
-    place = (width - 6, height // 2)
-    font = ImageFont.load_default(12)
-    ImageDraw.Draw(picture).text(place, line, fill=220, font=font, anchor="rm")
+    font, right_middle = ImageFont.load_default(12), (width - 6, height // 2)
+    ImageDraw.Draw(picture).text(right_middle, line, fill=220, font=font, anchor="rm")
     return np.asarray(picture)[..., None]
 
 
@@ -71,8 +70,8 @@ def strip(rows: Sequence[np.ndarray], labels: Sequence[str]) -> np.ndarray:
     """Rows of images with a label before each, uint8 [height, width, C].
 
     Args:
-      rows: uint8 [N, H, W, C] each, all of one shape; small images are enlarged.
-      labels: as many.
+      rows: arrays of one shape, uint8 [N, H, W, C]; small images are enlarged.
+      labels: one for each row.
     """
     times = max(1, -(-24 // rows[0].shape[1]))
     sheet = grid(np.concatenate(rows).repeat(times, 1).repeat(times, 2), len(rows[0]))
@@ -87,8 +86,8 @@ def neighbours(images: np.ndarray, nearest: np.ndarray) -> np.ndarray:
     """A row for each image: itself, a gap, and the training images nearest to it, nearest first.
 
     Args:
-      images: generated, uint8 [N, H, W, C], C 1 or 3.
-      nearest: uint8 [N, k, H, W, C]; `train[places]` of `metrics.memorisation.nearest_training`.
+      images: generated images, uint8 [N, H, W, C], C 1 or 3.
+      nearest: the training images nearest to each, uint8 [N, k, H, W, C].
 
     Returns:
       uint8 [height, width, C].
@@ -101,17 +100,17 @@ def neighbours(images: np.ndarray, nearest: np.ndarray) -> np.ndarray:
 def scatter(points: np.ndarray, limit: float = 3.0, size: int = 240) -> np.ndarray:
     """Points, float [N, D], as dots on a dark square from -limit to limit: uint8 [size, size, 1].
 
-    The first two coordinates are shown (of one, the second is 0); points outside are left out.
+    The first two coordinates are shown; a missing second one is 0. Points outside are left out.
     """
     sheet = np.full((size, size, 1), GROUND, np.uint8)
     points = np.pad(points, ((0, 0), (0, max(0, 2 - points.shape[1]))))[:, :2]
-    places = np.floor((points / limit + 1) / 2 * size).astype(int)
-    x, y = places[np.all((places >= 0) & (places < size), axis=1)].T
+    pixels = np.floor((points / limit + 1) / 2 * size).astype(int)
+    x, y = pixels[np.all((pixels >= 0) & (pixels < size), axis=1)].T
     sheet[size - 1 - y, x] = 255
     return sheet
 
 
-# Of `tag_sheet`: the side of an image, the width of a column of words, and the shades of words.
+# Of `tag_sheet`: the side of an image, the width of a column of words, and the words' colours.
 _SIDE, _COLUMN = 84, 330
 _PLAIN, _TRUE, _OTHER = (220, 220, 220), (86, 190, 250), (140, 140, 140)
 
@@ -121,12 +120,12 @@ def tag_sheet(
     own: Sequence[Sequence[str]],
     made: Sequence[Sequence[str]],
 ) -> np.ndarray:
-    """A row for each image: the image, its own tags, and generated ones, blue if they are its own
-    and grey otherwise.
+    """A row for each image: the image, its own tags, and its generated tags, blue if they are among
+    its own and grey otherwise.
 
     Args:
       pictures: uint8 [H, W, C] each, of any size, or None.
-      own, made: the words of each image; those that do not fit are left out.
+      own, made: each image's own and generated tags; words that do not fit are left out.
 
     Returns:
       uint8 [height, width, 3]; the size depends on the number of images alone.
@@ -141,33 +140,33 @@ def tag_sheet(
     for i, (picture, words, tags) in enumerate(zip(pictures, own, made, strict=True)):
         top = head + i * row
         if picture is not None:
-            plain = Image.fromarray(picture[..., 0] if picture.shape[-1] == 1 else picture)
-            sheet.paste(plain.convert("RGB").resize((_SIDE, _SIDE)), (GAP, top + GAP))
-        shades = [(word, _TRUE if word in words else _OTHER) for word in tags]
+            small = _to_pil(picture).convert("RGB").resize((_SIDE, _SIDE))
+            sheet.paste(small, (GAP, top + GAP))
         _words(pen, (row, top), [(word, _PLAIN) for word in words])
-        _words(pen, (row + _COLUMN, top), shades)
+        coloured = [(word, _TRUE if word in words else _OTHER) for word in tags]
+        _words(pen, (row + _COLUMN, top), coloured)
     return np.asarray(sheet)
 
 
 def _words(pen: Any, corner: tuple[int, int], words: Sequence[tuple[str, Any]]) -> None:
-    """Writes words, each in its shade, into a cell of a `tag_sheet`."""
+    """Writes words, each in its colour, into a cell of a `tag_sheet`."""
     from PIL import ImageFont
 
-    font, high = ImageFont.load_default(12), 17
+    font, line_height = ImageFont.load_default(12), 17
     left, top = float(corner[0] + 8), corner[1] + 3
     x, y = left, top
-    for word, shade in words:
-        wide = font.getlength(word)
-        if x > left and x + wide > left + _COLUMN - 16:
-            x, y = left, y + high
-        if y + high > top + _SIDE + GAP:
+    for word, colour in words:
+        width = font.getlength(word)
+        if x > left and x + width > left + _COLUMN - 16:
+            x, y = left, y + line_height
+        if y + line_height > top + _SIDE + GAP:
             return
-        pen.text((x, y), word, fill=shade, font=font)
-        x += wide + 10
+        pen.text((x, y), word, fill=colour, font=font)
+        x += width + 10
 
 
 def read_png(path: str) -> np.ndarray:
-    """The picture that `save_png` wrote, uint8 [H, W, C]."""
+    """Reads a picture that `save_png` wrote, uint8 [H, W, C]."""
     from PIL import Image
 
     with Image.open(path) as file:
@@ -176,36 +175,36 @@ def read_png(path: str) -> np.ndarray:
 
 
 def save_png(path: str, sheet: np.ndarray) -> None:
-    """Writes uint8 [H, W, C] as a PNG; whole or not at all."""
-    from PIL import Image
-
+    """Writes uint8 [H, W, C] as a PNG; the file is written whole or not at all."""
     os.makedirs(os.path.dirname(path) or ".", exist_ok=True)
-    picture = Image.fromarray(sheet[..., 0] if sheet.shape[-1] == 1 else sheet)
+    picture = _to_pil(sheet)
     write_whole(path, lambda file: picture.save(file, format="PNG"))
 
 
 def save_gif(path: str, frames: Sequence[np.ndarray], seconds: float, last: float = 0.0) -> None:
-    """Writes frames as a GIF that repeats without end; whole or not at all.
+    """Writes frames as a GIF that repeats without end; the file is written whole or not at all.
 
     Args:
-      path: of the file.
-      frames: uint8 [H, W, C] each, C 1 (kept exactly) or 3 (256 colours a frame). GIF readers show
-        equal frames in a row as one that stays longer.
-      seconds: that a frame stays, in hundredths.
-      last: the same of the last frame; 0 is as the others.
+      path: the file.
+      frames: uint8 [H, W, C] each, C 1 (kept exactly) or 3 (reduced to 256 colours a frame). GIF
+        readers merge equal consecutive frames into one of a longer duration.
+      seconds: duration of a frame, in steps of a hundredth.
+      last: duration of the last frame; 0 for the duration of the others.
     """
     from PIL import Image
 
     os.makedirs(os.path.dirname(path) or ".", exist_ok=True)
-    pictures = [Image.fromarray(one[..., 0] if one.shape[-1] == 1 else one) for one in frames]
-    pictures = [
-        one if one.mode == "L" else one.quantize(256, dither=Image.Dither.NONE) for one in pictures
-    ]
-    stays = [round(1000 * seconds)] * len(pictures)
-    stays[-1] = round(1000 * last) or stays[-1]
-    write_whole(
-        path,
-        lambda file: pictures[0].save(
-            file, "GIF", save_all=True, append_images=pictures[1:], duration=stays, loop=0
-        ),
+    first, *others = (
+        picture if picture.mode == "L" else picture.quantize(256, dither=Image.Dither.NONE)
+        for picture in map(_to_pil, frames)
     )
+    durations = [round(1000 * seconds)] * len(frames)
+    durations[-1] = round(1000 * last) or durations[-1]
+    options = {"save_all": True, "append_images": others, "duration": durations, "loop": 0}
+    write_whole(path, lambda file: first.save(file, "GIF", **options))
+
+
+def _to_pil(picture: np.ndarray) -> Any:
+    from PIL import Image
+
+    return Image.fromarray(picture[..., 0] if picture.shape[-1] == 1 else picture)

@@ -1,4 +1,4 @@
-"""Figures of the latent space: walks, arithmetic, training over time."""
+"""Figures of the latent space: walks, latent arithmetic, sheets over training."""
 
 from collections.abc import Callable
 
@@ -22,46 +22,45 @@ from jaxgan.training import run_folder
 Draw = Callable[[Latent], np.ndarray]
 # Walks on a sheet, images of each, and frames of the GIF from one end to the other.
 ROWS, COLUMNS, FRAMES = 10, 10, 24
-# Examples that concepts are chosen from.
+# Number of samples that the examples of a concept are chosen from.
 CANDIDATES = 1_000
 
 
 def seed_in_names(run: Run) -> int | None:
-    """The run's seed, or None where its files' names hold none."""
+    """The run's seed for file names, or None if the run has only one seed."""
     return sheet_paths.seed_in_names(run.run_seed, run.config.seeds)
 
 
 def training(workdir: str, run: Run) -> list[np.ndarray]:
-    """The run's sheets in the order of their steps, each with its step as the title."""
+    """The run's sheets by ascending step, each with its step as the title."""
     files = sheet_paths.sheets_of_seed(workdir, seed_in_names(run))
     return [titled(read_png(path), f"step {step:,}") for step, path in files.items()]
 
 
 def walk(run: Run, draw: Draw, seed: int, way: str = "") -> tuple[np.ndarray, list[np.ndarray]]:
-    """Interpolates between noise vectors.
+    """Interpolates between noise vectors; the label (each in turn) and the codes are constant in a
+    row.
 
     Returns:
-      A sheet whose row i leads from noise i to noise i + 1, uint8 [H, W, C], and frames in which
-      all rows go there and back side by side. Labels (each in turn) and codes are constant in a
-      row.
+      A sheet whose row i leads from noise i to noise i + 1, uint8 [H, W, C], and frames that show
+      all rows side by side, from one noise to the next and back.
     """
-    drawn, prior = run.latent(ROWS + 1, seed), run.gan.latent.noise_prior
-    images = draw(interpolation.series(drawn, np.linspace(0, 1, COLUMNS), prior, way))
-    forth = draw(interpolation.series(drawn, np.linspace(0, 1, FRAMES), prior, way))
-    steps = forth.reshape(ROWS, FRAMES, *run.gan.image_shape).swapaxes(0, 1)
-    side = run.gan.image_shape[0]
-    frames = [enlarged(grid(one, 5), side) for one in steps]
+    latent, prior = run.latent(ROWS + 1, seed), run.gan.latent.noise_prior
+    images = draw(interpolation.series(latent, np.linspace(0, 1, COLUMNS), prior, way))
+    forward = draw(interpolation.series(latent, np.linspace(0, 1, FRAMES), prior, way))
+    steps = forward.reshape(ROWS, FRAMES, *run.gan.image_shape).swapaxes(0, 1)
+    frames = [enlarged(grid(step, 5), run.gan.image_shape[0]) for step in steps]
     return grid(images, COLUMNS), [*frames, *frames[-2:0:-1]]
 
 
 def candidates(
     run: Run, draw: Draw, seed: int, about: dict, workdir: str
 ) -> tuple[Latent, np.ndarray, tuple[str, ...]]:
-    """Latents of examples, the class of each, int [N], and the classes' names. The class is the
-    label of the condition, or what the reference classifier reads.
+    """Latents of examples, the class of each, int [N], and the names of the classes. The class is
+    the label of the condition, or else the reference classifier's prediction.
 
     Raises:
-      UserError: if there are no labels, or the data of the classifier is not there.
+      UserError: if there are no labels, or the classifier's dataset is missing.
     """
     drawn = run.latent(CANDIDATES, seed)
     if isinstance(run.gan.condition, Label):
@@ -83,34 +82,32 @@ def arithmetic(
     asked: list[str],
     seed: int,
 ) -> tuple[str, np.ndarray]:
-    """A - B + C on mean latents: three examples and the mean of each concept, and the result in the
-    middle of eight perturbed ones (Radford et al. 2016, figure 7).
+    """A - B + C on mean latents (Radford et al. 2016, figure 7). The sheet shows three examples and
+    the mean of each concept, and the result, surrounded by eight perturbed ones.
 
     Args:
-      run: of the images.
-      draw: from `drawer`.
-      drawn, read, names: from `candidates`.
-      asked: three class names, or none for the first three classes with enough examples.
-      seed: of the perturbations.
+      run: the trained run.
+      draw: the function from `drawer`.
+      drawn, read, names: latents, classes and class names, from `candidates`.
+      asked: three class names; if empty, the first three classes with enough examples are used.
+      seed: seed of the perturbations.
 
     Returns:
-      The formula, and the sheet, uint8 [H, W, C]; "" and an empty sheet if no concept was asked for
-      and there are not three classes.
+      The formula, and the sheet, uint8 [H, W, C]; "" and an empty sheet if `asked` is empty and
+      fewer than three classes have enough examples.
 
     Raises:
-      UserError: if there is no such class, or too few examples show it.
+      UserError: if a class does not exist, or has too few examples.
     """
-    concepts = [_number(one, names) for one in asked] or [
-        i for i in range(len(names)) if np.sum(read == i) >= interpolation.EACH
-    ][:3]
+    frequent = [i for i in range(len(names)) if np.sum(read == i) >= interpolation.EACH]
+    concepts = [_index(name, names) for name in asked] or frequent[:3]
     places = interpolation.pick(read, concepts) if len(concepts) == 3 else None
     if places is None and not asked:
         return "", np.zeros((0, 0, 1), np.uint8)
     if places is None:
-        shown = [name for i, name in enumerate(names) if np.sum(read == i) >= interpolation.EACH]
         raise UserError(
-            f"of {len(read)} examples too few show {', '.join(asked) or 'three labels'}",
-            f"there are: {', '.join(shown)}",
+            f"of {len(read)} examples too few show {', '.join(asked)}",
+            f"there are: {', '.join(names[i] for i in frequent)}",
         )
     mean = interpolation.means(drawn, places)
     key = stream(jax.random.key(seed), "arithmetic")
@@ -120,17 +117,17 @@ def arithmetic(
     right = grid(result, 3)
     right = np.pad(right, ((0, len(left) - len(right)), (4, 0), (0, 0)), constant_values=GROUND)
     sheet = enlarged(np.concatenate([left, right], axis=1), run.gan.image_shape[0])
-    said = "{} - {} + {}".format(*(names[one] for one in concepts))
-    return said, titled(sheet, said)
+    formula = "{} - {} + {}".format(*(names[i] for i in concepts))
+    return formula, titled(sheet, formula)
 
 
-def _number(name: str, names: tuple[str, ...]) -> int:
+def _index(name: str, names: tuple[str, ...]) -> int:
     if name not in names:
         raise UserError(f"--concepts: there is no {name}", f"there are: {', '.join(names)}")
     return names.index(name)
 
 
 def drawer(run: Run) -> Draw:
-    """A function from latents to images, uint8 [N, H, W, C], compiled once."""
-    instruments = NetworkFunctions(run.gan)
-    return lambda latent: to_uint8(instruments.sample(run.networks.generator, latent), run.gan.low)
+    """Returns a function from latents to images, uint8 [N, H, W, C], compiled once."""
+    functions = NetworkFunctions(run.gan)
+    return lambda latent: to_uint8(functions.sample(run.networks.generator, latent), run.gan.low)

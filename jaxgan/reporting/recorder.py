@@ -1,7 +1,7 @@
-"""Records a run while it trains: rows, sheets, metrics.
+"""Records a run while it trains: rows of metrics, sample sheets, results.
 
-Only the primary process measures, draws and writes. The others check with it that losses are
-finite, so that all of them stop at the same step, and receive the scores.
+Only the primary process evaluates, draws and writes. Every process checks that the losses are
+finite, so that all of them stop at the same step, and receives the scores.
 """
 
 import errno
@@ -30,21 +30,25 @@ from jaxgan.training import distributed, run_folder
 from jaxgan.training.gan import Gan
 from jaxgan.training.state import Best, GanState, networks
 
-# Metrics of the progress line.
+# Metrics on the progress line; the accuracies are what the conditional GAN's document prints.
 SHOWN = ("loss/discriminator_real", "loss/discriminator_fake", "loss/generator", "loss/information")
+SHOWN_CGAN = (*SHOWN, "accuracy/real", "accuracy/fake")
+
+# The last step of some steps, their number, and their metrics on the devices.
+_Steps = tuple[int, int, list[Any]]
 
 
 class NotFinite(Exception):
-    """No seed is left whose losses and gradients are finite: exit status 1."""
+    """No seed is left with finite losses and gradients: the command exits with status 1."""
 
 
 class RollBack(Exception):
-    """Seeds whose losses were not finite are to be rolled back.
+    """Asks to roll back the seeds whose losses were not finite.
 
     Attributes:
-      failed_at: the first step that was not finite.
-      attempts: of each seed from now on.
-      what: for each failed seed, what was not finite, and when.
+      failed_at: the first step with a loss that was not finite.
+      attempts: the number of each seed's next attempt.
+      what: for each failed seed a message: what was not finite, and at which step.
     """
 
     def __init__(self, failed_at: int, attempts: dict[int, int], what: dict[int, str]) -> None:
@@ -53,13 +57,13 @@ class RollBack(Exception):
 
 
 class RunRecorder:
-    """Records a run while it trains: rows, sheets, metrics.
+    """Records a run while it trains: rows of metrics, sample sheets, results.
 
     Args:
-      config, workdir, dataset, gan, seeds: of the run.
-      start: the step that training resumes from.
-      states: at that step.
-      rollback: that led to that step, or None.
+      config, workdir, dataset, gan, seeds: the run's.
+      start: the step that training starts or resumes from.
+      states: the state of each group of seeds at that step.
+      rollback: the rollback to that step, or None.
     """
 
     def __init__(
@@ -74,44 +78,44 @@ class RunRecorder:
         rollback: RollBack | None = None,
     ) -> None:
         self.config, self.workdir, self.dataset, self.gan = config, workdir, dataset, gan
-        self.seeds = seeds
-        self.instruments = NetworkFunctions(gan)
+        self.seeds, self.functions = seeds, NetworkFunctions(gan)
         self.sheets = sample_sheets.sheets(gan, dataset)
         self._attempts = {seed: int(state.attempt) for seed, state in self._by_seed(states)}
         self.rows: Any = NullWriter()
         self.board: Any = NullWriter()
         self.progress: Any = NullWriter()
         if distributed.is_primary():
-            rows = os.path.join(workdir, "metrics.jsonl")
-            self.rows = MetricsFile(rows, start, self._attempts)
+            path = os.path.join(workdir, "metrics.jsonl")
+            self.rows = MetricsFile(path, start, self._attempts)
             if config.tensorboard:
                 self.board = TensorBoard(os.path.join(workdir, "tensorboard"), start, seeds)
             self.progress = Progress(config.steps, start, config.progress)
-        self.metrics = TrainingMetrics(self.instruments, dataset, config.best_by, self.progress.say)
-        self._pending: list[tuple[int, int, list[Any]]] = []
-        self._ready: list[tuple[int, int, list[Any]]] = []
+        self.metrics = TrainingMetrics(self.functions, dataset, config.best_by, self.progress.say)
+        # Steps since the last due row, and before it; due rows: step and images/s.
+        self._pending: list[_Steps] = []
+        self._ready: list[_Steps] = []
         self._due: list[tuple[int, float]] = []
         self._evaluations: dict[int, dict[int, dict[str, float]]] = {}
-        # Seeds whose losses were not finite, and why: they have no more rows and sheets.
+        # Seeds that have stopped, and why: they get no more rows and sheets.
         self._ended: dict[int, str] = {}
-        self._last_words: list[str] = []
+        self._end_messages: list[str] = []
         self._clock_step, self._clock = start, time.monotonic()
         if rollback is not None:
             self._note_rollback(rollback, start)
         self._note_ended(states)
 
-    # --- Metrics: fetched one interval late, so that waiting for them never stalls the devices
+    # --- Rows: metrics are fetched one interval late, so that the devices never wait for the host
 
     def add_metrics(self, step: int, count: int, metrics: list[Any]) -> None:
-        """Keeps the metrics of the `count` steps up to `step`, on the devices."""
+        """Keeps the metrics of the `count` steps up to `step` on the devices."""
         self._pending.append((step, count, metrics))
 
     def log(self, step: int) -> None:
-        """Marks a row as due at `step`, and writes the row before it. Call it before anything is
-        drawn or measured at `step`, which waits for the devices: the next interval would otherwise
-        only time how fast the host dispatches (a thousand times too fast)."""
+        """Marks a row as due at `step`, and writes the previous row. Call it before sampling or
+        evaluating at `step`: both wait for the devices, and the next interval would then time how
+        fast the host dispatches steps (a thousand times too fast)."""
         self._write(self._ready, self._due)
-        # After waiting for the previous interval: in the long run the host is no faster.
+        # The write has waited for the previous interval, so the host cannot run ahead any further.
         now = time.monotonic()
         rate = float(self.gan.config.batch_size * (step - self._clock_step))
         rate /= max(now - self._clock, 1e-9)
@@ -119,30 +123,30 @@ class RunRecorder:
         self._due, self._ready, self._pending = [(step, rate)], self._pending, []
 
     def flush(self) -> None:
-        """Writes every row that is due to the disk, and checks every step so far."""
+        """Writes every due row to the disk, and checks every step so far."""
         self._write(self._ready, self._due)
         self._write(self._pending, [])
         self._ready, self._due, self._pending = [], [], []
         self.rows.sync()
         self.board.flush()
 
-    def _write(self, noted: list[tuple[int, int, list[Any]]], due: list[tuple[int, float]]) -> None:
-        fetched = jax.device_get([metrics for _, _, metrics in noted])
+    def _write(self, steps: list[_Steps], due: list[tuple[int, float]]) -> None:
+        """Fetches and checks the metrics of `steps`, and writes the rows that are due in them."""
+        fetched = jax.device_get([metrics for _, _, metrics in steps])
         found: dict[int, list[dict[str, float]]] = {}
         failed: dict[int, tuple[int, str]] = {}
-        for (step, count, _), groups in zip(noted, fetched, strict=True):
-            for i in range(count):
-                here = [
+        for (last, count, _), groups in zip(steps, fetched, strict=True):
+            for i, step in enumerate(range(last - count + 1, last + 1)):
+                found[step] = [
                     {name: float(values[seed, i]) for name, values in sorted(group.items())}
                     for group in groups
                     for seed in range(len(next(iter(group.values()))))
                 ]
-                found[step - count + 1 + i] = here
-                self._check_finite(step - count + 1 + i, here, failed)
+                self._check_finite(step, found[step], failed)
         if failed:
-            again = {seed: self._attempts[seed] + (seed in failed) for seed in self.seeds}
+            attempts = {seed: self._attempts[seed] + (seed in failed) for seed in self.seeds}
             first = min(step for step, _ in failed.values())
-            raise RollBack(first, again, {seed: what for seed, (_, what) in failed.items()})
+            raise RollBack(first, attempts, {seed: what for seed, (_, what) in failed.items()})
         for step, rate in due:
             evaluation = self._evaluations.pop(step, {})
             for i, seed in enumerate(self.seeds):
@@ -155,10 +159,10 @@ class RunRecorder:
             self._show(step, found[step], rate)
 
     def _check_finite(
-        self, step: int, here: list[dict[str, float]], failed: dict[int, tuple[int, str]]
+        self, step: int, by_seed: list[dict[str, float]], failed: dict[int, tuple[int, str]]
     ) -> None:
         """Ends the seeds whose metrics are not finite, or adds them to `failed` for a rollback."""
-        for seed, metrics in zip(self.seeds, here, strict=True):
+        for seed, metrics in zip(self.seeds, by_seed, strict=True):
             if not metrics.pop("alive") and seed not in self._ended | failed:
                 bad = [name for name, value in metrics.items() if not np.isfinite(value)]
                 what = f"{', '.join(bad)} not finite at step {step}"
@@ -168,38 +172,35 @@ class RunRecorder:
                     self._end(seed, step, what)
 
     def _note_ended(self, states: list[GanState]) -> None:
-        """Marks the seeds that a checkpoint says have ended."""
+        """Ends the seeds that have ended according to the states."""
         for seed, state in self._by_seed(states):
             if not bool(state.alive):
                 step = int(state.step) + 1
                 self._end(seed, step, f"not finite at step {step}")
 
     def _end(self, seed: int, step: int, what: str) -> None:
-        # results.json has only what a checkpoint knows, so that it is the same after a restart.
+        # A checkpoint holds no more than this, and results.json must be the same after a restart.
         self._ended[seed] = f"seed {seed}: not finite at step {step}"
-        self._last_words.append(f"seed {seed}: {what}")
-        self.progress.say(self._last_words[-1])
+        self._end_messages.append(f"seed {seed}: {what}")
+        self.progress.say(self._end_messages[-1])
         if len(self._ended) == len(self.seeds):
-            raise NotFinite("; ".join(self._last_words))
+            raise NotFinite("; ".join(self._end_messages))
 
     def _note_rollback(self, rollback: RollBack, step: int) -> None:
-        """Writes a line and a row for each seed that was rolled back to `step`."""
+        """Prints a line and writes a row for each seed that was rolled back to `step`."""
         for seed, what in rollback.what.items():
             attempt = rollback.attempts[seed]
             row = {"step": step, "seed": seed, "attempt": attempt, "rolled_back": what}
             self.progress.say(describe_rollback(row))
             self.rows.write(row)
 
-    def _show(self, step: int, here: list[dict[str, float]], rate: float) -> None:
-        # The accuracy is what the conditional GAN's document prints.
-        of_cgan = ("accuracy/real", "accuracy/fake") if self.config.system == "cgan" else ()
-        values = [
-            f"{name.removeprefix('loss/')} {np.nanmean([m[name] for m in here]):.3f}"
-            for name in SHOWN + of_cgan
-            if name in here[0]
-        ]
-        images = f"{rate * len(self.seeds):.0f} images/s"
-        self.progress.show(step, f"{images}  " + "  ".join(values), force=step == self.config.steps)
+    def _show(self, step: int, by_seed: list[dict[str, float]], rate: float) -> None:
+        parts = [f"{rate * len(self.seeds):.0f} images/s"]
+        for name in SHOWN_CGAN if self.config.system == "cgan" else SHOWN:
+            if name in by_seed[0]:
+                mean = np.nanmean([metrics[name] for metrics in by_seed])
+                parts.append(f"{name.removeprefix('loss/')} {mean:.3f}")
+        self.progress.show(step, "  ".join(parts), force=step == self.config.steps)
 
     # --- Sheets
 
@@ -211,35 +212,35 @@ class RunRecorder:
             if seed in self._ended:
                 continue
             for sheet in self.sheets:
-                picture = sample_sheets.draw(self.instruments, networks(state).generator, sheet)
-                name = sheet_paths.file_name(step, self._named(seed), sheet.name)
+                picture = sample_sheets.draw(self.functions, networks(state).generator, sheet)
+                name = sheet_paths.file_name(step, self._seed_in_names(seed), sheet.name)
                 save_png(os.path.join(self.workdir, sheet_paths.FOLDER, name), picture)
-                self.board.image(
-                    "/".join(filter(None, ["samples", sheet.name])), step, seed, picture
-                )
+                tag = "/".join(filter(None, ["samples", sheet.name]))
+                self.board.image(tag, step, seed, picture)
 
-    def _named(self, seed: int) -> int | None:
+    def _seed_in_names(self, seed: int) -> int | None:
         return sheet_paths.seed_in_names(seed, len(self.seeds))
 
     def _write_summary_figures(self) -> None:
-        """Draws the losses and the sheets of the whole run from the files on disk, so that a
-        resumed run shows the same."""
+        """Writes the curves and strips of the whole run. They are drawn from the files on disk, so
+        that a resumed run gets the same."""
         rows = read_metrics(self.rows.path).rows
         if rows:
             self._save(curves(rows, self.config.loss), "curves.png")
         for seed in self.seeds:
-            # A run that was started for more steps and stopped may have left later sheets.
-            files = sheet_paths.sheets_of_seed(self.workdir, self._named(seed), self.config.steps)
+            named, steps = self._seed_in_names(seed), self.config.steps
+            # Later sheets are left over if an earlier start of the run had more steps.
+            files = sheet_paths.sheets_of_seed(self.workdir, named, steps)
             if seed in self._ended or not files:
                 continue
             read = {step: _sheet(files[step]) for step in sample_sheets.even_steps(list(files))}
             pictures = {step: picture for step, picture in read.items() if picture is not None}
             if pictures:
                 picture = sample_sheets.over_time(self.gan, self.sheets[0], pictures)
-                self._save(picture, f"strip{sheet_paths.suffix(self._named(seed))}.png")
+                self._save(picture, f"strip{sheet_paths.suffix(named)}.png")
 
     def _save(self, picture: np.ndarray, name: str) -> None:
-        """Saves a picture. Only a full disk ends the run; other errors are a line."""
+        """Saves a picture. Only a full disk ends the run; other errors are printed as a line."""
         try:
             save_png(os.path.join(self.workdir, name), picture)
         except OSError as error:
@@ -247,13 +248,14 @@ class RunRecorder:
                 raise
             self.progress.say(f"no {name}: {error.strerror}")
 
-    # --- Measures
+    # --- Evaluation
 
     def evaluate(self, step: int, states: list[GanState]) -> list[np.ndarray]:
-        """Measures the networks for the row of this step. Every process must call it.
+        """Evaluates the networks for the row of this step. Every process must call it.
 
         Returns:
-          The score that picks the best, for each group, float32 [S], the same in every process.
+          For each group the scores that choose the best networks, float32 [S], the same in every
+          process.
         """
         scores = [np.full(len(state.step), np.nan, np.float32) for state in states]
         with distributed.synchronized():
@@ -278,22 +280,21 @@ class RunRecorder:
         return row, registry.score(self.config.best_by, results)
 
     def finish(self, states: list[GanState], bests: list[Best]) -> None:
-        """Draws the run's figures and writes `report.html` and, last, `results.json`: the metrics
-        of the last and of the best networks."""
+        """Draws the summary figures, evaluates the last and the best networks, and writes
+        `report.html` and `results.json`."""
         if not distributed.is_primary():
             return
         self._write_summary_figures()
         self.progress.say("measuring the last and the best networks")
         measures: list[MetricResult] = []
-        for (seed, state), (_, best) in zip(
-            self._by_seed(states), self._by_seed(bests), strict=True
-        ):
+        pairs = zip(self._by_seed(states), self._by_seed(bests), strict=True)
+        for (seed, state), (_, best) in pairs:
             if seed in self._ended:
                 continue
-            found = [("last", int(state.step), networks(state))]
+            last_and_best = [("last", int(state.step), networks(state))]
             if np.isfinite(best.score):
-                found.append(("best", int(best.step), best.networks))
-            for checkpoint, step, nets in found:
+                last_and_best.append(("best", int(best.step), best.networks))
+            for checkpoint, step, nets in last_and_best:
                 about = {"seed": seed, "step": step, "checkpoint": checkpoint}
                 measures += self.metrics.at_end(nets, about, self.config.results_images)
         results = {
@@ -302,7 +303,7 @@ class RunRecorder:
             "rollbacks": read_metrics(self.rows.path).rollbacks,
             "ended": {str(seed): what for seed, what in self._ended.items()},
         }
-        # Before results.json, which marks the run as finished.
+        # The report comes first, because results.json marks the run as finished.
         renew_report(self.workdir, results, self.progress.say)
         write_json(os.path.join(self.workdir, run_folder.RESULTS), results)
 
@@ -325,5 +326,5 @@ def _sheet(path: str) -> np.ndarray | None:
     """The sheet in the file, or None if it cannot be read."""
     try:
         return read_png(path)
-    except (OSError, SyntaxError, ValueError):  # A SyntaxError is Pillow's, for a wrong byte.
+    except (OSError, SyntaxError, ValueError):  # Pillow raises SyntaxError for a wrong byte.
         return None

@@ -18,22 +18,21 @@ from jaxgan.models.variables import Variables
 from jaxgan.reporting.images import cut, grid, scatter, strip, tag_sheet
 from jaxgan.training.gan import Gan
 
-COLUMNS = 10
-# Images on a sheet of tags.
-TAGGED = 8
-# Of a run's strip: sheets, and images of each.
+# Images in a row of a sheet, and images on a sheet of tags.
+COLUMNS, TAGGED = 10, 8
+# Of a run's strip: number of steps, and images of each.
 STRIP_ROWS, STRIP_COLUMNS = 10, 25
 
 
 class Sheet(NamedTuple):
-    """One sheet.
+    """The inputs of one sheet.
 
     Attributes:
-      name: in its file's name, "" or "code_1".
-      latent: of its images.
-      columns: images in a row.
-      before, after: images at the ends of each row, uint8 [rows, H, W, C], or None.
-      tagged: for a sheet of tags, the images that are tagged, a row for each.
+      name: part of the file name: "" or "code_1".
+      latent: the latents of its images.
+      columns: number of generated images in a row.
+      before, after: real images at the ends of each row, uint8 [rows, H, W, C], or None.
+      tagged: for a sheet of tags, the tagged images, a row for each.
     """
 
     name: str
@@ -47,55 +46,47 @@ class Sheet(NamedTuple):
 def sheets(gan: Gan, dataset: Dataset) -> list[Sheet]:
     """The sheets of a run.
 
-    With codes, one for each code: `LatentSpec.traversal`. With a label condition, a row for each
-    label and a column for each noise vector. With masked images, a row for each of ten unseen
-    images: its known part, eight fillings, and the image. Of tags, eight unseen images with their
-    own tags and generated ones. Otherwise a hundred independent samples.
+    With codes: a sheet for each code, by `LatentSpec.traversal`. With a label condition: a row for
+    each label and a column for each noise vector. With masked images: a row for each of ten unseen
+    images, which shows its known part, eight fillings, and the image. With tags: eight unseen
+    images, each with its own and generated tags. Otherwise: a hundred independent samples.
     """
     key = stream(jax.random.key(0), "sheet")
     if gan.latent.codes:
-        return [
-            Sheet(f"code_{i}" if i else "", *gan.latent.traversal(key, i))
-            for i in range(len(gan.latent.codes))
-        ]
+        names = [f"code_{i}" if i else "" for i in range(len(gan.latent.codes))]
+        return [Sheet(name, *gan.latent.traversal(key, i)) for i, name in enumerate(names)]
     if isinstance(gan.condition, Label):
         rows = len(gan.condition.members)
         latent = jax.tree.map(lambda x: np.tile(x, (rows, 1)), gan.latent.sample(key, COLUMNS))
-        return [
-            Sheet("", latent._replace(condition=gan.condition.every(COLUMNS, gan.dtype)), COLUMNS)
-        ]
+        condition = gan.condition.every(COLUMNS, gan.dtype)
+        return [Sheet("", latent._replace(condition=condition), COLUMNS)]
     if isinstance(gan.condition, MaskedImage):
         return [_fillings(gan, gan.condition, dataset, key)]
-    latent = gan.latent.sample(key, COLUMNS**2)
+    latent, tagged = gan.latent.sample(key, COLUMNS**2), None
     if isinstance(gan.condition, Features):
         assert dataset.train.features is not None
         features = dataset.train.features.at(np.arange(COLUMNS**2) % len(dataset.train))
-        sheet = Sheet("", latent._replace(condition=features), COLUMNS)
+        latent = latent._replace(condition=features)
         if dataset.tags is not None:
-            unseen = dataset.tags.split("test")[1].first(TAGGED)
-            sheet = sheet._replace(tagged=(dataset.tags, unseen))
-        return [sheet]
-    return [Sheet("", latent, COLUMNS)]
+            tagged = dataset.tags, dataset.tags.split("test")[1].first(TAGGED)
+    return [Sheet("", latent, COLUMNS, tagged=tagged)]
 
 
 def _fillings(gan: Gan, condition: MaskedImage, dataset: Dataset, key: jax.Array) -> Sheet:
     _, unseen = dataset.split("validation")
     images = unseen.first(COLUMNS).images
-    given = condition.of(to_network(images, gan.low, gan.dtype), None, gan.dtype)
-    fills = COLUMNS - 2
-    latent = gan.latent.sample(key, len(images) * fills)
-    known = to_uint8(given[..., :-1], gan.low)
-    return Sheet(
-        "", latent._replace(condition=np.repeat(given, fills, axis=0)), fills, known, images
-    )
+    known = condition.of(to_network(images, gan.low, gan.dtype), None, gan.dtype)
+    fillings = COLUMNS - 2
+    latent = gan.latent.sample(key, len(images) * fillings)
+    latent = latent._replace(condition=np.repeat(known, fillings, axis=0))
+    return Sheet("", latent, fillings, to_uint8(known[..., :-1], gan.low), images)
 
 
-def draw(instruments: NetworkFunctions, generator: Variables, sheet: Sheet) -> np.ndarray:
-    """The sheet as a picture, uint8 [H, W, C]."""
+def draw(functions: NetworkFunctions, generator: Variables, sheet: Sheet) -> np.ndarray:
+    """Draws a sheet: uint8 [H, W, C]."""
     if sheet.tagged is not None:
-        return draw_tags(instruments, generator, *sheet.tagged)
-    samples = instruments.sample(generator, sheet.latent)
-    gan = instruments.gan
+        return draw_tags(functions, generator, *sheet.tagged)
+    samples, gan = functions.sample(generator, sheet.latent), functions.gan
     if gan.image_shape[:2] == (1, 1):
         return scatter(samples.reshape(len(samples), -1))
     images = to_uint8(samples, gan.low).reshape(-1, sheet.columns, *gan.image_shape)
@@ -105,12 +96,12 @@ def draw(instruments: NetworkFunctions, generator: Variables, sheet: Sheet) -> n
 
 
 def draw_tags(
-    instruments: NetworkFunctions, generator: Variables, tags: Tags, images: Tagged, seed: int = 0
+    functions: NetworkFunctions, generator: Variables, tags: Tags, images: Tagged, seed: int = 0
 ) -> np.ndarray:
-    """Images with their own tags and generated ones: uint8 [H, W, 3]. An image whose number is
-    negative has no picture."""
+    """Draws images with their own and generated tags: uint8 [H, W, 3]. An image with a negative
+    number has no picture."""
     words = tags.vocabulary.words
-    made = generated_tags(instruments, generator, tags.vocabulary, images.features, seed)
+    made = generated_tags(functions, generator, tags.vocabulary, images.features, seed)
     return tag_sheet(
         [tags.picture(int(i)) if tags.picture and i >= 0 else None for i in images.numbers],
         [[words[i] for i in own] for own in images.tags],
@@ -119,8 +110,8 @@ def draw_tags(
 
 
 def even_steps(steps: Sequence[int], count: int = STRIP_ROWS) -> list[int]:
-    """At most `count` of the steps, ascending, as evenly spaced as possible, with the first and the
-    last."""
+    """At most `count` of the steps, ascending, as evenly spaced as possible, including the first
+    and the last."""
     known = np.unique(steps)
     targets = np.linspace(known[0], known[-1], count)
     nearest = np.abs(known[:, None] - targets).argmin(axis=0)
@@ -128,16 +119,15 @@ def even_steps(steps: Sequence[int], count: int = STRIP_ROWS) -> list[int]:
 
 
 def over_time(gan: Gan, sheet: Sheet, pictures: Mapping[int, np.ndarray]) -> np.ndarray:
-    """One sheet at several steps: a row for each step with the sheet's first images, column by
-    column, so that its rows (labels, codes) alternate. Points have a square for each step.
+    """One sheet at several steps: uint8 [H, W, C].
+
+    A row shows the sheet's first images at one step, column by column, so that the sheet's rows
+    (labels, values of a code) alternate. Points have a square for each step.
 
     Args:
-      gan: of the run.
-      sheet: of the run.
-      pictures: from `draw`, by step, ascending.
-
-    Returns:
-      uint8 [H, W, C].
+      gan: networks and config.
+      sheet: the run's first sheet.
+      pictures: the sheet as drawn by `draw` at each step, by ascending step.
     """
     if gan.image_shape[:2] == (1, 1):
         return grid(np.stack(list(pictures.values())), 2 if sheet.tagged else 5)

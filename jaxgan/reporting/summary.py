@@ -1,4 +1,4 @@
-"""What a finished run prints."""
+"""The text that a finished run prints."""
 
 import os
 from typing import Any
@@ -11,13 +11,13 @@ from jaxgan.training import run_folder
 
 
 def describe_finished(config: ConfigDict, workdir: str) -> str:
-    """The table of a finished run, its data, and where its sheets and report are."""
+    """The table of results of a finished run, its data, and the paths of its sheets and report."""
     saved, results = run_folder.inspect(config, workdir), run_folder.results(workdir)
     assert saved is not None
     assert results is not None
     trained_on = saved["dataset"]
     lines = [format_table(results["measures"])]
-    # Runs of older versions have no list of them.
+    # Runs of older versions have no such list.
     lines += [describe_rollback(row) for row in results.get("rollbacks", [])]
     lines += [f"not finite, left out: {what}" for what in results["ended"].values()]
     sheets = os.path.join(workdir, "samples", f"step_{results['step']:06}*.png")
@@ -29,14 +29,12 @@ def describe_finished(config: ConfigDict, workdir: str) -> str:
         f"last sheets: {sheets}",
     ]
     report = os.path.join(workdir, FILE_NAME)
-    if os.path.exists(report):  # Runs of older versions have none.
+    if os.path.exists(report):  # Runs of older versions have no report.
         lines.append(f"report: {report}")
     return "\n".join(lines)
 
 
 def describe_rollback(row: dict[str, Any]) -> str:
-    """The row of a rollback as a line."""
-    return (
-        f"seed {row['seed']}: {row['rolled_back']}; rolled back to step {row['step']}, attempt"
-        f" {row['attempt']}"
-    )
+    """A line of text for the row of a rollback."""
+    seed, step, attempt = (row[key] for key in ("seed", "step", "attempt"))
+    return f"seed {seed}: {row['rolled_back']}; rolled back to step {step}, attempt {attempt}"

@@ -1,4 +1,4 @@
-"""metrics.jsonl, its reader, and TensorBoard."""
+"""Writes and reads metrics.jsonl, and writes TensorBoard's event files."""
 
 import itertools
 import json
@@ -11,13 +11,14 @@ import numpy as np
 
 
 class MetricsFile:
-    """`metrics.jsonl`: one row for each (step, seed), and one for each rollback of a seed.
+    """Writes `metrics.jsonl`: one row for each (step, seed), and one for each rollback of a seed.
 
     Args:
-      path: of the file, which is made if it is missing.
-      after: rows after this step and a torn last line are cut on opening, in place because a full
-        disk has no space for a copy.
-      attempts: how often each seed had been rolled back by then; rows of later rollbacks are cut.
+      path: the file, which is created if it is missing.
+      after: rows after this step and a torn last line are cut when the file is opened; in place,
+        because a full disk has no space for a copy.
+      attempts: the number of times that each seed had been rolled back by that step; rows of later
+        rollbacks are cut.
     """
 
     def __init__(self, path: str, after: int, attempts: Mapping[int, int] | None = None) -> None:
@@ -28,8 +29,8 @@ class MetricsFile:
                 row = json.loads(line)
             except ValueError:
                 return False
-            again = row.get("attempt", 0) > attempts.get(row["seed"], 0)
-            return line.endswith(b"\n") and row["step"] <= after and not again
+            later = row["step"] > after or row.get("attempt", 0) > attempts.get(row["seed"], 0)
+            return line.endswith(b"\n") and not later
 
         with open(path, "ab+") as file:
             file.seek(0)
@@ -50,7 +51,7 @@ class MetricsFile:
 
 
 class Metrics(NamedTuple):
-    """The lines of a `metrics.jsonl`: rows of metrics, rollbacks, and how many are damaged."""
+    """The lines of a `metrics.jsonl`: rows of metrics, rollbacks, the number of damaged lines."""
 
     rows: list[dict[str, Any]]
     rollbacks: list[dict[str, Any]]
@@ -78,12 +79,12 @@ def read_metrics(path: str) -> Metrics:
 
 
 class TensorBoard:
-    """Event files for TensorBoard, through tensorboardX (no TensorFlow).
+    """Writes event files for TensorBoard, through tensorboardX (no TensorFlow).
 
     Args:
-      folder: of the event files.
-      after: events after this step are hidden from here on.
-      seeds: of the run; with several, each has its own group of curves.
+      folder: the folder of the event files.
+      after: TensorBoard hides the earlier events after this step.
+      seeds: the run's seeds; if there are several, each has its own group of curves.
     """
 
     def __init__(self, folder: str, after: int, seeds: Sequence[int]) -> None:
@@ -91,8 +92,8 @@ class TensorBoard:
         from tensorboardX.proto.event_pb2 import SessionLog
 
         os.makedirs(folder, exist_ok=True)
-        # Not its SummaryWriter, which writes in a thread: a full disk ends the thread, and the run
-        # would wait for it forever. The nanoseconds keep two files of one second apart.
+        # SummaryWriter writes in a thread: a full disk ends the thread, and the run would wait for
+        # it forever. The nanoseconds distinguish two files of one second.
         self._file = EventsWriter(os.path.join(folder, "events"), f".{time.time_ns()}")
         self._event(after + 1, session_log=SessionLog(status=SessionLog.START))
         self._many = len(seeds) > 1
@@ -123,7 +124,7 @@ class TensorBoard:
         self._event(step, summary=summary)
 
     def flush(self) -> None:
-        """Returns once everything is on disk, for a TensorBoard that is watching."""
+        """Returns once everything is on disk, where a running TensorBoard reads it."""
         self._flushed = time.monotonic()
         self._file.flush()
 
@@ -132,7 +133,7 @@ class TensorBoard:
 
 
 class NullWriter:
-    """Takes every call of a writer and does nothing: for the processes that do not write."""
+    """A writer whose methods do nothing, for processes that do not write."""
 
     def __getattr__(self, name: str) -> Callable[..., None]:
         return lambda *_, **__: None
