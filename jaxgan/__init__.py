@@ -13,11 +13,11 @@ def load(
     seed: int | None = None,
     modules: "Modules | None" = None,
 ) -> "Run":
-    """A trained run: `jaxgan.load("runs/cgan-mnist").sample(64, label=9)`.
+    """Loads a trained run: `jaxgan.load("runs/cgan-mnist").sample(64, label=9)`.
 
-    Args and errors: `jaxgan.inference.trained_run.load`.
+    For arguments and errors see `jaxgan.inference.trained_run.load`.
     """
-    # Here, so that `import jaxgan` alone stays light.
+    # Imported here, so that `import jaxgan` does not import JAX.
     from jaxgan.inference import trained_run
 
     return trained_run.load(workdir, checkpoint, seed, modules)

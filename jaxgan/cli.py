@@ -1,11 +1,13 @@
-"""What the commands share: flags read, a mistake said in a line or two, and a signal's end."""
+"""Shared by the commands: flags, errors in one or two lines, exit statuses, signals."""
 
 import ast
+import errno
+import glob
 import itertools
 import os
 import signal
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 from absl import flags
@@ -14,36 +16,61 @@ import jaxgan.config as config_lib
 from jaxgan.common.errors import UserError
 from jaxgan.config import keys
 
-# Flags of several commands: two definitions could not live in one process.
+# Defined once: two commands imported in one process could not both define a flag.
 WORKDIR = flags.DEFINE_string(
     "workdir", None, "The run's folder; for training the default is runs/<config>[-ARG]."
 )
 CHECKPOINT = flags.DEFINE_enum(
-    "checkpoint", None, ["best", "last"], "Which networks; sampling: best, evaluating: both."
+    "checkpoint", None, ["best", "last"], "Which networks; default best, in evaluation both."
 )
 SEED = flags.DEFINE_integer(
-    "seed", None, "Sampling, walking: of the noise, 0. Evaluating: which of the run's seeds, all."
+    "seed",
+    None,
+    "Seed of the noise, default 0; in evaluation, one of the run's seeds, default all.",
 )
-RUN_SEED = flags.DEFINE_integer("run_seed", None, "Which seed of a run of many.")
-DATA_DIR = flags.DEFINE_string("data_dir", None, "Where the data is now; default where it was.")
-N = flags.DEFINE_integer("n", None, "How many images are drawn; sampling: 64, evaluating: 10,000.")
+RUN_SEED = flags.DEFINE_integer("run_seed", None, "One of the run's seeds; default the first.")
+DATA_DIR = flags.DEFINE_string("data_dir", None, "Where the data is, if it has moved.")
+N = flags.DEFINE_integer("n", None, "Number of images; default 64, in evaluation 10,000.")
+
+DISK_FULL = (errno.ENOSPC, errno.EDQUOT)
+
+
+def run_command(command: Callable[[], None], disk_full: str = "free some and try again") -> int:
+    """Runs a command; returns its exit status: 0, 1 if the disk is full (the message then ends in
+    `disk_full`), 2 for a UserError."""
+    try:
+        command()
+    except UserError as error:
+        return complain(error, 2)
+    except OSError as error:
+        if error.errno not in DISK_FULL:
+            raise
+        return complain(f"{error.strerror}; {disk_full}", 1)
+    return 0
+
+
+def required_workdir(workdir: Any) -> Any:
+    """The value of --workdir; UserError if it was not given."""
+    if not workdir:
+        raise UserError("--workdir is missing", "it names a run's folder, under runs/")
+    return workdir
 
 
 def complain(error: Any, status: int) -> int:
-    """Says what is wrong on stderr and hands the exit status on."""
+    """Prints an error on stderr; returns `status`."""
     print(f"jaxgan: {error}", file=sys.stderr, flush=True)
     return status
 
 
 def end_at_signals() -> None:
-    """From now on SIGINT (Ctrl-C) and SIGTERM end the process with one line and 128 + the signal.
+    """Makes SIGINT (Ctrl-C) and SIGTERM end the process at once, with a line and status 128 + n.
 
-    At once, as a kill would: a run's folder bears that at any moment. An exception would wait for
-    the threads that decode images, and a library's callback may swallow it.
+    An exception would wait for the threads that decode images, and a library's callback may swallow
+    it. A run's folder stays valid whenever the process dies.
     """
 
     def end(number: int, frame: Any) -> None:
-        # Not through sys.stderr: the signal may have come while it was being written to.
+        # Not through sys.stderr: the signal may interrupt a write to it.
         os.write(2, f"jaxgan: {_ended_by(number)}\n".encode())
         os._exit(128 + number)
 
@@ -52,31 +79,29 @@ def end_at_signals() -> None:
 
 
 def ended_by(number: int = signal.SIGINT) -> int:
-    """Says which signal it was, and hands the exit status on."""
+    """Prints which signal ended the process; returns the exit status."""
     return complain(_ended_by(number), 128 + number)
 
 
 def _ended_by(number: int) -> str:
-    return (
-        f"ended by {signal.Signals(number).name}; called again, the same command starts or goes on"
-    )
+    return f"ended by {signal.Signals(number).name}; the same command starts again or goes on"
 
 
 def parse_flags(argv: list[str], own: Sequence[flags.FlagHolder] = ()) -> list[str]:
-    """absl's parsing, with a line in place of its pages; exits with 2 at a mistake.
+    """absl's parsing, with errors in one or two lines and exit status 2.
 
     Args:
       argv: the command line.
-      own: those of the shared flags that the command takes besides `--workdir`.
+      own: the shared flags that the command has, apart from `--workdir`.
     """
     try:
         rest: list[str] = flags.FLAGS(argv)
-    except (UserError, flags.Error) as error:  # A config file's get_config reads ARG in there.
+    except (UserError, flags.Error) as error:  # UserError: from a config file's get_config(ARG).
         sys.exit(complain(error, 2))
-    except SystemExit:  # absl's own end after a --help: with 1, as if that were a mistake.
+    except SystemExit:  # absl exits with 1 after --help.
         sys.exit(0)
     for holder in (CHECKPOINT, SEED, RUN_SEED, DATA_DIR, N):
-        if holder.present and holder.name not in [one.name for one in own]:
+        if holder.present and holder.name not in [flag.name for flag in own]:
             sys.exit(complain(f"--{holder.name}: this command has no such flag\n--help", 2))
     if len(rest) > 1:
         sys.exit(complain(f"unknown argument {rest[1]!r}\nflags begin with --", 2))
@@ -100,12 +125,12 @@ def check_config_file(argument: str) -> None:
 
 
 def check_values(argv: list[str]) -> None:
-    """Raises UserError if a --config.KEY is unknown, or its value is not of the key's type."""
+    """Raises UserError if a --config.KEY is unknown, or its value does not have the key's type."""
     parsers = {bool: flags.BooleanParser, int: flags.IntegerParser, float: flags.FloatParser}
-    for flag, value in _given(argv):
-        path = flag.removeprefix("config.")
-        if path == flag:
+    for flag, value in _flags_and_values(argv):
+        if not flag.startswith("config."):
             continue
+        path = flag.removeprefix("config.")
         if path not in keys.KEYS:
             raise UserError(f"config: unknown key {path}", config_lib.nearest(path))
         kind = type(keys.KEYS[path].default)
@@ -118,15 +143,15 @@ def check_values(argv: list[str]) -> None:
 
 
 def check_hosts(argv: list[str]) -> None:
-    """Raises UserError if --coordinator, --processes and --process do not fit together."""
+    """Raises UserError if --coordinator, --processes and --process are not consistent."""
     names = ("coordinator", "processes", "process")
-    given = {name: value or "" for name, value in _given(argv) if name in names}
-    if not given:
-        return
+    given = {name: value or "" for name, value in _flags_and_values(argv) if name in names}
     missing = [f"--{name}" for name in names if name not in given]
+    if len(missing) == len(names):
+        return
     if missing:
         raise UserError(
-            f"{' and '.join(missing)} missing: a start by hand on several hosts wants all three",
+            f"{' and '.join(missing)} missing: several hosts started by hand need all three",
             "--coordinator=HOST:PORT --processes=N --process=I",
         )
     host, _, port = given["coordinator"].rpartition(":")
@@ -137,22 +162,20 @@ def check_hosts(argv: list[str]) -> None:
             raise UserError(f"--{name}={given[name]}: not a whole number")
     processes = int(given["processes"])
     if not 0 <= int(given["process"]) < processes:
-        raise UserError(
-            f"--process={given['process']}: with --processes={processes} it is from 0 to"
-            f" {processes - 1}"
-        )
+        allowed = f"with --processes={processes} it is from 0 to {processes - 1}"
+        raise UserError(f"--process={given['process']}: {allowed}")
 
 
 def config_argument(argv: list[str]) -> str:
     """The value of --config; UserError if it is given twice."""
-    given = [value or "" for flag, value in _given(argv) if flag == "config"]
+    given = [value or "" for flag, value in _flags_and_values(argv) if flag == "config"]
     if len(given) > 1:
         raise UserError(f"--config is given twice: {given[0]} and {given[1]}", "give one of them")
     return given[0] if given else ""
 
 
-def _given(argv: list[str]) -> Iterator[tuple[str, str | None]]:
-    """The flags' names and values; the value of --flag is what follows, unless that is a flag."""
+def _flags_and_values(argv: list[str]) -> Iterator[tuple[str, str | None]]:
+    """The flags' names and values, from --flag=value or --flag value; None for a flag alone."""
     for arg, following in itertools.pairwise([*argv[1:], "-"]):
         name, equals, value = arg.lstrip("-").partition("=")
         if arg.startswith("-"):
@@ -163,7 +186,5 @@ def _known_configs(path: str) -> str:
     folder = os.path.dirname(path) or "."
     if not os.path.isdir(folder):
         folder = "configs"
-    if not os.path.isdir(folder):
-        return ""
-    names = sorted(name for name in os.listdir(folder) if name.endswith(".py"))
-    return "there are: " + ", ".join(os.path.join(folder, name) for name in names) if names else ""
+    paths = sorted(glob.glob(os.path.join(glob.escape(folder), "*.py")))
+    return "there are: " + ", ".join(paths) if paths else ""

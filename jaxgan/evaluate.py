@@ -1,20 +1,19 @@
 """`python -m jaxgan.evaluate --workdir=DIR [--checkpoint=best|last] [--seed=…] [--n=10000]`
 
-Measures a trained run: every measure that suits it, for each of its seeds, of the last and of the
-best networks. Prints the table and adds the measures to the run's results.json, where one of the
-same thing is replaced; beside it lie neighbours.png, generated images with their nearest training
-images, confusion.txt, for a run conditioned on labels, and report.html, made anew. Exit status: 0;
-1 the disk is full; 2 a mistake in what was asked for.
+Evaluates a trained run with every applicable metric, for each seed, on the last and the best
+networks. Prints the table and merges the results into the run's results.json. Also writes
+neighbours.png (generated images with their nearest training images), confusion.txt (if the run is
+conditioned on labels) and report.html. Exit status: 0; 1 the disk is full; 2 an error in the
+arguments.
 """
 
-import errno
 import functools
 import os
 
 from absl import app, flags
 
 from jaxgan import cli, data
-from jaxgan.cli import CHECKPOINT, DATA_DIR, SEED, WORKDIR, N, complain, end_at_signals
+from jaxgan.cli import CHECKPOINT, DATA_DIR, SEED, WORKDIR, N, end_at_signals
 from jaxgan.common.errors import UserError
 from jaxgan.common.files import write_json, write_text
 from jaxgan.data.dataset import Dataset
@@ -32,47 +31,40 @@ from jaxgan.reporting.images import neighbours, save_png, titled
 from jaxgan.training import jax_setup, run_folder
 
 _SVM_IMAGES = flags.DEFINE_integer(
-    "svm_images", SVM_IMAGES, "Training images of svm_accuracy.", lower_bound=100
+    "svm_images", SVM_IMAGES, "Training images for svm_accuracy.", lower_bound=100
 )
 _INCEPTION = flags.DEFINE_string(
-    "inception", None, "A file of Inception-v3's weights: the distances are then on its features."
+    "inception", None, "File of Inception-v3 weights; distances then use its features."
 )
 
 parse_flags = functools.partial(cli.parse_flags, own=(CHECKPOINT, DATA_DIR, SEED, N))
 
 
 def main(argv: list[str]) -> int:
-    """Evaluates what the flags ask for; returns the exit status."""
+    """Evaluates as the flags say; returns the exit status."""
     del argv
-    workdir = WORKDIR.value
-    try:
-        if not workdir:
-            raise UserError("--workdir is missing", "it names a run's folder, under runs/")
-        n = 10_000 if N.value is None else N.value
-        if not 2 <= n <= trained_run.MOST:
-            raise UserError(f"n={n}: must be from 2 to {trained_run.MOST:,}")
+
+    def command() -> None:
+        workdir, n = cli.required_workdir(WORKDIR.value), 10_000 if N.value is None else N.value
+        if not 2 <= n <= trained_run.MAX_EXAMPLES:
+            raise UserError(f"n={n}: must be from 2 to {trained_run.MAX_EXAMPLES:,}")
         evaluate(workdir, CHECKPOINT.value, SEED.value, n)
-    except UserError as error:
-        return complain(error, 2)
-    except OSError as error:
-        if error.errno not in (errno.ENOSPC, errno.EDQUOT):
-            raise
-        return complain(f"{workdir}: {error.strerror}; results.json is as it was", 1)
-    return 0
+
+    return cli.run_command(command, f"{WORKDIR.value}/{run_folder.RESULTS} is as it was")
 
 
 def evaluate(workdir: str, checkpoint: str | None, seed: int | None, n: int) -> None:
-    """Measures, writes, prints.
+    """Computes the metrics, writes and prints them.
 
     Args:
-      workdir: the run's folder; no other process may be at work in it.
+      workdir: the run's folder; no other process may be using it.
       checkpoint: "best" or "last" networks; None is both.
-      seed: of the run's; None is all.
-      n: generated images, and at most as many of each split.
+      seed: one of the run's seeds; None is all.
+      n: number of generated images, and the most real ones of each split.
 
     Raises:
-      UserError: if the run has not finished, its data is not what it was trained on, or what
-        --inception names are no weights.
+      UserError: if the run has not finished, its data has changed, or --inception does not name
+        usable weights.
     """
     about = trained_run.read_about(workdir)
     jax_setup.configure_jax(about["config"]["dtype"])
@@ -98,41 +90,48 @@ def evaluate(workdir: str, checkpoint: str | None, seed: int | None, n: int) -> 
         results["measures"] = results_lib.merge_results(
             results["measures"], [row.as_json() for row in found.metrics]
         )
-
-        def named(what: str, one: int) -> str:
-            seed = sheet_paths.seed_in_names(one, config.seeds)
-            return os.path.join(workdir, f"{what}{sheet_paths.suffix(seed)}")
-
-        # The networks that are shown of each seed, as in `evaluation.evaluate`: the run may go on.
-        of = {run.run_seed: networks_in_words(run.checkpoint, run.step) for run in runs}
-        for one, (generated, nearest) in found.neighbours.items():
-            sheet = titled(neighbours(generated, nearest), of[one])
-            save_png(f"{named('neighbours', one)}.png", sheet)
-        for one, confusion in found.confusion.items():
-            write_text(f"{named('confusion', one)}.txt", f"{of[one]}\n{confusion}\n")
+        _write_figures(workdir, runs, found)
         renew_report(workdir, results, print)
         write_json(os.path.join(workdir, run_folder.RESULTS), results)
     print(format_table(results["measures"]))
-    for one, confusion in found.confusion.items():
-        print(f"\nseed {one}:\n{confusion}")
-    longest = sorted(found.seconds.items(), key=lambda item: -item[1])
-    shares = ", ".join(f"{name} {taken:.0f} s" for name, taken in longest)
-    print(f"\nrun: {workdir}\n{sum(found.seconds.values()):.0f} s: {shares}")
+    for seed, confusion in found.confusion.items():
+        print(f"\nseed {seed}:\n{confusion}")
+    slowest_first = sorted(found.seconds.items(), key=lambda item: -item[1])
+    times = ", ".join(f"{name} {seconds:.0f} s" for name, seconds in slowest_first)
+    print(f"\nrun: {workdir}\n{sum(found.seconds.values()):.0f} s: {times}")
+
+
+def _write_figures(
+    workdir: str, runs: list[trained_run.Run], found: runner.EvaluationResult
+) -> None:
+    """Writes neighbours.png and confusion.txt of each seed."""
+
+    def path(name: str, seed: int, ending: str) -> str:
+        suffix = sheet_paths.suffix(sheet_paths.seed_in_names(seed, runs[0].config.seeds))
+        return os.path.join(workdir, f"{name}{suffix}{ending}")
+
+    # Each seed's last run, as in `runner.evaluate`: the run may be continued later.
+    titles = {run.run_seed: networks_in_words(run.checkpoint, run.step) for run in runs}
+    for seed, (generated, nearest) in found.neighbours.items():
+        sheet = titled(neighbours(generated, nearest), titles[seed])
+        save_png(path("neighbours", seed, ".png"), sheet)
+    for seed, confusion in found.confusion.items():
+        write_text(path("confusion", seed, ".txt"), f"{titles[seed]}\n{confusion}\n")
 
 
 def _extractor(dataset: Dataset) -> Extractor | None:
-    """Inception-v3, where its weights are given.
+    """Inception-v3 if its weights are given, else None.
 
     Raises:
-      UserError: if they cannot be read, or it cannot read the data.
+      UserError: if the weights cannot be read, or the data is not images with 1 or 3 channels.
     """
     if _INCEPTION.value is None:
         return None
     if dataset.points or dataset.image_shape[2] not in (1, 3):
         raise UserError(
             f"--inception: {dataset.name}'s examples are {dataset.train.images.dtype}"
-            f" {dataset.image_shape}, no grey or coloured images",
-            "leave it away",
+            f" {dataset.image_shape}, not grey or colour images",
+            "leave it out",
         )
     network = inception.load(_INCEPTION.value)
     return Extractor(network.name, network.digest, network.features)

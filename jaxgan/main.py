@@ -1,12 +1,11 @@
 """`python -m jaxgan.main --config=configs/infogan.py[:ARG] [--workdir=DIR] [--config.KEY=VALUE …]`
 
-Trains a run, or goes on with it. Several hosts that no cluster joins take besides
-`--coordinator=HOST:PORT --processes=N --process=I`. Exit status: 0 finished; 1 the losses ceased to
-be finite, the disk is full, or another process was lost; 2 a mistake in what was asked for; 128 + n
-stopped by signal n, and saved if it had begun to step.
+Trains a run, or continues it. On several hosts outside of a cluster, also give
+`--coordinator=HOST:PORT --processes=N --process=I`. Exit status: 0 finished; 1 the losses are not
+finite, the disk is full, or another process died; 2 an error in the arguments; 128 + n stopped by
+signal n (with a checkpoint, if training had begun).
 """
 
-import errno
 import os
 import sys
 
@@ -25,17 +24,17 @@ from jaxgan.cli import (
 from jaxgan.common.errors import UserError
 
 _CONFIG = config_flags.DEFINE_config_file(
-    "config", None, "The config file, and after a colon its ARG."
+    "config", None, "The config file, followed by :ARG if there is one."
 )
 _COORDINATOR = flags.DEFINE_string(
-    "coordinator", "", "HOST:PORT of process 0, where several hosts are started by hand."
+    "coordinator", "", "HOST:PORT of process 0, if several hosts are started by hand."
 )
-_PROCESSES = flags.DEFINE_integer("processes", 0, "How many processes there are.")
-_PROCESS = flags.DEFINE_integer("process", 0, "The number of this process, from 0.")
+_PROCESSES = flags.DEFINE_integer("processes", 0, "Number of processes.")
+_PROCESS = flags.DEFINE_integer("process", 0, "Index of this process, from 0.")
 
 
 def main(argv: list[str]) -> int:
-    """Runs the training that the flags ask for; returns the exit status."""
+    """Trains as the flags say; returns the exit status."""
     del argv
     from jaxgan.reporting.recorder import NotFinite
     from jaxgan.train import train
@@ -46,26 +45,26 @@ def main(argv: list[str]) -> int:
         distributed.initialize(_COORDINATOR.value, _PROCESSES.value, _PROCESS.value)
         return train(_CONFIG.value, workdir)
     except UserError as error:
-        return distributed.exit_process(complain(error, 2))
+        status = complain(error, 2)
     except NotFinite as error:
-        what = (
-            "what was saved before stays; try lower learning rates in another --workdir, or more"
+        remedy = (
+            "the checkpoints are kept; try lower learning rates in another --workdir, or more"
             " --config.rollbacks here"
         )
-        return distributed.exit_process(complain(f"{error}\n{what}", 1))
+        status = complain(f"{error}\n{remedy}", 1)
     except OSError as error:
-        if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+        if error.errno not in cli.DISK_FULL:
             raise
-        what = "free some, and the same command goes on from the last checkpoint"
-        return distributed.exit_process(complain(f"{workdir}: {error.strerror}; {what}", 1))
+        remedy = "free some, and the same command goes on from the last checkpoint"
+        status = complain(f"{workdir}: {error.strerror}; {remedy}", 1)
     except (RuntimeError, ValueError) as error:
         if not distributed.is_peer_failure(error):
             raise
-        what = "another process is gone, and this one ends with it"
-        again = "the same command on every host goes on from the last checkpoint"
-        return distributed.exit_process(complain(f"{what}\n{again}", 1))
-    except KeyboardInterrupt as stop:  # The second signal, in the loop.
-        return distributed.exit_process(cli.ended_by(*stop.args))
+        remedy = "the same command on every host goes on from the last checkpoint"
+        status = complain(f"another process has died, so this one ends too\n{remedy}", 1)
+    except KeyboardInterrupt as stop:  # A second signal during training.
+        status = cli.ended_by(*stop.args)
+    return distributed.exit_process(status)
 
 
 def default_workdir(argument: str) -> str:
@@ -77,7 +76,7 @@ def default_workdir(argument: str) -> str:
 
 
 def parse_flags(argv: list[str]) -> list[str]:
-    """absl's parsing, with a line or two in place of its tracebacks."""
+    """absl's parsing, with errors in one or two lines instead of a traceback."""
     try:
         if not any(arg.lstrip("-") in ("help", "h", "helpfull", "helpshort") for arg in argv):
             check_config_file(config_argument(argv))

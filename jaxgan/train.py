@@ -68,8 +68,7 @@ def train(
     with distributed.synchronized():
         if dataset is not None and config.dataset.near_duplicates != "keep":
             raise UserError(
-                f"dataset.near_duplicates={config.dataset.near_duplicates}: does not apply to a"
-                " dataset passed to train()",
+                f"dataset.near_duplicates={config.dataset.near_duplicates}: the dataset is given",
                 "data.near_duplicates.without_near_duplicates(split) leaves them out",
             )
         dataset = data.load(config) if dataset is None else dataset
@@ -184,15 +183,11 @@ def _train_until_stop(
 
 
 def _restore(
-    config: ConfigDict,
-    checkpoints: Checkpoints,
-    programs: list[Program],
-    rollback: RollBack | None,
+    config: ConfigDict, checkpoints: Checkpoints, programs: list[Program], rollback: RollBack | None
 ) -> tuple[int, list[GanState], list[Best], RollBack | None]:
     """The step, states and best networks to start from, and the rollback if it takes effect here.
 
-    The primary process reads the newest whole checkpoint and broadcasts it. Without one, training
-    starts at step 0.
+    The primary process broadcasts the newest whole checkpoint; without one, the step is 0.
     """
     target = jax.eval_shape(lambda: join_groups(*initialise_all(programs)))
     latest, restored = None, None
@@ -217,11 +212,8 @@ def _restore(
 
 
 def _rollback_step(config: ConfigDict, checkpoints: Checkpoints, rollback: RollBack) -> int:
-    """The last step before the failure at which a checkpoint is due.
-
-    A checkpoint saved at a signal does not count: a run that was stopped on the way must end with
-    the same bits as one that was not.
-    """
+    """The last step before the failure at which a checkpoint is due. One saved at a signal does not
+    count: a run that was stopped must end with the same bits as one that was not."""
     due = (rollback.failed_at - 1) // config.checkpoint_every * config.checkpoint_every
     saved = checkpoints.steps()
     # If checkpoint_every was changed, there may be no checkpoint that old.
@@ -229,8 +221,7 @@ def _rollback_step(config: ConfigDict, checkpoints: Checkpoints, rollback: RollB
 
 
 def _steps_to_next_cut(config: ConfigDict, step: int, limit: int) -> int:
-    """How many steps, at most `limit`, one call may run without passing a step where something is
-    due."""
+    """How many steps, at most `limit`, one call runs: none passes a step where something is due."""
     every = (config.log_every, config.sample_every, config.eval_every, config.checkpoint_every)
     return min(limit, config.steps - step, *(n - step % n for n in every))
 

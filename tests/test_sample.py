@@ -106,7 +106,7 @@ def test_inpaints_an_image(folders):
     known = np.asarray(run.gan.condition.mask(28, 28))
     np.testing.assert_array_equal(filled[:, known], np.repeat(image[None], 3, axis=0)[:, known])
     assert not np.array_equal(filled[0], filled[1])
-    with pytest.raises(UserError, match="wants an image"):
+    with pytest.raises(UserError, match="needs an image"):
         run.sample(1)
     with pytest.raises(UserError, match=r"uint8"):
         run.sample(1, image=image[:20])

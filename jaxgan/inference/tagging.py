@@ -1,5 +1,5 @@
 """Tags images: a trained generator samples 100 word vectors for each image, and the tags are the
-ten words that these name most often."""
+ten words found most often among the vectors' nearest ones."""
 
 import jax
 import numpy as np

@@ -1,4 +1,4 @@
-"""A trained run, for use: its config, its networks, and a function that samples."""
+"""Loads trained runs: config, networks, and a method that samples."""
 
 import dataclasses
 import json
@@ -29,7 +29,7 @@ from jaxgan.training.state import first_best, initialise, networks
 
 
 class Asked(NamedTuple):
-    """What the examples are to be; the fields are the arguments of `Run.sample`."""
+    """The conditions and codes to sample with; the fields are arguments of `Run.sample`."""
 
     label: str | int | None = None
     codes: tuple[int, ...] = ()
@@ -39,8 +39,8 @@ class Asked(NamedTuple):
 
 
 NOTHING = Asked()
-# How many examples are drawn at once: they and their noise lie in memory together.
-MOST = 100_000
+# Examples per call: all of them and their noise are in memory together.
+MAX_EXAMPLES = 100_000
 
 
 @dataclasses.dataclass(frozen=True)
@@ -48,13 +48,13 @@ class Run:
     """One seed of a run.
 
     Attributes:
-      config: of the run.
-      gan: the rules: networks, prior, condition.
-      networks: the numbers that are sampled with.
-      label_names: of the dataset, in the order of their numbers; () without labels.
-      step: at which the networks stood.
+      config: the run's config.
+      gan: networks and config.
+      networks: the networks' variables.
+      label_names: names of the dataset's classes; () without labels.
+      step: the step of these networks.
       checkpoint: "best" or "last".
-      run_seed: which of the run's seeds it is.
+      run_seed: which of the run's seeds this is.
     """
 
     config: ConfigDict
@@ -76,65 +76,66 @@ class Run:
         image: np.ndarray | None = None,
         features: np.ndarray | None = None,
     ) -> np.ndarray:
-        """Draws n examples.
+        """Samples n examples.
 
         Args:
-          n: how many, from 1 to 100,000.
-          seed: of the noise, from 0 up; the same seed gives the same examples.
-          label: the class that all are to show, by name or number; None is each in turn.
-          code: the value of the categorical code, or of the first few; None leaves them random.
-          continuous: the values of the first continuous codes; the others are random.
+          n: number of examples, from 1 to 100,000.
+          seed: seed of the noise, at least 0; the same seed gives the same examples.
+          label: class of all examples, by name or number; None cycles through the classes.
+          code: value of the first categorical code, or of the first few; the others are random.
+          continuous: values of the first continuous codes; the others are random.
           image: the image whose hole is filled n times, uint8 [H, W, C] of the run's shape.
-          features: of the image that n words are drawn for, [F].
+          features: features of the image to tag, [F].
 
         Returns:
-          uint8 [n, H, W, C]; of a run on points float32 [n, 1, 1, 2], of one that tags images the
-          vectors of words, float32 [n, 1, 1, D].
+          Images, uint8 [n, H, W, C]; points, float32 [n, 1, 1, 2], in a run on points; word
+          vectors, float32 [n, 1, 1, D], in a run that tags images.
 
         Raises:
-          UserError: if the run has no such label or code, or wants what is not given.
+          UserError: if the run has no such label or code, is not conditioned on what is given, or
+            is conditioned on an image or features that are not given.
         """
         codes = () if code is None else (code,) if isinstance(code, int) else tuple(code)
         latent = self.latent(n, seed, Asked(label, codes, tuple(continuous), image, features))
         key = stream(jax.random.key(seed), "sample")
-        made = NetworkFunctions(self.gan).sample(self.networks.generator, latent, key)
-        return made if self.draws_points else to_uint8(made, self.gan.low)
+        examples = NetworkFunctions(self.gan).sample(self.networks.generator, latent, key)
+        return examples if self.draws_points else to_uint8(examples, self.gan.low)
 
     @property
     def draws_points(self) -> bool:
-        """Whether the examples are points, or vectors of words, and not images."""
+        """Whether the examples are points or word vectors, not images."""
         return self.gan.image_shape[:2] == (1, 1)
 
     def latent(self, n: int, seed: int = 0, asked: Asked = NOTHING) -> Latent:
-        """What `sample` feeds the generator."""
+        """The generator's input in `sample`."""
         if n < 1:
             raise UserError(f"n={n}: must be at least 1")
-        if n > MOST:
+        if n > MAX_EXAMPLES:
             raise UserError(
-                f"n={n}: must be at most {MOST:,}", "draw several times, each with another seed"
+                f"n={n}: must be at most {MAX_EXAMPLES:,}", "sample several times, with other seeds"
             )
         if not 0 <= seed < 2**31:
             raise UserError(f"seed={seed}: must be from 0 to {2**31 - 1}")
         latent = self.gan.latent.sample(stream(jax.random.key(seed), "sample"), n)
-        latent = latent._replace(codes=self._with_values(latent.codes, n, asked))
-        return latent._replace(condition=self._condition(n, asked))
+        codes = self._with_values(latent.codes, n, asked)
+        return latent._replace(codes=codes, condition=self._condition(n, asked))
 
-    def _with_values(self, drawn: tuple[Any, ...], n: int, asked: Asked) -> tuple[Any, ...]:
-        """The codes as drawn, the first ones of each kind at the values that are asked for."""
-        codes = list(drawn)
+    def _with_values(self, sampled: tuple[Any, ...], n: int, asked: Asked) -> tuple[Any, ...]:
+        """The sampled codes, with the first ones of each kind set to the given values."""
+        codes = list(sampled)
         for values, categorical, name in (
             (asked.codes, True, "code"),
             (asked.continuous, False, "continuous"),
         ):
-            places = [
+            indices = [
                 i for i, x in enumerate(self.gan.latent.codes) if x.categorical == categorical
             ]
-            if len(values) > len(places):
+            if len(values) > len(indices):
                 raise UserError(
-                    f"{name}={','.join(map(str, values))}: the run has {len(places)} such codes",
+                    f"{name}={','.join(map(str, values))}: the run has {len(indices)} such codes",
                     f"its codes are {self.config.latent.codes or 'none'}",
                 )
-            for i, value in zip(places, values, strict=False):
+            for i, value in zip(indices, values, strict=False):
                 prior = self.gan.latent.codes[i]
                 if categorical and not 0 <= value < prior.values:
                     raise UserError(f"code={value}: the code has values 0 to {prior.values - 1}")
@@ -144,57 +145,53 @@ class Run:
         return tuple(codes)
 
     def _condition(self, n: int, asked: Asked) -> Any:
+        """The condition of n examples; UserError if `asked` does not fit the run."""
         condition, dtype = self.gan.condition, self.gan.dtype
         label, image, features = asked.label, asked.image, asked.features
-        if label is not None and not isinstance(condition, conditions.Label):
-            raise UserError(
-                f"label={label}: the run has no label as its condition", "configs/cgan.py makes one"
-            )
-        if image is not None and not isinstance(condition, conditions.MaskedImage):
-            raise UserError(
-                "image: the run fills no holes", "--config=configs/cgan.py:inpaint does"
-            )
-        if features is not None and not isinstance(condition, conditions.Features):
-            raise UserError(
-                "features: the run has none as its condition", "configs/tags.py makes one"
-            )
+        for name, value, kind, config in (
+            ("label", label, conditions.Label, "configs/cgan.py"),
+            ("image", image, conditions.MaskedImage, "configs/cgan.py:inpaint"),
+            ("features", features, conditions.Features, "configs/tags.py"),
+        ):
+            if value is not None and not isinstance(condition, kind):
+                raise UserError(
+                    f"{name}: the run's networks are not conditioned on one",
+                    f"those of --config={config} are",
+                )
         if isinstance(condition, conditions.Label):
-            members = condition.members if label is None else (self._number(label),)
+            members = condition.members if label is None else (self._class_index(label),)
             labels = jnp.asarray(np.resize(members, n))
             return jax.nn.one_hot(labels, condition.classes, dtype=dtype)
         if isinstance(condition, conditions.MaskedImage):
             if image is None:
-                raise UserError("image: the run fills holes and wants an image", "--image=FILE")
+                raise UserError("image: the run fills holes and needs an image", "--image=FILE")
             if image.shape != self.gan.image_shape or image.dtype != np.uint8:
                 raise UserError(
-                    f"image: {image.dtype} {image.shape}, the run's are uint8"
-                    f" {self.gan.image_shape}"
+                    f"image: {image.dtype} {image.shape}, not uint8 {self.gan.image_shape}"
                 )
-            given = condition.of(to_network(image[None], self.gan.low, dtype), None, dtype)
-            return jnp.repeat(given, n, axis=0)
+            masked = condition.of(to_network(image[None], self.gan.low, dtype), None, dtype)
+            return jnp.repeat(masked, n, axis=0)
         if isinstance(condition, conditions.Features):
             if features is None:
-                raise UserError("features: the run tags images, and wants an image's", "--image=…")
+                raise UserError("features: the run tags images and needs an image's", "--image=…")
             if features.shape != (condition.size,):
-                raise UserError(
-                    f"features: {list(features.shape)}, the run's images have [{condition.size}]"
-                )
+                raise UserError(f"features: {list(features.shape)}, not [{condition.size}]")
             return jnp.tile(jnp.asarray(features, dtype), (n, 1))
         return None
 
-    def _number(self, label: str | int) -> int:
+    def _class_index(self, label: str | int) -> int:
         assert isinstance(self.gan.condition, conditions.Label)
         names, members = self.label_names, self.gan.condition.members
         if str(label) in names:
-            number = names.index(str(label))
+            index = names.index(str(label))
         else:
-            number = int(label) if str(label).isdigit() else -1
-        if number not in members:
+            index = int(label) if str(label).isdigit() else -1
+        if index not in members:
             raise UserError(
-                f"label={label}: the run was trained with no such label",
+                f"label={label}: the run was not trained on such a label",
                 f"there are: {', '.join(names[i] for i in members)}",
             )
-        return number
+        return index
 
 
 def load(
@@ -203,54 +200,55 @@ def load(
     seed: int | None = None,
     modules: Modules | None = None,
 ) -> Run:
-    """A run's networks; its data need not be at hand.
+    """Loads a run's networks; its data is not needed.
 
     Args:
-      workdir: the run's folder; nothing in it is changed, and it may be in training.
-      checkpoint: "best" or "last". Where no best was kept, "best" is the last.
-      seed: which of the run's seeds; None is its first.
-      modules: the networks, where they are not those that the config names.
+      workdir: the run's folder, which is only read; the run may still be training.
+      checkpoint: "best" or "last". Without best networks, "best" is the last.
+      seed: which of the run's seeds; None is the first.
+      modules: the networks, if they are not those that the config names.
 
     Raises:
       UserError: if there is no run, no whole checkpoint, or no such seed.
     """
     restored = _restore(workdir, modules)
-    config = restored.config
-    seed = config.seed if seed is None else seed
+    seed = restored.seeds[0] if seed is None else seed
     if seed not in restored.seeds:
-        raise _no_such_seed("run_seed", seed, restored.seeds, workdir)
-    found = restored.runs(seed)
-    return found.get(checkpoint, found["last"])
+        what = f"run_seed={seed}: {workdir} has seeds {restored.seeds[0]} to {restored.seeds[-1]}"
+        raise UserError(what, "choose one with --run_seed, or in Python with jaxgan.load's seed")
+    runs = restored.runs(seed)
+    return runs.get(checkpoint, runs["last"])
 
 
 def load_every(
     workdir: str, seed: int | None = None, modules: Modules | None = None
 ) -> tuple[int, list[Run]]:
-    """The last and, where one was kept, the best networks of every seed that is still finite.
+    """Loads the last and, if kept, the best networks of every seed whose numbers are finite.
 
     Args:
-      workdir: the run's folder; nothing in it is changed.
-      seed: this one of the run's seeds only.
+      workdir: the run's folder, which is only read.
+      seed: loads this seed only.
       modules: as in `load`.
 
     Returns:
       The step of the last networks, and the runs.
 
     Raises:
-      UserError: as `load`, and where no such seed is left.
+      UserError: as in `load`, and if no such seed is finite.
     """
     restored = _restore(workdir, modules)
     if seed is not None and seed not in restored.seeds:
-        raise _no_such_seed("seed", seed, restored.seeds, workdir)
-    wanted = restored.seeds if seed is None else (seed,)
-    finite = [one for one in wanted if bool(restored.of(one)["state"].alive)]
+        first, last = restored.seeds[0], restored.seeds[-1]
+        raise UserError(f"seed={seed}: {workdir} has seeds {first} to {last}")
+    seeds = restored.seeds if seed is None else (seed,)
+    finite = [seed for seed in seeds if bool(restored.of(seed)["state"].alive)]
     if not finite:
-        raise UserError(f"{workdir}: the numbers of seed {wanted[0]} ceased to be finite")
-    return restored.step, [run for one in finite for run in restored.runs(one).values()]
+        raise UserError(f"{workdir}: the losses or gradients of seed {seeds[0]} became not finite")
+    return restored.step, [run for seed in finite for run in restored.runs(seed).values()]
 
 
 class _Restored(NamedTuple):
-    """A checkpoint's content, all seeds together."""
+    """The content of a checkpoint, with all seeds."""
 
     config: ConfigDict
     gan: Gan
@@ -263,7 +261,7 @@ class _Restored(NamedTuple):
         return jax.tree.map(lambda x: x[seed - self.config.seed], self.whole)
 
     def runs(self, seed: int) -> dict[str, Run]:
-        """The last networks of a seed, and the best where one was kept."""
+        """The last networks of a seed and, if kept, the best ones, by name."""
         best, last = self.of(seed)["best"], self.of(seed)["state"]
 
         def run(networks: Networks, step: Any, checkpoint: str) -> Run:
@@ -271,10 +269,10 @@ class _Restored(NamedTuple):
                 self.config, self.gan, networks, self.label_names, int(step), checkpoint, seed
             )
 
-        found = {"last": run(networks(last), last.step, "last")}
+        runs = {"last": run(networks(last), last.step, "last")}
         if np.isfinite(best.score):
-            found["best"] = run(best.networks, best.step, "best")
-        return found
+            runs["best"] = run(best.networks, best.step, "best")
+        return runs
 
 
 def _restore(workdir: str, modules: Modules | None) -> _Restored:
@@ -282,12 +280,12 @@ def _restore(workdir: str, modules: Modules | None) -> _Restored:
     config = config_lib.update(config_lib.base(), about["config"])
     if config.dtype == "float64" and not jax.config.read("jax_enable_x64"):
         raise UserError(
-            f"{workdir} is in float64", 'jax.config.update("jax_enable_x64", True) comes first'
+            f"{workdir} is in float64", 'call jax.config.update("jax_enable_x64", True) first'
         )
     seeds = tuple(range(config.seed, config.seed + config.seeds))
     data = about["dataset"]
     label_names = tuple(data["label_names"])
-    # Runs of older versions do not speak of features.
+    # Older versions did not record the number of features.
     condition = conditions.make(config, label_names, data["classes"], data.get("features", 0))
     gan = build_gan(config, tuple(data["image_shape"]), condition, modules)
 
@@ -307,17 +305,8 @@ def _restore(workdir: str, modules: Modules | None) -> _Restored:
     return _Restored(config, gan, label_names, seeds, *restored)
 
 
-def _no_such_seed(flag: str, seed: int, seeds: tuple[int, ...], workdir: str) -> UserError:
-    return UserError(
-        f"{flag}={seed}: {workdir} has seeds {seeds[0]} to {seeds[-1]}",
-        "--run_seed (in Python the seed of jaxgan.load) is one of these"
-        if flag == "run_seed"
-        else "",
-    )
-
-
 def read_about(workdir: str) -> dict[str, Any]:
-    """What a run wrote about itself.
+    """The content of the run's `config.json`.
 
     Raises:
       UserError: if there is no run, or another version of jaxgan wrote it.

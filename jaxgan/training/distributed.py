@@ -63,10 +63,9 @@ def initialize(coordinator: str = "", processes: int = 0, process: int = 0) -> N
         # A config file that uses JAX's devices initialises JAX too early for several processes,
         # which does not matter to a single one.
         if coordinator or "must be called before" not in str(error):
-            raise UserError(
-                f"the other processes cannot be joined: {str(error).splitlines()[0]}",
-                "without them: --coordinator=localhost:5432 --processes=1 --process=0",
-            ) from error
+            what = f"the other processes cannot be joined: {str(error).splitlines()[0]}"
+            remedy = "without them: --coordinator=localhost:5432 --processes=1 --process=0"
+            raise UserError(what, remedy) from error
 
 
 def _check_port_free(coordinator: str) -> None:
@@ -76,10 +75,8 @@ def _check_port_free(coordinator: str) -> None:
         socket.create_server(("", port)).close()
     except OSError as error:
         why = os.strerror(error.errno or 0)
-        raise UserError(
-            f"--coordinator={coordinator}: port {port} cannot be opened ({why})",
-            "name another on every host",
-        ) from error
+        what = f"--coordinator={coordinator}: port {port} cannot be opened ({why})"
+        raise UserError(what, "name another on every host") from error
 
 
 @contextlib.contextmanager
@@ -146,11 +143,8 @@ def all_max(number: int) -> int:
 
 @contextlib.contextmanager
 def synchronized() -> Iterator[None]:
-    """Runs a block that differs between processes, and waits for all of them at its end.
-
-    Raises:
-      UserError: if the block succeeded here but failed in another process.
-    """
+    """Runs a block that differs between processes and waits for all of them at its end. Raises
+    UserError if the block succeeded here but failed in another process."""
     failed = True
     try:
         yield

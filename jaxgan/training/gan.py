@@ -147,23 +147,17 @@ def _check_contract(gan: Gan) -> None:
     latent, image = example_inputs(gan)
     fake = returned(gan.generator, latent)
     if getattr(fake, "shape", None) != image.shape:
-        raise UserError(
-            f"generator: returns {_shapes(fake)} for a batch of 2, not {image.shape}",
-            "the data's images have that shape",
-        )
+        what = f"generator: returns {_shapes(fake)} for a batch of 2, not {image.shape}"
+        raise UserError(what, "the data's images have that shape")
     read = returned(gan.discriminator, image, latent.condition)
     shapes = [part.shape for part in read] if isinstance(read, tuple) else []
     if [len(shape) for shape in shapes] != [1, 2] or {shape[0] for shape in shapes} != {2}:
-        raise UserError(
-            f"discriminator: returns {_shapes(read)} for a batch of 2",
-            "it must return (logit [B], features [B, F])",
-        )
+        what = f"discriminator: returns {_shapes(read)} for a batch of 2"
+        raise UserError(what, "it must return (logit [B], features [B, F])")
     codes = gan.latent.codes
     if (gan.q is None) != (not codes):
-        raise UserError(
-            "q: a network q needs latent.codes, and latent.codes need a network q",
-            "give both, or q=None and latent.codes=''",
-        )
+        what = "q: a network q needs latent.codes, and latent.codes need a network q"
+        raise UserError(what, "give both, or q=None and latent.codes=''")
     if gan.q is None:
         return
     parameters = returned(gan.q, read[1])

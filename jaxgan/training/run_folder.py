@@ -29,10 +29,7 @@ ANOTHER = "give another --workdir"
 
 
 def inspect(config: ConfigDict, workdir: str) -> dict[str, Any] | None:
-    """Checks, without writing, that a run may use the folder.
-
-    Returns:
-      The content of `config.json`, or None if there is no run yet.
+    """The content of `config.json`, or None if there is no run yet; writes nothing.
 
     Raises:
       UserError: if the folder holds another run or other files, or cannot be written.
@@ -100,11 +97,8 @@ def enter(config: ConfigDict, workdir: str, dataset: Dataset, gan: Gan) -> TextI
 
 
 def keep_out(workdir: str) -> TextIO:
-    """Locks the folder until the returned file is closed or the process ends.
-
-    Raises:
-      UserError: if another process holds the lock, or the folder cannot be written.
-    """
+    """Locks the folder until the returned file is closed or the process ends; UserError if another
+    process holds the lock, or the folder cannot be written."""
     try:
         lock = open(os.path.join(workdir, LOCK), "w")
     except OSError as error:

@@ -18,8 +18,8 @@ from jaxgan.losses.information import code_loss
 from jaxgan.models.conditions import Features, Label
 from jaxgan.models.latents import Latent
 from jaxgan.models.variables import Variables, apply_network
-from jaxgan.training import optimizers
 from jaxgan.training.gan import Gan
+from jaxgan.training.optimizers import moving_average
 from jaxgan.training.state import GanState, NetworkState
 
 Metrics = dict[str, jax.Array]
@@ -51,14 +51,12 @@ class GeneratorInput(NamedTuple):
 def sample_input(
     gan: Gan, key: jax.Array, player: str, n: int, i: int, condition: Any
 ) -> GeneratorInput:
-    """Samples the generator's input for the i-th update of a player.
+    """Samples the generator's input for n images in a player's i-th update of a step.
 
     Args:
-      gan: networks and config.
-      key: the step's key.
+      gan, key: networks and config; the step's key.
       player: "discriminator" or "generator".
-      n: number of images.
-      i: number of the update within the step, from 0.
+      n, i: number of images; number of the update, from 0.
       condition: condition of the real examples. The generator gets the same one, unless
         `gan.condition.prior` is "uniform", which samples other labels.
     """
@@ -79,13 +77,12 @@ def information_term(
       The term, each code's mean loss by name, and Q's BatchNorm statistics after the pass.
     """
     assert gan.q is not None
-    predictions, stats = apply_network(gan.q, q, features, train=True)
-    metrics = {}
-    total = jnp.zeros((), gan.dtype)
-    for i, (code, predicted, weight) in enumerate(
-        zip(codes, predictions, gan.code_weights, strict=True)
+    predicted, stats = apply_network(gan.q, q, features, train=True)
+    metrics, total = {}, jnp.zeros((), gan.dtype)
+    for i, (code, parameters, weight) in enumerate(
+        zip(codes, predicted, gan.code_weights, strict=True)
     ):
-        loss = jnp.mean(code_loss(predicted, code))
+        loss = jnp.mean(code_loss(parameters, code))
         metrics[f"loss/code_{i}"] = loss
         total = total + weight * loss
     return total, metrics | {"loss/information": total}, stats
@@ -127,17 +124,15 @@ def discriminator_update(
     statistics. With `information="paper"` the information term updates Q's head and the trunk here.
 
     Args:
-      gan: networks and config.
-      state: state before the update.
+      gan, state, key: networks and config; state before the update; the update's key.
       real, fake: the examples; one of them may be None.
-      key: the update's key.
 
     Returns:
-      The new state, with the generator unchanged, and the metrics: the losses as means over the
-      batch (in nats if cross entropies), the mean logits, and the shares of real and of generated
-      examples classified correctly.
+      The new state, with the generator unchanged, and metrics: mean losses (in nats for cross
+      entropies), mean logits, and the shares of examples classified correctly.
     """
-    learner = state.q if fake is not None and gan.config.information == "paper" else None
+    config = gan.config
+    learner = state.q if fake is not None and config.information == "paper" else None
     players = {"discriminator": state.discriminator} | ({} if learner is None else {"q": learner})
 
     def loss(params: dict[str, Any]) -> tuple[jax.Array, tuple[Metrics, dict[str, Any]]]:
@@ -145,14 +140,15 @@ def discriminator_update(
         metrics: Metrics = {}
         total = jnp.zeros((), gan.dtype)
         for name, examples, target, factor in (
-            ("real", real, gan.config.real_target, gan.config.real_factor),
-            ("fake", fake, gan.config.fake_target, gan.config.fake_factor),
+            ("real", real, config.real_target, config.real_factor),
+            ("fake", fake, config.fake_target, config.fake_factor),
         ):
             if examples is None:
                 continue
+            variables = Variables(params["discriminator"], stats["discriminator"])
             (logits, features), stats["discriminator"] = apply_network(
                 gan.discriminator,
-                Variables(params["discriminator"], stats["discriminator"]),
+                variables,
                 examples.images,
                 examples.condition,
                 train=True,
@@ -186,15 +182,12 @@ def generator_update(
     With `information="document"` Q's head is updated too, but not the trunk.
 
     Args:
-      gan: networks and config.
-      state: state before the update.
-      draw: the generator's input.
-      fake: the images that `state.generator` made of it.
-      key: the update's key.
+      gan, state, key: networks and config; state before the update; the update's key.
+      draw, fake: the generator's input, and the images that `state.generator` made of it.
 
     Returns:
       The new state, with the discriminator (parameters, statistics, optimiser) unchanged, and the
-      losses as means over the batch.
+      mean losses.
     """
     learner = state.q if gan.config.information == "document" else None
     heads = {} if learner is None else {"q": learner}
@@ -240,13 +233,11 @@ def _apply_gradients(
     stats: dict[str, Any],
     metrics: Metrics,
 ) -> tuple[GanState, Metrics]:
-    """Updates `players` and leaves the rest of the state unchanged.
-
-    From the first update with a loss or gradient that is not finite, `alive` is False and no update
-    changes anything.
-    """
+    """Updates `players` alone, and nothing once a loss or gradient was not finite."""
     for name in players:
-        metrics[f"gradient/{name}"] = _norm(gradients[name])
+        # As dot products, for which XLA has faster code than for sums of squares.
+        leaves = jax.tree.leaves(gradients[name])
+        metrics[f"gradient/{name}"] = jnp.sqrt(sum(jnp.vdot(leaf, leaf) for leaf in leaves))
     finite = jnp.all(jnp.isfinite(jnp.stack(list(metrics.values()))))
     alive = state.alive & finite
 
@@ -267,12 +258,6 @@ def _apply_gradients(
     return state.replace(alive=alive, **moved), metrics
 
 
-def _norm(gradients: Any) -> jax.Array:
-    """The global norm, as dot products, for which XLA has faster code than for sums of squares."""
-    leaves = jax.tree.leaves(gradients)
-    return jnp.sqrt(sum(jnp.vdot(leaf, leaf) for leaf in leaves))
-
-
 def train_step(
     gan: Gan,
     state: GanState,
@@ -286,8 +271,7 @@ def train_step(
     update and step leaves the state unchanged.
 
     Args:
-      gan: networks and config.
-      state: state before the step.
+      gan, state: networks and config; state before the step.
       batch: the real examples, images [k, B, H, W, C].
       key: the run's root key; the step and the attempt are folded in here.
       shard: splits a batch along axis 0 over the devices.
@@ -295,66 +279,58 @@ def train_step(
     Returns:
       The state after the step, and scalar metrics by name; "alive" is the state's.
     """
+    config = gan.config
     key = stream(key, "step", state.attempt, state.step)
     metrics = Metrics()
-    real = [_real_examples(gan, batch, i, shard) for i in range(gan.config.discriminator_steps)]
+    real = [_real_examples(gan, batch, i, shard) for i in range(config.discriminator_steps)]
 
     def sample(player: str, n: int, i: int) -> GeneratorInput:
         draw = sample_input(gan, key, player, n, i, real[i].condition)
         return draw._replace(latent=shard(draw.latent))
 
     draw, fake = None, None
-    if gan.config.order == "generator_first":
-        draw = sample("generator", gan.config.batch_size, 0)
+    if config.order == "generator_first":
+        draw = sample("generator", config.batch_size, 0)
         fake = generate(gan, state.generator, draw)
         state, metrics = generator_update(gan, state, draw, fake, stream(key, "generator"))
-    for i in range(gan.config.discriminator_steps):
-        if draw is None or gan.config.fresh_noise or i > 0:
+    for i in range(config.discriminator_steps):
+        if draw is None or config.fresh_noise or i > 0:
             draw = sample("discriminator", gan.discriminator_batch_size, i)
         # With order="simultaneous" the generator's update uses D as it was before its last step.
         before = state
         fake = generate(gan, state.generator, draw)
-        fake_examples = Examples(fake.images, draw.latent.condition, draw.latent.codes)
-        for names in DISCRIMINATOR_BATCHES[gan.config.discriminator_batches]:
-            state, terms = discriminator_update(
-                gan,
-                state,
-                real[i] if "real" in names else None,
-                fake_examples if "fake" in names else None,
-                stream(key, "discriminator", i),
-            )
+        generated = Examples(fake.images, draw.latent.condition, draw.latent.codes)
+        update_key = stream(key, "discriminator", i)
+        for names in DISCRIMINATOR_BATCHES[config.discriminator_batches]:
+            shown = (real[i] if "real" in names else None, generated if "fake" in names else None)
+            state, terms = discriminator_update(gan, state, *shown, update_key)
             metrics |= terms
-    if gan.config.order != "generator_first":
-        if gan.config.fresh_noise:
-            draw = sample("generator", gan.config.batch_size, 0)
+    if config.order != "generator_first":
+        if config.fresh_noise:
+            draw = sample("generator", config.batch_size, 0)
             fake = generate(gan, state.generator, draw)
         assert draw is not None
         assert fake is not None
-        seen = before if gan.config.order == "simultaneous" else state
+        seen = before if config.order == "simultaneous" else state
         seen = seen.replace(alive=state.alive)
         updated, terms = generator_update(gan, seen, draw, fake, stream(key, "generator"))
         state = state.replace(generator=updated.generator, alive=updated.alive)
-        if gan.config.information == "document":
+        if config.information == "document":
             state = state.replace(q=updated.q)
         metrics |= terms
-    metrics["loss/discriminator"] = (
-        metrics["loss/discriminator_real"] + metrics["loss/discriminator_fake"]
-    )
-    if gan.config.ema_decay:
+    real_loss, fake_loss = metrics["loss/discriminator_real"], metrics["loss/discriminator_fake"]
+    metrics["loss/discriminator"] = real_loss + fake_loss
+    if config.ema_decay:
         state = state.replace(ema=_update_ema(gan, state))
     state = state.replace(step=state.step + state.alive)
     return state, metrics | {"alive": state.alive}
 
 
-def _update_ema(gan: Gan, state: GanState) -> Variables:
-    now = state.generator.variables
-    averaged: Variables = jax.lax.cond(
-        state.alive,
-        lambda average: optimizers.moving_average(average, now, gan.config.ema_decay),
-        lambda average: average,
-        state.ema,
-    )
-    return averaged
+def _update_ema(gan: Gan, state: GanState) -> Any:
+    def update(average: Variables) -> Any:
+        return moving_average(average, state.generator.variables, gan.config.ema_decay)
+
+    return jax.lax.cond(state.alive, update, lambda average: average, state.ema)
 
 
 def _real_examples(gan: Gan, batch: Batch, i: int, shard: Callable[[Any], Any]) -> Examples:
