@@ -150,7 +150,7 @@ def test_what_does_not_fit_is_refused():
         nearest_training(x, x, 31)
     with pytest.raises(ValueError, match="31 cells of 30"):
         memorisation(x, x, x, 31)
-    with pytest.raises(ValueError, match="1 are wanted"):
+    with pytest.raises(ValueError, match="1 are needed"):
         memorisation(x, x, x[:0])
     with pytest.raises(ValueError, match="same F"):
         nearest_training(x, x[:, :2])

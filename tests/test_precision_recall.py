@@ -118,7 +118,7 @@ def test_worse_samples_lose_what_they_should():
 
 
 def test_what_does_not_fit_is_refused():
-    with pytest.raises(ValueError, match="4 are wanted"):
+    with pytest.raises(ValueError, match="4 are needed"):
         precision_recall(normal(0, 30), normal(0, 3))
     with pytest.raises(ValueError, match="same F"):
         density_coverage(normal(0, 30), normal(0, 30, 4))
