@@ -1,1 +1,1 @@
-"""Losses as pure functions: one value per example, nothing reduced."""
+"""Losses: pure functions, one value per example."""

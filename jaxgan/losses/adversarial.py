@@ -1,9 +1,15 @@
-"""The losses of the suite: one value per example, on logits, nothing reduced.
+"""Adversarial losses on the discriminator's logits, one value per example. In the papers' notation,
+with logits l and D = sigmoid(l) on a real example x, and l' and D' on a generated one G(z):
 
-The adversarial losses are written on the discriminator's logit l, with D(x) = sigmoid(l), so that
-none of them takes the logarithm of a rounded probability. Targets are per example and lie in
-[0, 1]: 1 says real, 0 says fake, and anything between is label smoothing. Arguments of unequal
-shapes raise `ValueError`: a [B, 1] against a [B] would broadcast to [B, B] without a word.
+    name            discriminator minimises          generator       source
+    non_saturating  -log D - log(1 - D')             -log D'         Goodfellow et al. 2014, sec. 3
+    minimax         -log D - log(1 - D')             log(1 - D')     Goodfellow et al. 2014, eq. 1
+    least_squares   (l - 1)^2 / 2 + l'^2 / 2         (l' - 1)^2 / 2  Mao et al. 2017, eq. 9
+    hinge           max(0, 1 - l) + max(0, 1 + l')   -l'             Lim and Ye 2017, eq. 3
+
+Logits avoid the logarithm of a rounded probability. Targets are per example and in [0, 1]: 1 is
+real, 0 is fake, values between are label smoothing. Unequal shapes raise `ValueError`, because a
+[B, 1] and a [B] would broadcast to [B, B].
 """
 
 from collections.abc import Callable
@@ -16,19 +22,18 @@ import jax.numpy as jnp
 def _require_equal_shapes(*arrays: jax.Array) -> None:
     shapes = [jnp.shape(array) for array in arrays]
     if len(set(shapes)) > 1:
-        raise ValueError(f"a loss wants equal shapes, got {shapes}")
+        raise ValueError(f"a loss needs equal shapes, got {shapes}")
 
 
 def sigmoid_cross_entropy(logits: jax.Array, targets: jax.Array) -> jax.Array:
-    """-t log D - (1 - t) log(1 - D), in nats.
+    """-t log D - (1 - t) log(1 - D), in nats (Goodfellow et al. 2014).
 
-    With t = 1 on real and t = 0 on generated examples this is the discriminator's loss of
-    Goodfellow et al. 2014, eq. 1; with t = 1 on generated examples it is the non-saturating
-    generator's loss of their section 3.
+    Targets 1 on real and 0 on generated examples give the discriminator's loss (eq. 1); target 1 on
+    generated examples gives the non-saturating generator's loss (section 3).
 
     Args:
-      logits: any shape, the discriminator's output before the sigmoid.
-      targets: the same shape, in [0, 1].
+      logits: the discriminator's output before the sigmoid, any shape.
+      targets: same shape, in [0, 1].
 
     Returns:
       The same shape.
@@ -38,11 +43,10 @@ def sigmoid_cross_entropy(logits: jax.Array, targets: jax.Array) -> jax.Array:
 
 
 def minimax(logits: jax.Array, targets: jax.Array) -> jax.Array:
-    """The generator's side of Goodfellow et al. 2014, eq. 1: log(1 - D), in nats, to be minimised.
+    """log(1 - D) at target 0, in nats: the generator's loss in Goodfellow et al. 2014, eq. 1.
 
-    It is the discriminator's loss on generated examples with the sign turned, hence `targets` are
-    the discriminator's targets for generated examples (0 without smoothing). Shapes as in
-    `sigmoid_cross_entropy`.
+    The negative of the discriminator's loss on generated examples, so `targets` are the
+    discriminator's targets for them. Shapes as in `sigmoid_cross_entropy`.
     """
     return -sigmoid_cross_entropy(logits, targets)
 
@@ -54,27 +58,27 @@ def least_squares(logits: jax.Array, targets: jax.Array) -> jax.Array:
 
 
 def hinge(logits: jax.Array, targets: jax.Array) -> jax.Array:
-    """The discriminator's hinge loss max(0, 1 - s l), s = 2 t - 1 (Lim and Ye 2017, eq. 3)."""
+    """max(0, 1 - s l), s = 2 t - 1: the discriminator's hinge loss (Lim and Ye 2017, eq. 3)."""
     _require_equal_shapes(logits, targets)
     return jax.nn.relu(1 - (2 * targets - 1) * logits)
 
 
 def hinge_generator(logits: jax.Array, targets: jax.Array) -> jax.Array:
-    """The generator's side of the hinge loss: -s l, s = 2 t - 1 (Lim and Ye 2017, eq. 3)."""
+    """-s l, s = 2 t - 1: the generator's hinge loss (Lim and Ye 2017, eq. 3)."""
     _require_equal_shapes(logits, targets)
     return -(2 * targets - 1) * logits
 
 
 class Adversarial(NamedTuple):
-    """The two sides of an adversarial loss, each (logits, targets) -> value per example.
+    """The two losses of an adversarial game, each (logits, targets) -> one value per example.
 
     Attributes:
-      discriminator: on real examples with the real target, on generated ones with the fake one.
-      generator: on generated examples.
-      generator_aims_at_real: whether the generator's target is the real one (its own side of the
-        game) or the fake one (minimax: the discriminator's term with the sign turned).
-      boundary: the logit above which the discriminator takes an example for real.
-      unit: of the values, "nats" or "".
+      discriminator: applied to real examples with the real target, to generated ones with the fake.
+      generator: applied to generated examples.
+      generator_aims_at_real: whether the generator's target is the real one; False for minimax,
+        which negates the discriminator's loss.
+      boundary: logit above which the discriminator classifies an example as real.
+      unit: unit of the values, "nats" or "".
     """
 
     discriminator: Callable[[jax.Array, jax.Array], jax.Array]

@@ -1,4 +1,5 @@
-"""InfoGAN's information term: the loss of each code under Q (Chen et al. 2016, section 5)."""
+"""InfoGAN's information term (Chen et al. 2016, section 5): -log Q(c | x) of eq. 5, per example and
+code. Q is a softmax for a categorical code and a Gaussian for a continuous one (section 6)."""
 
 import math
 
@@ -10,15 +11,8 @@ from jaxgan.models.infogan import CategoricalParameters, CodeParameters, Gaussia
 
 
 def categorical_cross_entropy(logits: jax.Array, one_hot: jax.Array) -> jax.Array:
-    """-log Q(c | x) of a categorical code, in nats (Chen et al. 2016, eq. 5, first term).
-
-    Args:
-      logits: [B, K].
-      one_hot: [B, K].
-
-    Returns:
-      [B].
-    """
+    """-log Q(c | x) of a categorical code, in nats: logits and one-hot codes [B, K] -> [B]
+    (Chen et al. 2016, eq. 5, first term)."""
     _require_equal_shapes(logits, one_hot)
     return -jnp.sum(one_hot * jax.nn.log_softmax(logits), axis=-1)
 
@@ -26,16 +20,8 @@ def categorical_cross_entropy(logits: jax.Array, one_hot: jax.Array) -> jax.Arra
 def gaussian_negative_log_likelihood(
     mean: jax.Array, log_deviation: jax.Array, value: jax.Array
 ) -> jax.Array:
-    """-log N(value; mean, deviation^2), in nats, summed over the last axis.
-
-    Args:
-      mean: [B, D].
-      log_deviation: [B, D], the logarithm of the standard deviation.
-      value: [B, D].
-
-    Returns:
-      [B].
-    """
+    """-log N(value; mean, deviation^2), in nats, summed over the last axis: three [B, D] -> [B].
+    `log_deviation` is the logarithm of the standard deviation."""
     _require_equal_shapes(mean, log_deviation, value)
     z = (value - mean) * jnp.exp(-log_deviation)
     return jnp.sum(jnp.square(z) / 2 + log_deviation + math.log(2 * math.pi) / 2, axis=-1)
@@ -48,7 +34,7 @@ def squared_error(prediction: jax.Array, value: jax.Array) -> jax.Array:
 
 
 def code_loss(parameters: CodeParameters, code: jax.Array) -> jax.Array:
-    """-log Q(c | x) in nats, or the squared error where Q gives one number: [B]."""
+    """-log Q(c | x) in nats, or the squared error of a point estimate: [B]."""
     if isinstance(parameters, CategoricalParameters):
         return categorical_cross_entropy(parameters.logits, code)
     if isinstance(parameters, GaussianParameters):

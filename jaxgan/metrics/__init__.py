@@ -1,1 +1,1 @@
-"""Measures, one a file."""
+"""Metrics as functions of arrays, one per file."""

@@ -1,5 +1,9 @@
-"""The convolutional networks of the conditional GAN's document, and a generator that fills a hole
-in an image. Sizes are 28 or a power of two from 16; BatchNorm's gamma is fixed at 1."""
+"""The convolutional networks of the conditional GAN's document (cgan:mnist, 28x28x1), and a
+generator that fills a hole in an image, for cgan:mnist,inpaint (the condition is the rest of the
+image: Mirza and Osindero 2014, section 3.2, allow "data from other modalities").
+
+Sizes as in `dcgan.py`: 28, or a power of two from 16. BatchNorm's gamma is fixed at 1.
+"""
 
 from typing import Any
 
@@ -24,22 +28,22 @@ class _Convolutional(Network):
         return self.batch_norm(f"{name}_norm", train, scale=False)(x)
 
 
-class _Upward(_Convolutional):
+class _Upsampling(_Convolutional):
     image_shape: tuple[int, int, int] = (28, 28, 1)
 
     def up(self, features: int, i: int) -> Any:
-        """The transposed convolution that doubles the map; for 28x28 the second one turns 4 into
-        7."""
+        """Transposed convolution `i`, which doubles the map; for 28x28 images, number 2 maps 4x4
+        to 7x7."""
         if i == 2 and self.image_shape[0] == 28:
-            # MXNet's padding of 1 for a kernel of 3 is 3 - 1 - 1 here.
+            # MXNet's kernel 3 and padding 1: Flax pads the dilated input by 3 - 1 - 1 on each side.
             pads = ((1, 1), (1, 1))
             return self.conv_transpose(self.scaled(features), 3, 2, "conv_2", pads, bias=False)
         return self.conv_transpose(self.scaled(features), 4, 2, f"conv_{i}", bias=False)
 
 
-class Generator(_Upward):
-    """Noise and label as a 1x1 map -> 4x4x384 -> transposed convolutions with half the channels
-    each -> tanh: [B, H, W, C] in (-1, 1). BatchNorm and ReLU between them; no biases."""
+class Generator(_Upsampling):
+    """Noise and label as a 1x1 map -> 4x4x384 -> transposed convolutions, each with half the
+    channels -> tanh: [B, H, W, C] in (-1, 1). BatchNorm and ReLU in between; no biases."""
 
     @nn.compact
     def __call__(self, latent: Latent, train: bool) -> jax.Array:
@@ -55,31 +59,34 @@ class Generator(_Upward):
 
 
 class Discriminator(_Convolutional):
-    """Image and condition, concatenated on the channels -> 24, 32, 64 channels with BatchNorm and
+    """Image, with the condition as further channels -> 24, 32, 64 channels, each with BatchNorm and
     ELU(.25), one max pooling -> logit: (logit [B], features [B, F]). Only the logit has a bias."""
 
     @nn.compact
     def __call__(self, x: jax.Array, condition: Any, train: bool) -> tuple[jax.Array, jax.Array]:
-        def finish(x: jax.Array, name: str) -> jax.Array:
+        def activate(x: jax.Array, name: str) -> jax.Array:
             return nn.elu(self.norm(x, name, train), alpha=0.25)
 
         embedded = self.embed(condition)
-        if embedded.ndim > 2:  # An image, not a label.
+        if embedded.ndim > 2:  # The condition is an image, not a label.
             x, embedded = beside_image(x, embedded), None
         x = self.conv(self.scaled(24), 3, 1, "conv_1", "VALID", bias=False)(x, embedded)
-        x = max_pool(finish(x, "conv_1"), 2)
+        x = max_pool(activate(x, "conv_1"), 2)
         x = self.conv(self.scaled(32), 3, 2, "conv_2", "VALID", bias=False)(x)
-        x = finish(x, "conv_2")
+        x = activate(x, "conv_2")
         x = self.conv(self.scaled(64), 4, 1, "conv_3", "VALID", bias=False)(x)
-        features = flat(finish(x, "conv_3"))
+        features = flat(activate(x, "conv_3"))
         logit = self.dense(1, "logit")(features)[:, 0]
         return logit.astype(self.param_dtype), features
 
 
-class Inpainter(_Upward):
-    """Fills the hole of a masked image, [B, H, W, C + 1]: strided convolutions down to 4x4, where
-    the noise is concatenated, then this module's generator upwards, each map concatenated with the
-    one of its size on the way down. Known pixels are copied: [B, H, W, C] in (-1, 1)."""
+class Inpainter(_Upsampling):
+    """Fills the hole in a masked image, [B, H, W, C + 1]: [B, H, W, C] in (-1, 1).
+
+    Strided convolutions lead down to 4x4, where the noise joins; the layers of `Generator` lead up
+    again, each map concatenated with the one of its size from the way down. Known pixels are
+    copied to the output.
+    """
 
     @nn.compact
     def __call__(self, latent: Latent, train: bool) -> jax.Array:
@@ -96,5 +103,5 @@ class Inpainter(_Upward):
             x = nn.relu(self.norm(x, f"conv_{i + 1}", train))
             x = jnp.concatenate([x, maps.pop()], axis=-1)
         x = jnp.tanh(self.conv_transpose(channels, 4, 2, "image", bias=False)(x))
-        known, where = latent.condition[..., :-1], latent.condition[..., -1:]
-        return (known + (1 - where) * x).astype(self.param_dtype)
+        known, mask = latent.condition[..., :-1], latent.condition[..., -1:]
+        return (known + (1 - mask) * x).astype(self.param_dtype)

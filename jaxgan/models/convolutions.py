@@ -1,7 +1,8 @@
 """Convolutions with the values and gradients of `jax.lax`, in other forms where XLA is slow on the
-CPU. The form depends on the shapes and the backend only."""
+CPU. The form depends only on shapes and backend."""
 
 import functools
+import itertools
 from collections.abc import Sequence
 from typing import Any
 
@@ -12,15 +13,15 @@ from jax import lax
 
 Padding = str | Sequence[tuple[int, int]]
 
-_LAYOUT = ("NHWC", "HWIO", "NHWC")
+_lax_conv = functools.partial(lax.conv_general_dilated, dimension_numbers=("NHWC", "HWIO", "NHWC"))
 
 
 def transposed_padding(kernel: int, stride: int, padding: str) -> tuple[int, int]:
-    """The padding of the dilated input of a transposed convolution, along one axis.
+    """Padding (before, after) of a transposed convolution's dilated input, along one axis.
 
-    "SAME" gives an output of size input * stride, "VALID" one of (input - 1) * stride + kernel
-    (at least input * stride), as `jax.lax.conv_transpose` does. PyTorch's and MXNet's padding p is
-    the explicit (kernel - 1 - p, kernel - 1 - p).
+    The output has input * stride pixels for "SAME" and (input - 1) * stride + kernel (at least
+    input * stride) for "VALID", as in `jax.lax.conv_transpose`. The padding p of PyTorch and MXNet
+    is (kernel - 1 - p, kernel - 1 - p) here.
     """
     if padding == "SAME":
         total = kernel + stride - 2
@@ -29,27 +30,26 @@ def transposed_padding(kernel: int, stride: int, padding: str) -> tuple[int, int
         total = kernel + stride - 2 + max(kernel - stride, 0)
         before = kernel - 1
     else:
-        raise ValueError(f"padding is SAME, VALID or a list of pairs, not {padding!r}")
+        raise ValueError(f"padding must be SAME, VALID or a list of pairs, not {padding!r}")
     return before, total - before
 
 
 def conv_transpose(
     x: jax.Array, kernel: jax.Array, strides: tuple[int, int], padding: Padding
 ) -> jax.Array:
-    """A transposed (fractionally strided) convolution with a fast gradient for its kernel.
+    """A transposed (fractionally strided) convolution with a fast kernel gradient.
 
-    Equal to `jax.lax.conv_transpose(x, kernel, strides, padding)`. XLA computes its kernel gradient
-    as a convolution with a dilated operand, which is slow on the CPU (jax issues 23783 and 31662).
-    Here it is the kernel gradient of the strided convolution that this one transposes (the 128->64
-    layer of InfoGAN's generator, batch 64, 2 cores: 137 -> 11 ms). Differentiable in reverse mode
-    any number of times.
+    Equal to `jax.lax.conv_transpose(x, kernel, strides, padding)`, whose kernel gradient XLA writes
+    as a convolution with a dilated operand, slow on the CPU (jax issues 23783 and 31662). Here it
+    is the kernel gradient of the strided convolution that this one transposes. 128 -> 64 layer of
+    infogan:mnist,document, batch 64, two cores: 137 -> 11 ms. Differentiable in reverse mode, any
+    number of times.
 
     Args:
       x: [B, H, W, C].
       kernel: [kh, kw, C, C'].
-      strides: of the output, (vertical, horizontal).
-      padding: "SAME", "VALID", or a pair (before, after) for each axis, counted on the dilated
-        input.
+      strides: strides of the output, (vertical, horizontal).
+      padding: "SAME", "VALID", or for each axis a pair (before, after) on the dilated input.
 
     Returns:
       [B, H', W', C'].
@@ -66,35 +66,26 @@ def conv_transpose(
 
 @functools.partial(jax.custom_vjp, nondiff_argnums=(2, 3))
 def _conv_transpose(x: Any, kernel: Any, strides: Any, padding: Any) -> jax.Array:
-    if _by_taps_pays(x, kernel, strides):
-        first = tuple(
-            before - (k - 1) for k, (before, _) in zip(kernel.shape, padding, strict=False)
+    if not _by_taps_pays(x, kernel, strides):
+        return _lax_conv(x, kernel, (1, 1), padding, lhs_dilation=strides)
+    first = tuple(before - (k - 1) for k, (before, _) in zip(kernel.shape, padding, strict=False))
+    sizes = tuple(
+        (size - 1) * stride + before + after - k + 2
+        for size, stride, k, (before, after) in zip(
+            x.shape[1:3], strides, kernel.shape[:2], padding, strict=True
         )
-        sizes = tuple(
-            (size - 1) * stride + before + after - k + 2
-            for size, stride, k, (before, after) in zip(
-                x.shape[1:3], strides, kernel.shape[:2], padding, strict=True
-            )
-        )
-        return _by_taps(x, jnp.flip(kernel, (0, 1)), strides, first, sizes)
-    return lax.conv_general_dilated(
-        x, kernel, (1, 1), padding, lhs_dilation=strides, dimension_numbers=_LAYOUT
     )
+    return _by_taps(x, jnp.flip(kernel, (0, 1)), strides, first, sizes)
 
 
-def _forward(x: Any, kernel: Any, strides: Any, padding: Any) -> Any:
-    return _conv_transpose(x, kernel, strides, padding), (x, kernel)
-
-
-def _backward(strides: Any, padding: Any, residuals: Any, output_gradient: Any) -> Any:
+def _conv_transpose_backward(strides: Any, padding: Any, residuals: Any, gradient: Any) -> Any:
     x, kernel = residuals
-    rows, columns = output_gradient.shape[1:3]
     pairs = []
     for size, out, k, stride, (before, _) in zip(
-        x.shape[1:3], (rows, columns), kernel.shape[:2], strides, padding, strict=True
+        x.shape[1:3], gradient.shape[1:3], kernel.shape[:2], strides, padding, strict=True
     ):
-        # The strided convolution maps the output's size back to x's. Its padding in front mirrors
-        # ours; the rest, cut off if negative, is behind.
+        # The strided convolution maps the output's size back to x's: its padding in front mirrors
+        # the transposed one's, and the rest follows behind (a negative rest is cut off).
         front = k - 1 - before
         pairs.append((front, (size - 1) * stride + k - front - out))
 
@@ -102,19 +93,21 @@ def _backward(strides: Any, padding: Any, residuals: Any, output_gradient: Any) 
         mirrored = jnp.flip(kernel, (0, 1)).swapaxes(2, 3)
         return _by_rows(output, mirrored, strides, pairs)
 
-    # <y', conv_transpose(x, k)> = <strided(y', k), x>
-    x_gradient, pull_back = jax.vjp(strided, output_gradient, kernel)
+    # <y', conv_transpose(x, k)> = <strided(y', k), x>: one bilinear form, read from both sides.
+    x_gradient, pull_back = jax.vjp(strided, gradient, kernel)
     return x_gradient, pull_back(x)[1]
 
 
-_conv_transpose.defvjp(_forward, _backward)
+_conv_transpose.defvjp(
+    lambda *arguments: (_conv_transpose(*arguments), arguments[:2]), _conv_transpose_backward
+)
 
 
 def conv(x: jax.Array, kernel: jax.Array, strides: tuple[int, int], padding: Padding) -> jax.Array:
-    """A convolution whose input gradient is fast for small maps.
+    """A convolution whose input gradient is fast for small output maps too.
 
     Equal to `jax.lax.conv_general_dilated(x, kernel, strides, padding)`. The input gradient is a
-    transposed convolution; `_by_taps` says why small ones are slow.
+    transposed convolution of the output's gradient; `_by_taps` says why small ones are slow.
 
     Args:
       x: [B, H, W, C].
@@ -135,66 +128,52 @@ def _conv(x: Any, kernel: Any, strides: Any, padding: Any) -> jax.Array:
     return _by_rows(x, kernel, strides, padding)
 
 
-def _conv_forward(x: Any, kernel: Any, strides: Any, padding: Any) -> Any:
-    return _conv(x, kernel, strides, padding), (x, kernel)
-
-
-def _conv_backward(strides: Any, padding: Any, residuals: Any, output_gradient: Any) -> Any:
+def _conv_backward(strides: Any, padding: Any, residuals: Any, gradient: Any) -> Any:
     x, kernel = residuals
-
-    def plain(x: jax.Array) -> jax.Array:
-        return lax.conv_general_dilated(x, kernel, strides, padding, dimension_numbers=_LAYOUT)
-
-    kernel_gradient = jax.vjp(lambda kernel: _by_rows(x, kernel, strides, padding), kernel)[1](
-        output_gradient
-    )[0]
-    back = kernel.swapaxes(2, 3)
-    if _by_taps_pays(output_gradient, back, strides):
+    pull_back = jax.vjp(lambda kernel: _by_rows(x, kernel, strides, padding), kernel)[1]
+    kernel_gradient = pull_back(gradient)[0]
+    swapped = kernel.swapaxes(2, 3)
+    if _by_taps_pays(gradient, swapped, strides):
         first = tuple(-before for before, _ in padding)
-        x_gradient = _by_taps(output_gradient, back, strides, first, x.shape[1:3])
+        x_gradient = _by_taps(gradient, swapped, strides, first, x.shape[1:3])
     elif strides == (1, 1):
-        pairs = [(k - 1 - a, k - 1 - b) for k, (a, b) in zip(back.shape, padding, strict=False)]
-        x_gradient = _by_rows(output_gradient, jnp.flip(back, (0, 1)), strides, pairs)
+        pairs = [(k - 1 - a, k - 1 - b) for k, (a, b) in zip(swapped.shape, padding, strict=False)]
+        x_gradient = _by_rows(gradient, jnp.flip(swapped, (0, 1)), strides, pairs)
     else:
-        x_gradient = jax.vjp(plain, x)[1](output_gradient)[0]
+        x_gradient = jax.vjp(lambda x: _lax_conv(x, kernel, strides, padding), x)[1](gradient)[0]
     return x_gradient, kernel_gradient
 
 
-_conv.defvjp(_conv_forward, _conv_backward)
+_conv.defvjp(lambda *arguments: (_conv(*arguments), arguments[:2]), _conv_backward)
 
 
 def _by_rows(x: Any, kernel: Any, strides: Any, padding: Any) -> jax.Array:
-    """A convolution in parts, if many rows of the kernel would meet only padding.
+    """A convolution that leaves out the kernel's rows wherever they meet only padding.
 
-    On the CPU, XLA multiplies the padding too: a seventh of the rows for a kernel of 4 on 7x7. One
-    convolution for each run of output rows that meet the same kernel rows avoids that (a step of
-    "infogan:mnist,document", two cores: 330 -> 310 ms). Doing the same for columns saves little
-    more, because of its copies.
+    XLA multiplies the padding on the CPU: a seventh of the rows for a kernel of 4 on 7x7. One
+    convolution for each run of output rows that use the same rows of the kernel avoids this. Whole
+    step of infogan:mnist,document, two cores: 330 -> 310 ms. Leaving out columns as well saves
+    little more, because it costs copies.
     """
     k, stride, (before, after) = kernel.shape[0], strides[0], padding[0]
     size = x.shape[1]
-    runs: list[tuple[int, int, int, int]] = []
-    for row in range((size + before + after - k) // stride + 1):
-        first, last = max(0, before - row * stride), min(k, size + before - row * stride)
-        if runs and runs[-1][2:] == (first, last):
-            runs[-1] = (runs[-1][0], row + 1, first, last)
-        else:
-            runs.append((row, row + 1, first, last))
-    met = sum((stop - start) * (last - first) for start, stop, first, last in runs)
-    least = min(last - first for *_, first, last in runs)
-    # Each part copies its kernel rows, which does not pay for few pixels.
-    few = x.shape[0] * size * x.shape[2] < 1_000
-    if not _pays(kernel) or few or met > 0.9 * k * runs[-1][1] or least < 1:
-        return lax.conv_general_dilated(x, kernel, strides, padding, dimension_numbers=_LAYOUT)
+
+    def kernel_rows(row: int) -> tuple[int, int]:
+        """The kernel's rows [first, last) that meet the image at an output row."""
+        return max(0, before - row * stride), min(k, size + before - row * stride)
+
+    rows = range((size + before + after - k) // stride + 1)
+    runs = [(list(run), *used) for used, run in itertools.groupby(rows, kernel_rows)]
+    multiplied = sum(len(run) * (last - first) for run, first, last in runs)
+    fewest = min(last - first for _, first, last in runs)
+    # Each run copies its rows of the kernel, which does not pay off for few pixels.
+    few_pixels = x.shape[0] * size * x.shape[2] < 1_000
+    if not _pays(kernel) or few_pixels or multiplied > 0.9 * k * len(rows) or fewest < 1:
+        return _lax_conv(x, kernel, strides, padding)
     parts = []
-    for start, stop, first, last in runs:
-        begin = start * stride - before + first
-        part = x[:, begin : (stop - 1) * stride - before + last]
-        parts.append(
-            lax.conv_general_dilated(
-                part, kernel[first:last], strides, ((0, 0), padding[1]), dimension_numbers=_LAYOUT
-            )
-        )
+    for run, first, last in runs:
+        part = x[:, run[0] * stride - before + first : run[-1] * stride - before + last]
+        parts.append(_lax_conv(part, kernel[first:last], strides, ((0, 0), padding[1])))
     return jnp.concatenate(parts, axis=1)
 
 
@@ -204,25 +183,25 @@ def _by_taps_pays(x: Any, kernel: Any, strides: Any) -> bool:
 
 
 def _pays(kernel: Any) -> bool:
-    """Whether another form can be faster: on the CPU, for kernels that are not tiny."""
+    """Whether another form may pay off: on the CPU, unless the kernel is small."""
     return on_cpu() and kernel.shape[2] * kernel.shape[3] >= 1_000
 
 
 def _by_taps(x: Any, kernel: Any, strides: Any, first: Any, sizes: Any) -> jax.Array:
-    """A transposed convolution as one matrix product for each pixel t of the kernel:
+    """A transposed convolution as one matrix product for each position of the kernel:
     out[b, i * s + first + t] += x[b, i] @ kernel[t].
 
-    On the CPU, XLA swaps kernel and image if the kernel is the larger one, and then has only a
-    plain loop (5x5 on 4x4, 1,024 channels to 512, batch 8, in "dcgan:size=64": 13.5 s -> 67 ms). It
-    also multiplies the padding, three times the map for a kernel of 4 on 4x4 (in "dcgan:mnist": 131
-    -> 45 ms). For larger maps XLA is faster.
+    A kernel larger than the map: XLA swaps their roles on the CPU and falls back to a plain loop.
+    First layer of dcgan:size=64 (5x5 on 4x4, 1,024 -> 512 channels, batch 8): 13.5 s -> 67 ms.
+    A kernel as large as the map: XLA multiplies the padding, three times the map for 4x4 on 4x4.
+    First layer of dcgan:mnist: 131 -> 45 ms. In all other cases XLA's form is faster.
 
     Args:
       x: [B, H, W, C].
       kernel: [kh, kw, C, C'].
       strides: s, (vertical, horizontal).
-      first: index of the first output pixel; may be negative.
-      sizes: of the result; the rest is cut off.
+      first: position of the kernel's first tap at the first pixel; may be negative.
+      sizes: height and width of the result; what lies outside is cut off.
 
     Returns:
       [B, *sizes, C'].
@@ -231,15 +210,15 @@ def _by_taps(x: Any, kernel: Any, strides: Any, first: Any, sizes: Any) -> jax.A
     out = jnp.zeros((x.shape[0], *sizes, kernel.shape[3]), x.dtype)
     for t in np.ndindex(kernel.shape[:2]):
         edges = [(0, 0, 0)]
-        for place, begin, size, stride, length in zip(
+        for tap, start, size, stride, length in zip(
             t, first, sizes, strides, x.shape[1:3], strict=True
         ):
-            low = begin + place
+            low = start + tap
             edges.append((low, size - low - ((length - 1) * stride + 1), stride - 1))
         out += lax.pad(x @ kernel[t], zero, [*edges, (0, 0, 0)])
     return out
 
 
 def on_cpu() -> bool:
-    """Whether the program will run on the CPU."""
+    """Whether code compiled now will run on the CPU, the backend of these special forms."""
     return jax.default_backend() == "cpu"

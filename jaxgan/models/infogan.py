@@ -1,5 +1,7 @@
-"""The networks of InfoGAN: of the document, and of the paper's code (Chen et al. 2016, appendix
-C.1). Sizes are for 28x28 images; any multiple of 4 works."""
+"""The networks of InfoGAN (Chen et al. 2016): the document's (infogan:mnist,document), and those of
+the paper's own code (infogan:mnist,paper; appendix C.1). Sizes are for 28x28 images; any size that
+4 divides works.
+"""
 
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
@@ -22,14 +24,14 @@ class CategoricalParameters(NamedTuple):
 
 
 class GaussianParameters(NamedTuple):
-    """Q(c | x) of a continuous code: mean and logarithm of the deviation, both [B, 1]."""
+    """Q(c | x) of a continuous code: mean and log standard deviation, both [B, 1]."""
 
     mean: jax.Array
     log_deviation: jax.Array
 
 
 class PointParameters(NamedTuple):
-    """A continuous code predicted as one number, [B, 1], for the squared error."""
+    """A point estimate of a continuous code, [B, 1], for the squared error."""
 
     mean: jax.Array
 
@@ -37,12 +39,19 @@ class PointParameters(NamedTuple):
 CodeParameters = CategoricalParameters | GaussianParameters | PointParameters
 
 
-class DocumentGenerator(Network):
-    """The document's G; activation before BatchNorm; output tanh, [B, H, W, C] in (-1, 1)."""
-
+class _Generator(Network):
     image_shape: tuple[int, int, int] = (28, 28, 1)
     kernel_init: Callable[..., Any] = NORMAL
     activation: Callable[[jax.Array], jax.Array] = nn.relu
+
+
+class _LeakyNetwork(Network):
+    kernel_init: Callable[..., Any] = NORMAL
+    activation: Callable[[jax.Array], jax.Array] = leaky_relu(0.1)
+
+
+class DocumentGenerator(_Generator):
+    """The document's generator: activation, then BatchNorm; tanh, [B, H, W, C] in (-1, 1)."""
 
     @nn.compact
     def __call__(self, latent: Latent, train: bool) -> jax.Array:
@@ -58,15 +67,11 @@ class DocumentGenerator(Network):
         return jnp.tanh(x).astype(self.param_dtype)
 
 
-class DocumentDiscriminator(Network):
-    """The document's D: (logit [B], features [B, H/4 * W/4 * 256])."""
-
-    kernel_init: Callable[..., Any] = NORMAL
-    activation: Callable[[jax.Array], jax.Array] = leaky_relu(0.1)
+class DocumentDiscriminator(_LeakyNetwork):
+    """The document's discriminator, unconditional: (logit [B], features [B, H/4 * W/4 * 256])."""
 
     @nn.compact
     def __call__(self, x: jax.Array, condition: Any, train: bool) -> tuple[jax.Array, jax.Array]:
-        del condition  # InfoGAN's discriminator is unconditional.
         act = self.activation
         x = act(self.conv(self.scaled(64), 4, 2, "conv_1")(x))
         x = act(self.conv(self.scaled(128), 4, 2, "conv_2")(x))
@@ -78,12 +83,8 @@ class DocumentDiscriminator(Network):
         return logit.astype(self.param_dtype), features
 
 
-class PaperGenerator(Network):
-    """The paper's G; BatchNorm before the activation; output sigmoid, [B, H, W, C] in (0, 1)."""
-
-    image_shape: tuple[int, int, int] = (28, 28, 1)
-    kernel_init: Callable[..., Any] = NORMAL
-    activation: Callable[[jax.Array], jax.Array] = nn.relu
+class PaperGenerator(_Generator):
+    """The paper's generator: BatchNorm, then activation; sigmoid, [B, H, W, C] in (0, 1)."""
 
     @nn.compact
     def __call__(self, latent: Latent, train: bool) -> jax.Array:
@@ -99,15 +100,11 @@ class PaperGenerator(Network):
         return nn.sigmoid(x).astype(self.param_dtype)
 
 
-class PaperDiscriminator(Network):
-    """The paper's D: (logit [B], features [B, 1024])."""
-
-    kernel_init: Callable[..., Any] = NORMAL
-    activation: Callable[[jax.Array], jax.Array] = leaky_relu(0.1)
+class PaperDiscriminator(_LeakyNetwork):
+    """The paper's discriminator, unconditional: (logit [B], features [B, 1024])."""
 
     @nn.compact
     def __call__(self, x: jax.Array, condition: Any, train: bool) -> tuple[jax.Array, jax.Array]:
-        del condition
         act = self.activation
         x = act(self.conv(self.scaled(64), 4, 2, "conv_1")(x))
         x = self.conv(self.scaled(128), 4, 2, "conv_2")(x)
@@ -118,22 +115,20 @@ class PaperDiscriminator(Network):
         return logit.astype(self.param_dtype), features
 
 
-class Q(Network):
+class Q(_LeakyNetwork):
     """The head that predicts the codes from the discriminator's features, [B, F].
 
     Attributes:
-      codes: in the order of `Latent.codes`.
-      continuous: the prediction of a continuous code: "gaussian", a mean and a deviation, or
-        "point", one linear output.
-      deviation: of a "gaussian": "exponential" or "sigmoid" of an output, or "fixed" at 1.
-      kernel_init: of the dense layers.
+      codes: the codes to predict, in the order of `Latent.codes`.
+      continuous: prediction for a continuous code: "gaussian" (mean and standard deviation) or
+        "point" (one linear output).
+      deviation: standard deviation of a "gaussian": "exponential" or "sigmoid" of an output, or
+        "fixed" at 1.
     """
 
     codes: Sequence[Code] = ()
     continuous: str = "gaussian"
     deviation: str = "exponential"
-    kernel_init: Callable[..., Any] = NORMAL
-    activation: Callable[[jax.Array], jax.Array] = leaky_relu(0.1)
 
     @nn.compact
     def __call__(self, features: jax.Array, train: bool) -> tuple[CodeParameters, ...]:
@@ -143,8 +138,7 @@ class Q(Network):
 
     def _code(self, x: jax.Array, index: int, code: Code) -> CodeParameters:
         def output(features: int, name: str) -> jax.Array:
-            y = self.dense(features, f"code_{index}_{name}")(x)
-            return y.astype(self.param_dtype)
+            return self.dense(features, f"code_{index}_{name}")(x).astype(self.param_dtype)
 
         if code.categorical:
             return CategoricalParameters(output(code.values, "logits"))

@@ -1,5 +1,7 @@
-"""A generator's input: noise, structured codes, and a condition. A categorical code is one-hot,
-[B, K]; a continuous code is a column, [B, 1]."""
+"""A generator's input: noise, structured codes, and a condition.
+
+A categorical code is one-hot, [B, K]; a continuous code is a column, [B, 1].
+"""
 
 import dataclasses
 import math
@@ -12,7 +14,7 @@ import jax.numpy as jnp
 from jaxgan.common.errors import UserError
 from jaxgan.common.rng import stream
 
-# The most values of a categorical code: a sheet has a row for each.
+# Limit on a categorical code's values: a sample sheet has a row for each.
 MOST = 1_000
 
 
@@ -21,8 +23,8 @@ class Latent(NamedTuple):
 
     Attributes:
       noise: [B, N].
-      codes: one array a code, [B, K] one-hot (categorical) or [B, 1] (continuous).
-      condition: of a conditional network, [B, ...], or None.
+      codes: one array per code, [B, K] one-hot (categorical) or [B, 1] (continuous).
+      condition: [B, ...], or None for an unconditional network.
     """
 
     noise: jax.Array
@@ -31,16 +33,15 @@ class Latent(NamedTuple):
 
 
 def joined(latent: Latent) -> jax.Array:
-    """The noise, the codes and the condition concatenated, [B, N]."""
-    condition = [] if latent.condition is None else [latent.condition]
-    parts = [latent.noise, *latent.codes, *condition]
+    """Noise, codes and condition, flattened and concatenated: [B, N]."""
+    parts = jax.tree.leaves(latent)
     return jnp.concatenate([part.reshape(part.shape[0], -1) for part in parts], axis=-1)
 
 
 @dataclasses.dataclass(frozen=True)
 class Code:
-    """The prior of one code: `kind` is "categorical" (with `values` values), "uniform" on (-1, 1)
-    or "gaussian" (standard normal)."""
+    """The prior of one code: `kind` is "categorical" (uniform over `values` values), "uniform" (on
+    (-1, 1)) or "gaussian" (standard normal)."""
 
     kind: str
     values: int = 1
@@ -57,7 +58,7 @@ class Code:
         return math.log(2) if self.kind == "uniform" else math.log(2 * math.pi * math.e) / 2
 
     def sample(self, key: jax.Array, n: int, dtype: Any = jnp.float32) -> jax.Array:
-        """[n, values] one-hot, or [n, 1]."""
+        """n independent draws, [n, values] one-hot or [n, 1]."""
         if self.categorical:
             drawn = jax.random.randint(key, (n,), 0, self.values)
             return jax.nn.one_hot(drawn, self.values, dtype=dtype)
@@ -66,27 +67,27 @@ class Code:
         return jax.random.normal(key, (n, 1), dtype)
 
     def fixed(self, value: float, n: int, dtype: Any = jnp.float32) -> jax.Array:
-        """The same value n times: the index of a category, or a number."""
+        """n copies of a value, which is a category's index or a number: [n, values] or [n, 1]."""
         if self.categorical:
             return jnp.tile(jax.nn.one_hot(int(value), self.values, dtype=dtype), (n, 1))
         return jnp.full((n, 1), value, dtype)
 
 
 def parse_codes(text: str) -> tuple[Code, ...]:
-    """Reads "categorical:10+uniform:2": a categorical code of 10 values and two uniform ones.
+    """Parses "categorical:10+uniform:2", a categorical code of 10 values and two uniform codes.
 
     The number after the colon is the number of values of a categorical code (at least 2), or the
-    number of continuous codes of that kind (1 if left out); at most 1,000. "" is no code.
+    number of continuous codes (1 if omitted); at most 1,000. "" means no code.
 
     Raises:
-      UserError: if the text is not of that form.
+      UserError: if the text has another form.
     """
     codes: list[Code] = []
     for part in filter(None, text.split("+")):
         kind, _, number = part.strip().partition(":")
         count = int(number) if re.fullmatch("[0-9]{1,9}", number) else (1 if not number else 0)
         if count > MOST:
-            raise UserError(f"latent.codes: '{part}' is more than {MOST:,}", "take fewer")
+            raise UserError(f"latent.codes: '{part}' is more than {MOST:,}", "use fewer")
         if kind == "categorical" and count >= 2:
             codes.append(Code(kind, count))
         elif kind in ("uniform", "gaussian") and count >= 1:
@@ -102,8 +103,8 @@ def parse_codes(text: str) -> tuple[Code, ...]:
 
 @dataclasses.dataclass(frozen=True)
 class LatentSpec:
-    """The prior of a generator's input: `noise` dimensions of `noise_prior` ("normal", "uniform" on
-    (-1, 1), or "hypercube", uniform on (0, 1)), and the codes."""
+    """The prior of noise and codes: `noise` numbers from `noise_prior` ("normal", "uniform" on
+    (-1, 1), or "hypercube", uniform on (0, 1)), and `codes`."""
 
     noise: int
     noise_prior: str = "normal"
@@ -111,7 +112,7 @@ class LatentSpec:
     dtype: Any = jnp.float32
 
     def sample(self, key: jax.Array, n: int, condition: Any = None) -> Latent:
-        """n independent samples; the noise and each code have their own PRNG streams."""
+        """n independent draws; the noise and each code have their own PRNG streams."""
         noise_key = stream(key, "noise")
         if self.noise_prior == "normal":
             noise = jax.random.normal(noise_key, (n, self.noise), self.dtype)
@@ -126,13 +127,12 @@ class LatentSpec:
     def traversal(
         self, key: jax.Array, index: int, columns: int = 10, limit: float = 2.0
     ) -> tuple[Latent, int]:
-        """The latents of the sheet that shows code `index`, and the number of its columns.
+        """The latents of the sample sheet that varies code `index`.
 
-        Categorical: a row for each value, a column for each of `columns` samples of the noise and
-        the other codes. Continuous: a column for each of `columns` values from -limit to limit
-        (trained on (-1, 1), shown to 2: Chen et al. 2016, figure 2), and a row for each value of
-        the first categorical code, or for each of ten samples if there is none. The noise and the
-        other codes are constant along a row.
+        Categorical code: one row per value; the columns are draws of the noise and other codes.
+        Continuous code: the columns are values from -limit to limit (beyond the training range
+        (-1, 1), as in Chen et al. 2016, figure 2); one row per value of the first categorical code,
+        or ten random rows without one. Noise and all other codes are constant along a row.
 
         Returns:
           A latent with rows * columns examples, row by row, and `columns`.
@@ -147,11 +147,10 @@ class LatentSpec:
             rows = 10 if first is None else self.codes[first].values
             drawn = self.sample(key, rows)
             if first is not None:
-                every = jnp.eye(rows, dtype=self.dtype)
-                codes = drawn.codes[:first] + (every,) + drawn.codes[first + 1 :]
-                # One noise for all rows, so that rows differ in the category alone.
-                noise = jnp.tile(drawn.noise[:1], (rows, 1))
-                drawn = Latent(noise, codes)
+                every_value = jnp.eye(rows, dtype=self.dtype)
+                codes = drawn.codes[:first] + (every_value,) + drawn.codes[first + 1 :]
+                # With the same noise in all rows, only the category differs between them.
+                drawn = Latent(jnp.tile(drawn.noise[:1], (rows, 1)), codes)
             tiled = jax.tree.map(lambda x: jnp.repeat(x, columns, axis=0), drawn)
             values = jnp.linspace(-limit, limit, columns, dtype=self.dtype)
             varied = jnp.tile(values, rows)[:, None]

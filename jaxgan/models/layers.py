@@ -1,4 +1,4 @@
-"""Layers that Linen lacks or computes slowly."""
+"""Layers that Linen lacks or that XLA computes slowly."""
 
 import functools
 from collections.abc import Callable
@@ -19,8 +19,8 @@ from jaxgan.models.convolutions import Padding, conv, conv_transpose, on_cpu
 def column_sum(x: jax.Array) -> jax.Array:
     """Sum over all axes but the last: [..., C] -> [C].
 
-    On the CPU it is a product with a row of ones, because XLA's reduction is slow there
-    (12,544 x 96, one core: 1.07 -> 0.09 ms).
+    On the CPU, a product with a row of ones replaces XLA's reduction: 1.07 -> 0.09 ms for
+    12,544 x 96 on one core.
     """
     rows = x.reshape(-1, x.shape[-1])
     if on_cpu():
@@ -30,7 +30,7 @@ def column_sum(x: jax.Array) -> jax.Array:
 
 @functools.partial(jax.custom_vjp, nondiff_argnums=(1,))
 def broadcast_rows(x: jax.Array, shape: tuple[int, ...]) -> jax.Array:
-    """[C] broadcast to `shape`, [..., C]; its gradient is a `column_sum`."""
+    """[C] repeated to `shape`, [..., C]; its gradient is a `column_sum`."""
     return jnp.broadcast_to(x, shape)
 
 
@@ -46,8 +46,21 @@ broadcast_rows.defvjp(
 # --- Layers
 
 
+def _promoted(layer: Any, x: jax.Array, shape: tuple[int, ...], use_bias: bool = True) -> Any:
+    """The input, the layer's kernel of that shape and its bias (or None), in one dtype."""
+    kernel = layer.param("kernel", layer.kernel_init, shape, layer.param_dtype)
+    bias = None
+    if use_bias:
+        bias = layer.param("bias", nn.initializers.zeros, shape[-1:], layer.param_dtype)
+    return nn.dtypes.promote_dtype(x, kernel, bias, dtype=layer.dtype)
+
+
+def _add_bias(y: jax.Array, bias: jax.Array | None) -> jax.Array:
+    return y if bias is None else y + broadcast_rows(bias, y.shape)
+
+
 class Dense(nn.Module):
-    """`flax.linen.Dense`, its bias's gradient as a `column_sum`: [..., N] -> [..., features].
+    """`flax.linen.Dense` whose bias gradient is a `column_sum`: [..., N] -> [..., features].
     Parameters have Flax's names, shapes and meaning."""
 
     features: int
@@ -58,14 +71,25 @@ class Dense(nn.Module):
 
     @nn.compact
     def __call__(self, x: jax.Array) -> jax.Array:
-        shape = (x.shape[-1], self.features)
-        kernel = self.param("kernel", self.kernel_init, shape, self.param_dtype)
-        bias = None
-        if self.use_bias:
-            bias = self.param("bias", nn.initializers.zeros, shape[1:], self.param_dtype)
-        x, kernel, bias = nn.dtypes.promote_dtype(x, kernel, bias, dtype=self.dtype)
-        y = x @ kernel
-        return y if bias is None else y + broadcast_rows(bias, y.shape)
+        x, kernel, bias = _promoted(self, x, (x.shape[-1], self.features), self.use_bias)
+        return _add_bias(x @ kernel, bias)
+
+
+class Maxout(nn.Module):
+    """Maximum over `pieces` affine maps for each of `features` units: [B, N] -> [B, features]
+    (Goodfellow et al. 2013, "Maxout networks", eq. 2)."""
+
+    features: int
+    pieces: int
+    kernel_init: Callable[..., Any] = nn.initializers.glorot_uniform()
+    dtype: Any = None
+    param_dtype: Any = jnp.float32
+
+    @nn.compact
+    def __call__(self, x: jax.Array) -> jax.Array:
+        x, kernel, bias = _promoted(self, x, (x.shape[-1], self.features * self.pieces))
+        pieces = _add_bias(x @ kernel, bias).reshape(-1, self.features, self.pieces)
+        return jnp.max(pieces, axis=-1)
 
 
 class Conv(nn.Module):
@@ -83,24 +107,20 @@ class Conv(nn.Module):
 
     @nn.compact
     def __call__(self, x: jax.Array, condition: jax.Array | None = None) -> jax.Array:
-        """`condition`, [B, K], is joined to every pixel as K more channels. Only in unpadded
-        convolutions: padding would lack it."""
+        """`condition`, [B, K], acts as K further channels of every pixel; it needs VALID padding,
+        because padded pixels would have no condition."""
         channels = x.shape[-1]
-        more = 0 if condition is None else condition.shape[-1]
-        shape = (*self.kernel_size, channels + more, self.features)
-        kernel = self.param("kernel", self.kernel_init, shape, self.param_dtype)
-        bias = None
-        if self.use_bias:
-            bias = self.param("bias", nn.initializers.zeros, (self.features,), self.param_dtype)
-        x, kernel, bias = nn.dtypes.promote_dtype(x, kernel, bias, dtype=self.dtype)
+        extra = 0 if condition is None else condition.shape[-1]
+        shape = (*self.kernel_size, channels + extra, self.features)
+        x, kernel, bias = _promoted(self, x, shape, self.use_bias)
         y = self.convolve(x, kernel[:, :, :channels])
         if condition is not None:
-            # The convolution of a constant image is constant, so that the first layer of
-            # "cgan:mnist" convolves 1 channel instead of 11.
+            # The convolution of a constant image is constant: a product per example replaces K
+            # channels (cgan:mnist's first layer convolves 1 channel, not 11).
             assert self.padding == "VALID"
-            everywhere = condition.astype(y.dtype) @ kernel[:, :, channels:].sum((0, 1))
-            y += everywhere[:, None, None, :]
-        return y if bias is None else y + broadcast_rows(bias, y.shape)
+            constant = condition.astype(y.dtype) @ kernel[:, :, channels:].sum((0, 1))
+            y += constant[:, None, None, :]
+        return _add_bias(y, bias)
 
     def convolve(self, x: jax.Array, kernel: jax.Array) -> jax.Array:
         return conv(x, kernel, self.strides, self.padding)
@@ -115,9 +135,9 @@ class ConvTranspose(Conv):
 
 
 class BatchNorm(nn.BatchNorm):
-    """`flax.linen.BatchNorm` over all axes but the last (Ioffe and Szegedy 2015, algorithm 1), its
-    sums as `column_sum`s. Statistics in float32 at least; parameters and statistics have Flax's
-    names and meaning."""
+    """`flax.linen.BatchNorm` over all axes but the last (Ioffe and Szegedy 2015, algorithm 1),
+    summing with `column_sum`. Statistics are float32 or wider; parameters and statistics have
+    Flax's names and meaning."""
 
     @nn.compact
     def __call__(
@@ -127,23 +147,23 @@ class BatchNorm(nn.BatchNorm):
         *,
         mask: jax.Array | None = None,
     ) -> jax.Array:
-        use_running_average = nn.merge_param(
+        use_moving = nn.merge_param(
             "use_running_average", self.use_running_average, use_running_average
         )
         features = x.shape[-1:]
-        mean_of = self.variable("batch_stats", "mean", jnp.zeros, features, jnp.float32)
-        var_of = self.variable("batch_stats", "var", jnp.ones, features, jnp.float32)
-        given, x = x, x.astype(jnp.promote_types(x.dtype, jnp.float32))
-        mean, var = mean_of.value, var_of.value
-        if not use_running_average:
+        moving_mean = self.variable("batch_stats", "mean", jnp.zeros, features, jnp.float32)
+        moving_var = self.variable("batch_stats", "var", jnp.ones, features, jnp.float32)
+        dtype, x = self.dtype or x.dtype, x.astype(jnp.promote_types(x.dtype, jnp.float32))
+        mean, var = moving_mean.value, moving_var.value
+        if not use_moving:
             moments = jnp.stack([column_sum(x), column_sum(jnp.square(x))])
             moments = moments * (features[0] / x.size)
             if self.axis_name is not None and not self.is_initializing():
                 moments = lax.pmean(moments, self.axis_name)
             mean, var = moments[0], jnp.maximum(0.0, moments[1] - jnp.square(moments[0]))
             if not self.is_initializing():
-                mean_of.value = self.momentum * mean_of.value + (1 - self.momentum) * mean
-                var_of.value = self.momentum * var_of.value + (1 - self.momentum) * var
+                moving_mean.value = self.momentum * moving_mean.value + (1 - self.momentum) * mean
+                moving_var.value = self.momentum * moving_var.value + (1 - self.momentum) * var
         factor = lax.rsqrt(var + self.epsilon)
         if self.use_scale:
             factor *= self.param("scale", self.scale_init, features, self.param_dtype)
@@ -151,20 +171,20 @@ class BatchNorm(nn.BatchNorm):
         if self.use_bias:
             shift += self.param("bias", self.bias_init, features, self.param_dtype)
         y = x * broadcast_rows(factor, x.shape) + broadcast_rows(shift, x.shape)
-        return y.astype(self.dtype or given.dtype)
+        return y.astype(dtype)
 
 
 class Network(nn.Module):
-    """What all networks share: their width, types, initial weights and BatchNorm.
+    """Base of all networks: their width, dtypes, initial weights and BatchNorm.
 
     Attributes:
-      width: multiplies the inner layers; 1.0 is the source's.
-      kernel_init: of every layer without one of its own.
-      momentum, epsilon: of BatchNorm, whose moving statistics become
-        momentum * old + (1 - momentum) * batch.
-      embedding: dimensions of a label's embedding; 0 for the one-hot vector itself.
-      dtype: of the layers' computation.
-      param_dtype: of the parameters and of the network's outputs.
+      width: multiplies the inner layers' sizes; 1.0 is the source's width.
+      kernel_init: initialiser of every layer that names none.
+      momentum, epsilon: of BatchNorm; moving statistics become
+        momentum * old + (1 - momentum) * the batch's.
+      embedding: size of a label's learned embedding; 0 for the one-hot vector itself.
+      dtype: the dtype in which the layers compute.
+      param_dtype: the dtype of the parameters and of the network's outputs.
     """
 
     width: float = 1.0
@@ -176,7 +196,7 @@ class Network(nn.Module):
     param_dtype: Any = jnp.float32
 
     def types(self) -> dict[str, Any]:
-        """The arguments that give a Linen layer this network's types."""
+        """Arguments that give a layer this network's dtypes."""
         return {"dtype": self.dtype, "param_dtype": self.param_dtype}
 
     def scaled(self, features: int) -> int:
@@ -184,13 +204,14 @@ class Network(nn.Module):
         return max(1, round(features * self.width))
 
     def embed(self, condition: Any) -> Any:
-        """A label [B, K] embedded, [B, embedding]; an image or None unchanged."""
+        """Embeds a label [B, K] if `embedding` is set; an image or None is returned unchanged."""
         if not self.embedding or condition is None or condition.ndim > 2:
             return condition
         return self.dense(self.embedding, "embedding", bias=False)(condition)
 
     def batch_norm(self, name: str, train: bool, scale: bool = True) -> BatchNorm:
-        """Batch statistics in training, moving ones otherwise; `scale` false fixes gamma at 1."""
+        """BatchNorm with batch statistics if `train`, moving ones otherwise; without `scale`, gamma
+        is 1."""
         return BatchNorm(
             use_running_average=not train,
             momentum=self.momentum,
@@ -203,14 +224,9 @@ class Network(nn.Module):
     def dense(
         self, features: int, name: str, init: Callable[..., Any] | None = None, bias: bool = True
     ) -> Dense:
-        """A dense layer of exactly `features`."""
-        return Dense(
-            features,
-            use_bias=bias,
-            kernel_init=init or self.kernel_init,
-            name=name,
-            **self.types(),
-        )
+        """A dense layer of exactly `features` units."""
+        init = init or self.kernel_init
+        return Dense(features, use_bias=bias, kernel_init=init, name=name, **self.types())
 
     def conv(
         self,
@@ -222,7 +238,7 @@ class Network(nn.Module):
         bias: bool = True,
         transposed: bool = False,
     ) -> Any:
-        """A square convolution, or a transposed one."""
+        """A convolution with a square kernel, or a transposed one."""
         kind: Any = ConvTranspose if transposed else Conv
         return kind(
             features,
@@ -235,54 +251,33 @@ class Network(nn.Module):
             **self.types(),
         )
 
-    def conv_transpose(self, *arguments: Any, **named: Any) -> Any:
-        """The same as `conv`, transposed."""
-        return self.conv(*arguments, **{**named, "transposed": True})
-
-
-class Maxout(nn.Module):
-    """max over `pieces` affine maps, for each of `features` units: [B, N] -> [B, features]
-    (Goodfellow et al. 2013, eq. 2 of "Maxout networks")."""
-
-    features: int
-    pieces: int
-    kernel_init: Callable[..., Any] = nn.initializers.glorot_uniform()
-    dtype: Any = None
-    param_dtype: Any = jnp.float32
-
-    @nn.compact
-    def __call__(self, x: jax.Array) -> jax.Array:
-        shape = (x.shape[-1], self.features * self.pieces)
-        kernel = self.param("kernel", self.kernel_init, shape, self.param_dtype)
-        bias = self.param("bias", nn.initializers.zeros, shape[1:], self.param_dtype)
-        x, kernel, bias = nn.dtypes.promote_dtype(x, kernel, bias, dtype=self.dtype)
-        y = x @ kernel
-        pieces = (y + broadcast_rows(bias, y.shape)).reshape(-1, self.features, self.pieces)
-        return jnp.max(pieces, axis=-1)
+    def conv_transpose(self, *arguments: Any, **keywords: Any) -> Any:
+        """`conv`, transposed."""
+        return self.conv(*arguments, **{**keywords, "transposed": True})
 
 
 def max_pool(x: jax.Array, size: int) -> jax.Array:
-    """The maximum over disjoint windows of size x size; rows and columns that fill no window are
-    dropped: [B, H, W, C] -> [B, H // size, W // size, C].
+    """The maximum over disjoint windows of size x size, dropping rows and columns left over at the
+    end: [B, H, W, C] -> [B, H // size, W // size, C].
 
     Equal to `flax.linen.max_pool` with that stride, in value and gradient (a tie goes to the first
-    pixel). XLA's gradient of a pooling is slow on the CPU, and one through `jnp.argmax` takes twice
-    as long as this. The gradient of `jnp.max` divides by the number of maxima, which is 0 if XLA
-    computes the input twice and rounds differently.
+    pixel). The alternatives are worse: XLA's gradient of a pooling is slow on the CPU; a gradient
+    through `jnp.argmax` takes twice as long; and that of `jnp.max` divides by the number of maxima,
+    which is 0 if XLA computes the input twice with different rounding.
     """
     h, w = x.shape[1] // size * size, x.shape[2] // size * size
-    places = [x[:, i:h:size, j:w:size] for i, j in np.ndindex(size, size)]
-    return functools.reduce(lambda a, b: jnp.where(a >= b, a, b), places)
+    pixels = [x[:, i:h:size, j:w:size] for i, j in np.ndindex(size, size)]
+    return functools.reduce(lambda a, b: jnp.where(a >= b, a, b), pixels)
 
 
 def flat(x: jax.Array) -> jax.Array:
-    """[B, ...] -> [B, N]."""
+    """Flattens all axes but the first: [B, ...] -> [B, N]."""
     return x.reshape(x.shape[0], -1)
 
 
 def beside_image(x: jax.Array, condition: jax.Array) -> jax.Array:
-    """An image [B, H, W, C] and its condition, concatenated on the channels. A vector [B, K] is
-    broadcast over the image."""
+    """Concatenates a condition to an image [B, H, W, C] as further channels; a vector [B, K] is
+    first broadcast to [B, H, W, K]."""
     if condition.ndim == 2:
         shape = (*x.shape[:3], condition.shape[-1])
         condition = jnp.broadcast_to(condition[:, None, None, :], shape)

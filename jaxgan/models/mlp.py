@@ -1,6 +1,6 @@
-"""Fully connected networks for images of any shape: the small GAN of the DCGAN document ("gan"),
-the original GAN (Goodfellow et al. 2014 and its public code, "gan:paper"), and the conditional GAN
-(Mirza and Osindero 2014, section 4.1, "cgan:mlp")."""
+"""Fully connected networks, for images of any shape: the DCGAN document's baseline (gan:mnist), the
+original GAN (gan:mnist,paper: Goodfellow et al. 2014 and its public code), and the conditional GAN
+(cgan:mnist,mlp: Mirza and Osindero 2014, section 4.1)."""
 
 import functools
 import math
@@ -30,10 +30,10 @@ class Generator(Network):
     """Dense layers, then an image: [B, H, W, C] in the range of `output`. A condition is
     concatenated to the noise.
 
-    "gan": one layer of 128, LeakyReLU .01, tanh. "gan:paper": two of 1200, ReLU, sigmoid.
+    gan:mnist: one layer of 128, LeakyReLU .01, tanh. gan:mnist,paper: two of 1200, ReLU, sigmoid.
 
     Attributes:
-      layers: the hidden layers' sizes.
+      layers: sizes of the hidden layers.
     """
 
     image_shape: tuple[int, int, int] = (28, 28, 1)
@@ -50,26 +50,33 @@ class Generator(Network):
         return self.output(x).reshape(-1, *self.image_shape).astype(self.param_dtype)
 
 
-class Discriminator(Network):
-    """Dense layers, then a logit: (logit [B], features [B, last layer])."""
+class _ImageDiscriminator(Network):
+    def concatenated(self, x: jax.Array, condition: Any) -> jax.Array:
+        """The flattened image, followed by the condition if there is one: [B, N]."""
+        if condition is None:
+            return flat(x)
+        return jnp.concatenate([flat(x), flat(self.embed(condition))], axis=-1)
+
+
+class Discriminator(_ImageDiscriminator):
+    """Dense layers, then a logit: (logit [B], features [B, last layer]).
+    gan:mnist: one layer of 128, LeakyReLU .01."""
 
     layers: tuple[int, ...] = (128,)
     activation: Activation = leaky_relu(0.01)
 
     @nn.compact
     def __call__(self, x: jax.Array, condition: Any, train: bool) -> tuple[jax.Array, jax.Array]:
-        x = flat(x)
-        if condition is not None:
-            x = jnp.concatenate([x, flat(self.embed(condition))], axis=-1)
+        x = self.concatenated(x, condition)
         for i, features in enumerate(self.layers, 1):
             x = self.activation(self.dense(self.scaled(features), f"dense_{i}")(x))
         logit = self.dense(1, "logit")(x)[:, 0]
         return logit.astype(self.param_dtype), x
 
 
-class MaxoutDiscriminator(Network):
-    """Of "gan:paper": two maxout layers of 240 units with 5 pieces, dropout before each layer:
-    (logit [B], features [B, 240])."""
+class MaxoutDiscriminator(_ImageDiscriminator):
+    """gan:mnist,paper: two maxout layers of 240 units with 5 pieces; dropout before each layer, at
+    a rate of its own on the input: (logit [B], features [B, 240])."""
 
     units: tuple[int, ...] = (240, 240)
     pieces: int = 5
@@ -79,46 +86,42 @@ class MaxoutDiscriminator(Network):
 
     @nn.compact
     def __call__(self, x: jax.Array, condition: Any, train: bool) -> tuple[jax.Array, jax.Array]:
-        x = flat(x)
-        if condition is not None:
-            x = jnp.concatenate([x, flat(self.embed(condition))], axis=-1)
+        x = self.concatenated(x, condition)
         for i, units in enumerate(self.units, 1):
             rate = self.input_dropout if i == 1 else self.dropout
             x = self.drop(x, rate, f"maxout_{i}", train)
             x = self.maxout(units, self.pieces, f"maxout_{i}")(x)
-        features = x
-        x = self.drop(x, self.dropout, "logit", train)
-        return self.dense(1, "logit")(x)[:, 0].astype(self.param_dtype), features
+        logit = self.dense(1, "logit")(self.drop(x, self.dropout, "logit", train))[:, 0]
+        return logit.astype(self.param_dtype), x
 
     def drop(self, x: jax.Array, rate: float, name: str, train: bool) -> jax.Array:
-        """Dropout next to the layer of that name."""
+        """Dropout named after the layer before or after it."""
         return nn.Dropout(rate, deterministic=not train, name=f"{name}_dropout")(x)
 
     def maxout(self, units: int, pieces: int, name: str) -> Maxout:
         """A maxout layer at this network's width."""
-        return Maxout(
-            self.scaled(units), pieces, kernel_init=self.kernel_init, name=name, **self.types()
-        )
+        units, init = self.scaled(units), self.kernel_init
+        return Maxout(units, pieces, kernel_init=init, name=name, **self.types())
 
 
 class DropoutGenerator(Network):
-    """Hidden ReLU layers with dropout after each, for the generators of Mirza and Osindero;
-    `sample_dropout` leaves dropout on in sampling."""
+    """Base of Mirza and Osindero's conditional generators: hidden ReLU layers, each followed by
+    dropout, which `sample_dropout` keeps in sampling."""
 
     dropout: float = 0.5
     sample_dropout: bool = False
     kernel_init: Callable[..., Any] = uniform(0.05)
 
     def hidden(self, x: jax.Array, features: int, name: str, train: bool) -> jax.Array:
-        """A hidden layer at this network's width: [B, F]."""
+        """A hidden layer of `features` units at this network's width: [B, F]."""
         deterministic = not train and not self.sample_dropout
         x = nn.relu(self.dense(self.scaled(features), name)(x))
         return nn.Dropout(self.dropout, deterministic=deterministic, name=f"{name}_dropout")(x)
 
 
 class ConditionalGenerator(DropoutGenerator):
-    """Noise -> 200, condition -> 1000, both -> 1200, all ReLU; then a sigmoid image,
-    [B, H, W, C] in (0, 1). Dropout after each hidden layer."""
+    """cgan:mnist,mlp: noise -> 200, condition -> 1000, both -> 1200, each with ReLU and dropout;
+    then a sigmoid image, [B, H, W, C] in (0, 1)."""
 
     image_shape: tuple[int, int, int] = (28, 28, 1)
 
@@ -133,8 +136,8 @@ class ConditionalGenerator(DropoutGenerator):
 
 
 class ConditionalDiscriminator(MaxoutDiscriminator):
-    """Image -> maxout 240 x 5, condition -> maxout 50 x 5, both -> maxout 240 x 4 -> logit;
-    dropout after each: (logit [B], features [B, 240])."""
+    """cgan:mnist,mlp: image -> maxout 240 x 5, condition -> maxout 50 x 5, both -> maxout 240 x 4,
+    each followed by dropout; then a logit: (logit [B], features [B, 240])."""
 
     input_dropout: float = 0.0
 

@@ -1,7 +1,11 @@
-"""From a config to Linen modules.
+"""From a config to the Linen modules that it names.
 
-`networks` names their source: "paper" is the paper with its authors' code; "document" is an article
-that explains the paper and trains it in a full tutorial.
+`config.system` picks the family, `config.networks` the source of its networks and training:
+
+    "document"  an article that explains a paper and trains its networks in a full tutorial
+    "paper"     the paper itself, with its authors' code
+
+Modules cite the preset that uses them: gan:mnist,paper is --config=configs/gan.py:mnist,paper.
 """
 
 from collections.abc import Callable
@@ -39,8 +43,7 @@ Types = dict[str, Any]
 
 
 def _gan(config: ConfigDict, shape: Shape, codes: tuple[Code, ...], types: Types) -> Modules:
-    del codes
-    points = shape[:2] == (1, 1)  # Their range is the data's own.
+    points = shape[:2] == (1, 1)  # Points instead of images; their range is unbounded.
     if config.networks == "paper":
         generator = mlp.Generator(
             image_shape=shape,
@@ -50,10 +53,9 @@ def _gan(config: ConfigDict, shape: Shape, codes: tuple[Code, ...], types: Types
             kernel_init=mlp.uniform(0.05),
             **types,
         )
+        d = config.discriminator
         discriminator = mlp.MaxoutDiscriminator(
-            dropout=config.discriminator.dropout,
-            input_dropout=config.discriminator.input_dropout,
-            **types,
+            dropout=d.dropout, input_dropout=d.input_dropout, **types
         )
         return Modules(generator, discriminator, None, 0.0)
     layers = (128, 128) if points else (128,)
@@ -71,25 +73,19 @@ def _identity(x: jax.Array) -> jax.Array:
 
 
 def _dcgan(config: ConfigDict, shape: Shape, codes: tuple[Code, ...], types: Types) -> Modules:
-    del codes
     _require_size(config, shape)
-    of_g: Types = {
-        "image_shape": shape,
-        "dropout": config.generator.dropout,
-        "sample_dropout": config.sample_dropout,
-    }
-    of_d: Types = {"dropout": config.discriminator.dropout}
+    for_g, _ = _dropouts(config)
+    for_d: Types = {"dropout": config.discriminator.dropout}
     if config.networks == "paper":
         types = types | {"kernel_init": dcgan.NORMAL, "momentum": 0.9, "epsilon": 1e-5}
-        of_g |= {"kernel": 5, "first_kernel": 5, "activation": nn.relu}
-        of_d |= {"kernel": 5, "activation": leaky_relu(0.2)}
-    return Modules(
-        dcgan.Generator(**of_g, **types), dcgan.Discriminator(**of_d, **types), None, -1.0
-    )
+        for_g |= {"kernel": 5, "first_kernel": 5, "activation": nn.relu}
+        for_d |= {"kernel": 5, "activation": leaky_relu(0.2)}
+    generator = dcgan.Generator(image_shape=shape, **for_g, **types)
+    return Modules(generator, dcgan.Discriminator(**for_d, **types), None, -1.0)
 
 
-def _dropouts(config: ConfigDict) -> tuple[dict[str, Any], dict[str, Any]]:
-    """Arguments of the fully connected conditional generator and discriminator."""
+def _dropouts(config: ConfigDict) -> tuple[Types, Types]:
+    """The dropout arguments of the generator and of the discriminator."""
     d = config.discriminator
     return (
         {"dropout": config.generator.dropout, "sample_dropout": config.sample_dropout},
@@ -98,28 +94,25 @@ def _dropouts(config: ConfigDict) -> tuple[dict[str, Any], dict[str, Any]]:
 
 
 def _cgan(config: ConfigDict, shape: Shape, codes: tuple[Code, ...], types: Types) -> Modules:
-    del codes
     if config.networks == "paper":
-        of_g, of_d = _dropouts(config)
-        generator = mlp.ConditionalGenerator(image_shape=shape, **of_g, **types)
-        return Modules(generator, mlp.ConditionalDiscriminator(**of_d, **types), None, 0.0)
+        for_g, for_d = _dropouts(config)
+        generator = mlp.ConditionalGenerator(image_shape=shape, **for_g, **types)
+        return Modules(generator, mlp.ConditionalDiscriminator(**for_d, **types), None, 0.0)
     _require_size(config, shape)
-    kind: Callable[..., nn.Module] = cgan.Generator
-    if config.condition.kind == "known_part":
-        kind = cgan.Inpainter
+    inpaints = config.condition.kind == "known_part"
+    kind: Callable[..., nn.Module] = cgan.Inpainter if inpaints else cgan.Generator
     return Modules(kind(image_shape=shape, **types), cgan.Discriminator(**types), None, -1.0)
 
 
 def _tags(config: ConfigDict, shape: Shape, codes: tuple[Code, ...], types: Types) -> Modules:
-    del codes
     if shape[:2] != (1, 1):
         raise UserError(
-            f"{config.dataset.name}: its examples are images, and system=tags makes word vectors",
-            "take glyph_tags, mirflickr or tags",
+            f"{config.dataset.name}: its examples are images, but system=tags makes word vectors",
+            "choose glyph_tags, mirflickr or tags",
         )
-    of_g, of_d = _dropouts(config)
-    generator = word_cgan.Generator(image_shape=shape, **of_g, **types)
-    return Modules(generator, word_cgan.Discriminator(**of_d, **types), None, -1.0)
+    for_g, for_d = _dropouts(config)
+    generator = word_cgan.Generator(image_shape=shape, **for_g, **types)
+    return Modules(generator, word_cgan.Discriminator(**for_d, **types), None, -1.0)
 
 
 def _require_size(config: ConfigDict, shape: Shape) -> None:
@@ -128,14 +121,14 @@ def _require_size(config: ConfigDict, shape: Shape) -> None:
         raise UserError(
             f"dataset.size={size}: {config.system}'s convolutional networks make images of 28x28,"
             " 16x16, 32x32, 64x64, ...",
-            "take one of these; the images are resized",
+            "choose one of these; the images are resized",
         )
 
 
 def _infogan(config: ConfigDict, shape: Shape, codes: tuple[Code, ...], types: Types) -> Modules:
     if shape[0] < 4:
         raise UserError(
-            f"{config.dataset.name}: InfoGAN makes images, not points", "configs/gan.py"
+            f"{config.dataset.name}: InfoGAN makes images, not points", "use configs/gan.py"
         )
     generator: Any
     discriminator: Any
@@ -169,13 +162,16 @@ SYSTEMS: dict[str, Callable[..., Modules]] = {
 def make_modules(
     config: ConfigDict, image_shape: Shape, codes: tuple[Code, ...], dtype: Any
 ) -> Modules:
-    """The networks that a config names.
+    """The modules that a config names.
 
     Args:
-      config: validated.
+      config: a validated config.
       image_shape: (H, W, C) of the data.
-      codes: that Q reads; () for none.
-      dtype: of the parameters.
+      codes: the codes that Q reads; () for none.
+      dtype: type of the parameters.
+
+    Raises:
+      UserError: if the system's networks cannot make examples of that shape.
     """
     types: Types = {
         "dtype": jnp.bfloat16 if config.dtype == "bfloat16" else dtype,

@@ -1,4 +1,4 @@
-"""A network's layers as a table."""
+"""Table of a network's layers."""
 
 from typing import Any, NamedTuple
 
@@ -7,8 +7,8 @@ import jax
 
 
 class Layer(NamedTuple):
-    """One layer: its name, its output's shape without the batch, and the sizes of its trainable
-    parameters and of its moving statistics."""
+    """One layer: its name, its output's shape without the batch axis, and its numbers of trainable
+    parameters and of moving statistics (BatchNorm's)."""
 
     name: str
     shape: tuple[int, ...]
@@ -17,10 +17,10 @@ class Layer(NamedTuple):
 
 
 def layers(module: nn.Module, *inputs: Any) -> list[Layer]:
-    """The layers of a network in the order in which they run; nothing is computed.
+    """The layers of a network in the order in which they run, without computing anything.
 
     Args:
-      module: called as module(*inputs, train=False).
+      module: a Linen module, called as module(*inputs, train=False).
       *inputs: arrays or `jax.ShapeDtypeStruct`s with a batch axis.
     """
     order: list[str] = []
@@ -39,32 +39,26 @@ def layers(module: nn.Module, *inputs: Any) -> list[Layer]:
 
     variables = jax.eval_shape(shapes, *inputs)
 
-    def of(collection: str, name: str) -> Any:
+    def leaves(collection: str, name: str) -> list[Any]:
         tree = variables.get(collection, {})
         for part in name.split("/"):
             tree = tree.get(part, {})
-        return tree
+        return jax.tree.leaves(tree)
 
-    def count(tree: Any) -> int:
-        return sum(leaf.size for leaf in jax.tree.leaves(tree))
-
-    table = []
-    for name in order:
-        output = jax.tree.leaves(of("intermediates", name)["__call__"])[0]
-        table.append(
-            Layer(
-                name,
-                tuple(output.shape[1:]),
-                count(of("params", name)),
-                count(of("batch_stats", name)),
-            )
+    return [
+        Layer(
+            name,
+            tuple(leaves("intermediates", f"{name}/__call__")[0].shape[1:]),
+            sum(leaf.size for leaf in leaves("params", name)),
+            sum(leaf.size for leaf in leaves("batch_stats", name)),
         )
-    return table
+        for name in order
+    ]
 
 
 def describe(title: str, table: list[Layer]) -> str:
     """The table as text, with its totals."""
-    lines = [f"{title}", f"  {'layer':<24}{'output':<18}{'parameters':>12}{'moving':>10}"]
+    lines = [title, f"  {'layer':<24}{'output':<18}{'parameters':>12}{'moving':>10}"]
     for layer in table:
         shape = " x ".join(map(str, layer.shape))
         lines.append(f"  {layer.name:<23} {shape:<17} {layer.parameters:>12,} {layer.moving:>9,}")

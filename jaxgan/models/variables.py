@@ -6,7 +6,7 @@ import flax.linen as nn
 
 
 class Variables(NamedTuple):
-    """A network's parameters and BatchNorm statistics."""
+    """Parameters and BatchNorm's moving statistics of one network."""
 
     params: Any
     batch_stats: Any
@@ -15,17 +15,17 @@ class Variables(NamedTuple):
 def apply_network(
     module: nn.Module, variables: Variables, *inputs: Any, train: bool, dropout: Any = None
 ) -> tuple[Any, Any]:
-    """Runs a network.
+    """Applies a network.
 
     Args:
-      module: the network.
-      variables: of the network.
-      *inputs: of the network.
-      train: batch statistics if true, moving statistics otherwise.
+      module: a Linen module, called as module(*inputs, train).
+      variables: its parameters and moving statistics.
+      *inputs: its inputs.
+      train: whether BatchNorm uses batch statistics, and dropout is on.
       dropout: PRNG key of its dropout, or None.
 
     Returns:
-      Its output, and its moving statistics after the pass (unchanged if train is false).
+      Its output, and its moving statistics after the pass (unchanged unless `train`).
     """
     tree = {"params": variables.params, "batch_stats": variables.batch_stats}
     rngs = {} if dropout is None else {"dropout": dropout}
@@ -36,8 +36,8 @@ def apply_network(
 
 
 class Networks(NamedTuple):
-    """The networks of a run for inference: the generator (its moving average if it has one), the
-    discriminator, and Q, None without codes."""
+    """The variables that sampling and evaluation use: the generator (its moving average if the run
+    has one), the discriminator, and `q`, None without codes."""
 
     generator: Variables
     discriminator: Variables

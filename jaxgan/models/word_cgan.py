@@ -1,5 +1,5 @@
-"""Tags for images (Mirza and Osindero 2014, section 4.2): both networks are conditioned on an
-image's features, and the generator makes the vector of a word that fits it."""
+"""Word vectors for images (configs/tags.py; Mirza and Osindero 2014, section 4.2): the condition is
+an image's features, and the generator makes the vector of a word that fits the image."""
 
 import functools
 from typing import Any
@@ -14,12 +14,8 @@ from jaxgan.models.mlp import DropoutGenerator, MaxoutDiscriminator
 
 
 class Generator(DropoutGenerator):
-    """Noise -> 500 ReLU, features -> 2000 ReLU, both -> a word's vector, linear: [B, 1, 1, D].
-    Dropout after each of the two hidden layers.
-
-    Attributes:
-      image_shape: (1, 1, D), as the data has word vectors.
-    """
+    """Noise -> 500, features -> 2000, each with ReLU and dropout; both -> a linear word vector,
+    [B, 1, 1, D]. `image_shape` is (1, 1, D), the shape of a word vector in the data."""
 
     image_shape: tuple[int, int, int] = (1, 1, 200)
 
@@ -32,8 +28,9 @@ class Generator(DropoutGenerator):
 
 
 class Discriminator(MaxoutDiscriminator):
-    """Word vector -> 500 ReLU, features -> 1200 ReLU, both -> maxout 1000 x 3 -> logit; dropout
-    after each hidden layer, on the word vector its own: (logit [B], features [B, 1000])."""
+    """Word vector -> 500 ReLU, features -> 1200 ReLU, both -> maxout 1000 x 3 -> logit:
+    (logit [B], features [B, 1000]). Dropout after each hidden layer; the word vector has its own
+    rate."""
 
     input_dropout: float = 0.0
 

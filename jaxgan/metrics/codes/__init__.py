@@ -1,1 +1,1 @@
-"""Metrics of codes: arrays of codes and of labels or factors."""
+"""Metrics of codes against labels or factors."""

@@ -1,35 +1,34 @@
-"""A categorical code read as a classifier (Chen et al. 2016, section 7.2: 5 % error on MNIST).
+"""A categorical code as a classifier (Chen et al. 2016, section 7.2: 5 % error on MNIST).
 
-The codes come in no order, so each has to be matched to a class first. With m the matching and
-k_i = argmax Q(c | x_i) the code that is read off real image i, of label y_i,
+Codes have no order, so each is first matched to a class. With the matching m and the code
+k_i = argmax Q(c | x_i) predicted for real image i of label y_i,
 
     accuracy = (1 / N) sum_i [m(k_i) = y_i]
 
-Protocol: the paper does not state its matching rule. Here m is the one-to-one matching with the
-most agreement on training images (the Hungarian method), applied to the test split; the many-to-one
-matching, each code to its commonest class, is reported as well. BatchNorm's statistics are
-re-estimated on training images.
-Units: a share in [0, 1].
+Protocol: the paper states no matching rule. Here m is the one-to-one matching with the most
+agreement on training images (Hungarian method), applied to the test split; the many-to-one
+matching, each code to its most frequent class, is reported as well. BatchNorm is recalibrated on
+training images. A fraction in [0, 1].
 """
 
 import numpy as np
 
 
 def contingency(codes: np.ndarray, labels: np.ndarray, values: int, classes: int) -> np.ndarray:
-    """How often each code met each label: int [values, classes] from two int [N]."""
+    """How often each code occurs with each label: int [values, classes] from two int [N]."""
     counts = np.zeros((values, classes), np.int64)
     np.add.at(counts, (codes, labels), 1)
     return counts
 
 
 def match_one_to_one(counts: np.ndarray) -> np.ndarray:
-    """The class of each code, each class used once, with the most agreement (Hungarian method).
+    """The class of each code, no class twice, with the most agreement (Hungarian method).
 
     Args:
-      counts: [values, classes].
+      counts: [values, classes], from `contingency`.
 
     Returns:
-      int [values]; -1 for codes left over where there are more codes than classes.
+      int [values]; -1 for unmatched codes if there are more codes than classes.
     """
     from scipy.optimize import linear_sum_assignment
 
@@ -40,10 +39,10 @@ def match_one_to_one(counts: np.ndarray) -> np.ndarray:
 
 
 def match_many_to_one(counts: np.ndarray) -> np.ndarray:
-    """The commonest class of each code, int [values]; several codes may share one."""
+    """The most frequent class of each code, int [values]; several codes may share one."""
     return counts.argmax(axis=1)
 
 
 def code_accuracy(matching: np.ndarray, codes: np.ndarray, labels: np.ndarray) -> float:
-    """The share of examples whose code's class is their label, in [0, 1]."""
+    """The fraction of examples whose code is matched to their label, in [0, 1]."""
     return float(np.mean(matching[codes] == labels))

@@ -1,17 +1,17 @@
-"""How well a continuous code is read back: R^2, as scikit-learn's r2_score.
+"""R^2 of the prediction of a continuous code, as scikit-learn's r2_score.
 
-With c_i the code that image i was drawn from and m_i the mean of Q(c | x_i),
+With the code c_i from which image i was generated, and the mean m_i of Q(c | x_i),
 
     R^2 = 1 - sum_i (c_i - m_i)^2 / sum_i (c_i - mean of c)^2
 
-Protocol: generated images from the stream of evaluation. Units: a bare number, at most 1; 0 is what
-the mean of c alone would reach.
+Protocol: generated images from the evaluation's PRNG stream. Unitless, at most 1; predicting the
+mean of c gives 0.
 """
 
 import numpy as np
 
 
 def r_squared(prediction: np.ndarray, value: np.ndarray) -> float:
-    """R^2 of what is read, `prediction`, against the code that was asked for, two [N]."""
+    """R^2 of `prediction` for the true codes `value`, both [N]."""
     residual = np.sum(np.square(value - prediction))
     return float(1 - residual / np.sum(np.square(value - value.mean())))

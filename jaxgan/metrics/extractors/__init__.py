@@ -1,1 +1,1 @@
-"""What turns images into features."""
+"""Feature extractors: functions from images to features."""

@@ -105,7 +105,7 @@ def test_worse_samples_are_farther():
 
 
 def test_refuses_shapes_that_do_not_fit():
-    with pytest.raises(ValueError, match="20 are wanted"):
+    with pytest.raises(ValueError, match="20 are needed"):
         kernel_distance(normal(0, 20), normal(0, 19))
     with pytest.raises(ValueError, match="same F"):
         kernel_distance(normal(0, 30, 3), normal(0, 30, 4))

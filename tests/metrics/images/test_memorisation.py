@@ -150,7 +150,7 @@ def test_refuses_shapes_that_do_not_fit():
         nearest_training(x, x, 31)
     with pytest.raises(ValueError, match="31 cells of 30"):
         memorisation(x, x, x, 31)
-    with pytest.raises(ValueError, match="1 are wanted"):
+    with pytest.raises(ValueError, match="1 are needed"):
         memorisation(x, x, x[:0])
     with pytest.raises(ValueError, match="same F"):
         nearest_training(x, x[:, :2])

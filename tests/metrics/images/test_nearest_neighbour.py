@@ -95,5 +95,5 @@ def test_refuses_shapes_that_do_not_fit():
         nearest_neighbour_error(x, labels[:9], x, labels)
     with pytest.raises(ValueError, match="labels of"):
         nearest_neighbour_error(x, labels, x, np.eye(10)[labels])
-    with pytest.raises(ValueError, match="1 are wanted"):
+    with pytest.raises(ValueError, match="1 are needed"):
         nearest_neighbour_error(x[:0], labels[:0], x, labels)

@@ -118,7 +118,7 @@ def test_worse_samples_lower_the_scores_they_concern():
 
 
 def test_refuses_shapes_that_do_not_fit():
-    with pytest.raises(ValueError, match="4 are wanted"):
+    with pytest.raises(ValueError, match="4 are needed"):
         precision_recall(normal(0, 30), normal(0, 3))
     with pytest.raises(ValueError, match="same F"):
         density_coverage(normal(0, 30), normal(0, 30, 4))
