@@ -96,7 +96,7 @@ def _pairs(images: Tagged, vectors: np.ndarray) -> Split:
 def _no_features(name: str) -> Callable[[str], np.ndarray]:
     def read(path: str) -> np.ndarray:
         raise UserError(
-            f"--image={path}: {name} has only features, and none of this file",
+            f"--image={path}: {name}'s features come from elsewhere, and not for this file",
             "give an image's number, or an .npy file of its features",
         )
 
