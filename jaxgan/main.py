@@ -13,14 +13,7 @@ from absl import app, flags
 from ml_collections import config_flags
 
 from jaxgan import cli
-from jaxgan.cli import (
-    WORKDIR,
-    check_config_file,
-    check_hosts,
-    check_values,
-    complain,
-    config_argument,
-)
+from jaxgan.cli import WORKDIR, complain, config_argument
 from jaxgan.common.errors import UserError
 
 _CONFIG = config_flags.DEFINE_config_file(
@@ -79,9 +72,9 @@ def parse_flags(argv: list[str]) -> list[str]:
     """absl's parsing, with errors in one or two lines instead of a traceback."""
     try:
         if not any(arg.lstrip("-") in ("help", "h", "helpfull", "helpshort") for arg in argv):
-            check_config_file(config_argument(argv))
-            check_values(argv)
-            check_hosts(argv)
+            cli.check_config_file(config_argument(argv))
+            cli.check_values(argv)
+            cli.check_hosts(argv)
     except UserError as error:
         sys.exit(complain(error, 2))
     return cli.parse_flags(argv)

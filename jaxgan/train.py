@@ -17,29 +17,17 @@ from jaxgan.models import conditions
 from jaxgan.models.registry import Modules
 from jaxgan.reporting.recorder import RollBack, RunRecorder
 from jaxgan.reporting.summary import describe_finished
-from jaxgan.training import distributed, jax_setup, run_folder
+from jaxgan.training import distributed, jax_setup, run_folder, seed_groups
 from jaxgan.training.checkpoint import Checkpoints
 from jaxgan.training.gan import Gan, build_gan
 from jaxgan.training.program import Program
-from jaxgan.training.seed_groups import (
-    initialise_all,
-    join_groups,
-    make_loaders,
-    make_programs,
-    split_groups,
-    to_host,
-    update_best,
-    with_attempts,
-)
+from jaxgan.training.seed_groups import to_host
 from jaxgan.training.state import Best, GanState
 from jaxgan.training.stop_signals import StopSignals
 
 
 def train(
-    config: ConfigDict,
-    workdir: str,
-    dataset: Dataset | None = None,
-    modules: Modules | None = None,
+    config: ConfigDict, workdir: str, dataset: Dataset | None = None, modules: Modules | None = None
 ) -> int:
     """Trains a run to its last step, or continues it; returns the process's exit status.
 
@@ -81,7 +69,7 @@ def train(
 
     # --- Compile the programs, lock the folder, train
     seeds = tuple(range(config.seed, config.seed + config.seeds))
-    programs = make_programs(config, gan, seeds, dataset)
+    programs = seed_groups.make_programs(config, gan, seeds, dataset)
     with distributed.synchronized():
         lock = (
             run_folder.enter(config, workdir, dataset, gan) if primary else contextlib.nullcontext()
@@ -127,7 +115,7 @@ def _train_until_stop(
         recorder = RunRecorder(
             config, workdir, dataset, gan, seeds, start, to_host(programs, states), rollback
         )
-    loaders = make_loaders(config, gan, programs, dataset, start)
+    loaders = seed_groups.make_loaders(config, gan, programs, dataset, start)
 
     # --- The loop
     try:
@@ -154,10 +142,12 @@ def _train_until_stop(
                 if step % config.eval_every == 0 or last:
                     scores = recorder.evaluate(step, to_host(programs, states))
                     for i in range(len(programs)):
-                        bests[i] = update_best(bests[i], states[i], scores[i])
+                        bests[i] = seed_groups.update_best(bests[i], states[i], scores[i])
                 if step % config.checkpoint_every == 0 or last or stopping:
                     recorder.flush()
-                    tree = join_groups(to_host(programs, states), to_host(programs, bests))
+                    tree = seed_groups.join_groups(
+                        to_host(programs, states), to_host(programs, bests)
+                    )
                     if primary:
                         checkpoints.save(step, tree)
 
@@ -189,7 +179,7 @@ def _restore(
 
     The primary process broadcasts the newest whole checkpoint; without one, the step is 0.
     """
-    target = jax.eval_shape(lambda: join_groups(*initialise_all(programs)))
+    target = jax.eval_shape(lambda: seed_groups.join_groups(*seed_groups.initialise_all(programs)))
     latest, restored = None, None
     with distributed.synchronized():
         if distributed.is_primary():
@@ -202,12 +192,12 @@ def _restore(
     if not distributed.all_max(start == latest):
         rollback = None
     if start == 0:
-        states, bests = initialise_all(programs)
+        states, bests = seed_groups.initialise_all(programs)
     else:
         tree = distributed.broadcast_from_primary(restored and restored[1], target)
-        states, bests = split_groups(tree, programs)
+        states, bests = seed_groups.split_groups(tree, programs)
     if rollback is not None:
-        states = with_attempts(states, programs, rollback.attempts)
+        states = seed_groups.with_attempts(states, programs, rollback.attempts)
     return start, states, bests, rollback
 
 

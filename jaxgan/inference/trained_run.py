@@ -1,5 +1,6 @@
 """Loads trained runs: config, networks, and a method that samples."""
 
+import contextlib
 import dataclasses
 import json
 import math
@@ -111,9 +112,8 @@ class Run:
         if n < 1:
             raise UserError(f"n={n}: must be at least 1")
         if n > MAX_EXAMPLES:
-            raise UserError(
-                f"n={n}: must be at most {MAX_EXAMPLES:,}", "sample several times, with other seeds"
-            )
+            remedy = "sample several times, with other seeds"
+            raise UserError(f"n={n}: must be at most {MAX_EXAMPLES:,}", remedy)
         if not 0 <= seed < 2**31:
             raise UserError(f"seed={seed}: must be from 0 to {2**31 - 1}")
         latent = self.gan.latent.sample(stream(jax.random.key(seed), "sample"), n)
@@ -123,20 +123,17 @@ class Run:
     def _with_values(self, sampled: tuple[Any, ...], n: int, asked: Asked) -> tuple[Any, ...]:
         """The sampled codes, with the first ones of each kind set to the given values."""
         codes = list(sampled)
-        for values, categorical, name in (
-            (asked.codes, True, "code"),
-            (asked.continuous, False, "continuous"),
-        ):
-            indices = [
-                i for i, x in enumerate(self.gan.latent.codes) if x.categorical == categorical
-            ]
+        priors = self.gan.latent.codes
+        for name, values in (("code", asked.codes), ("continuous", asked.continuous)):
+            categorical = name == "code"
+            indices = [i for i, prior in enumerate(priors) if prior.categorical == categorical]
             if len(values) > len(indices):
                 raise UserError(
                     f"{name}={','.join(map(str, values))}: the run has {len(indices)} such codes",
                     f"its codes are {self.config.latent.codes or 'none'}",
                 )
             for i, value in zip(indices, values, strict=False):
-                prior = self.gan.latent.codes[i]
+                prior = priors[i]
                 if categorical and not 0 <= value < prior.values:
                     raise UserError(f"code={value}: the code has values 0 to {prior.values - 1}")
                 if not math.isfinite(value):
@@ -154,10 +151,8 @@ class Run:
             ("features", features, conditions.Features, "configs/tags.py"),
         ):
             if value is not None and not isinstance(condition, kind):
-                raise UserError(
-                    f"{name}: the run's networks are not conditioned on one",
-                    f"those of --config={config} are",
-                )
+                what = f"{name}: the run's networks are not conditioned on one"
+                raise UserError(what, f"those of --config={config} are")
         if isinstance(condition, conditions.Label):
             members = condition.members if label is None else (self._class_index(label),)
             labels = jnp.asarray(np.resize(members, n))
@@ -187,18 +182,13 @@ class Run:
         else:
             index = int(label) if str(label).isdigit() else -1
         if index not in members:
-            raise UserError(
-                f"label={label}: the run was not trained on such a label",
-                f"there are: {', '.join(names[i] for i in members)}",
-            )
+            remedy = f"there are: {', '.join(names[i] for i in members)}"
+            raise UserError(f"label={label}: the run was not trained on such a label", remedy)
         return index
 
 
 def load(
-    workdir: str,
-    checkpoint: str = "best",
-    seed: int | None = None,
-    modules: Modules | None = None,
+    workdir: str, checkpoint: str = "best", seed: int | None = None, modules: Modules | None = None
 ) -> Run:
     """Loads a run's networks; its data is not needed.
 
@@ -211,13 +201,12 @@ def load(
     Raises:
       UserError: if there is no run, no whole checkpoint, or no such seed.
     """
-    restored = _restore(workdir, modules)
-    seed = restored.seeds[0] if seed is None else seed
-    if seed not in restored.seeds:
-        what = f"run_seed={seed}: {workdir} has seeds {restored.seeds[0]} to {restored.seeds[-1]}"
+    _, runs, _ = _restore(workdir, modules)
+    seed = min(runs) if seed is None else seed
+    if seed not in runs:
+        what = f"run_seed={seed}: {workdir} has seeds {min(runs)} to {max(runs)}"
         raise UserError(what, "choose one with --run_seed, or in Python with jaxgan.load's seed")
-    runs = restored.runs(seed)
-    return runs.get(checkpoint, runs["last"])
+    return runs[seed].get(checkpoint, runs[seed]["last"])
 
 
 def load_every(
@@ -225,84 +214,58 @@ def load_every(
 ) -> tuple[int, list[Run]]:
     """Loads the last and, if kept, the best networks of every seed whose numbers are finite.
 
-    Args:
-      workdir: the run's folder, which is only read.
-      seed: loads this seed only.
-      modules: as in `load`.
-
-    Returns:
-      The step of the last networks, and the runs.
-
-    Raises:
-      UserError: as in `load`, and if no such seed is finite.
+    Args and errors as in `load`, but a seed of None is all seeds, and it is an error if none is
+    finite. Returns the step of the last networks, and the runs.
     """
-    restored = _restore(workdir, modules)
-    if seed is not None and seed not in restored.seeds:
-        first, last = restored.seeds[0], restored.seeds[-1]
-        raise UserError(f"seed={seed}: {workdir} has seeds {first} to {last}")
-    seeds = restored.seeds if seed is None else (seed,)
-    finite = [seed for seed in seeds if bool(restored.of(seed)["state"].alive)]
-    if not finite:
+    step, runs, finite = _restore(workdir, modules)
+    if seed is not None and seed not in runs:
+        raise UserError(f"seed={seed}: {workdir} has seeds {min(runs)} to {max(runs)}")
+    seeds = list(runs) if seed is None else [seed]
+    if not finite.intersection(seeds):
         raise UserError(f"{workdir}: the losses or gradients of seed {seeds[0]} became not finite")
-    return restored.step, [run for seed in finite for run in restored.runs(seed).values()]
+    return step, [run for seed in seeds if seed in finite for run in runs[seed].values()]
 
 
-class _Restored(NamedTuple):
-    """The content of a checkpoint, with all seeds."""
-
-    config: ConfigDict
-    gan: Gan
-    label_names: tuple[str, ...]
-    seeds: tuple[int, ...]
-    step: int
-    whole: Any
-
-    def of(self, seed: int) -> Any:
-        return jax.tree.map(lambda x: x[seed - self.config.seed], self.whole)
-
-    def runs(self, seed: int) -> dict[str, Run]:
-        """The last networks of a seed and, if kept, the best ones, by name."""
-        best, last = self.of(seed)["best"], self.of(seed)["state"]
-
-        def run(networks: Networks, step: Any, checkpoint: str) -> Run:
-            return Run(
-                self.config, self.gan, networks, self.label_names, int(step), checkpoint, seed
-            )
-
-        runs = {"last": run(networks(last), last.step, "last")}
-        if np.isfinite(best.score):
-            runs["best"] = run(best.networks, best.step, "best")
-        return runs
-
-
-def _restore(workdir: str, modules: Modules | None) -> _Restored:
+def _restore(
+    workdir: str, modules: Modules | None
+) -> tuple[int, dict[int, dict[str, Run]], set[int]]:
+    """The last step, each seed's "last" and, if kept, "best" networks, and the finite seeds."""
     about = read_about(workdir)
     config = config_lib.update(config_lib.base(), about["config"])
     if config.dtype == "float64" and not jax.config.read("jax_enable_x64"):
-        raise UserError(
-            f"{workdir} is in float64", 'call jax.config.update("jax_enable_x64", True) first'
-        )
-    seeds = tuple(range(config.seed, config.seed + config.seeds))
+        remedy = 'call jax.config.update("jax_enable_x64", True) first'
+        raise UserError(f"{workdir} is in float64", remedy)
     data = about["dataset"]
     label_names = tuple(data["label_names"])
     # Older versions did not record the number of features.
     condition = conditions.make(config, label_names, data["classes"], data.get("features", 0))
     gan = build_gan(config, tuple(data["image_shape"]), condition, modules)
 
-    def fresh() -> dict[str, Any]:
-        state = jax.vmap(lambda key: initialise(gan, key))(
-            jax.random.split(jax.random.key(0), len(seeds))
-        )
+    def target() -> dict[str, Any]:
+        root_keys = jax.random.split(jax.random.key(0), config.seeds)
+        state = jax.vmap(lambda key: initialise(gan, key))(root_keys)
         return {"state": state, "best": first_best(state)}
 
     checkpoints = Checkpoints(os.path.join(workdir, "checkpoints"), 1, read_only=True)
-    try:
-        restored = checkpoints.restore(jax.eval_shape(fresh))
-    finally:
-        checkpoints.close()
+    with contextlib.closing(checkpoints):
+        restored = checkpoints.restore(jax.eval_shape(target))
     if restored is None:
         raise UserError(f"{workdir} has no checkpoint yet", "train it for longer")
-    return _Restored(config, gan, label_names, seeds, *restored)
+    runs: dict[int, dict[str, Run]] = {}
+    finite = set()
+    for i in range(config.seeds):
+        last, best = jax.tree.map(lambda x, i=i: x[i], (restored[1]["state"], restored[1]["best"]))
+        found = {"last": (networks(last), last.step)}
+        if np.isfinite(best.score):
+            found["best"] = (best.networks, best.step)
+        seed = config.seed + i
+        runs[seed] = {
+            name: Run(config, gan, weights, label_names, int(step), name, seed)
+            for name, (weights, step) in found.items()
+        }
+        if last.alive:
+            finite.add(seed)
+    return restored[0], runs, finite
 
 
 def read_about(workdir: str) -> dict[str, Any]:
