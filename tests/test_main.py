@@ -242,7 +242,7 @@ def test_a_finished_run_is_shown_for_its_own_data_only(undisturbed, capsys):
         capsys.readouterr().out
     )
     other = dataclasses.replace(digits.load(), train=digits.load().test)
-    with pytest.raises(UserError, match="was trained on other images or labels than digits has now"):
+    with pytest.raises(UserError, match="was trained on other images or labels than digits"):
         train_here(undisturbed, dataset=other, **elsewhere)
 
 
