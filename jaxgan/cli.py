@@ -24,9 +24,7 @@ CHECKPOINT = flags.DEFINE_enum(
     "checkpoint", None, ["best", "last"], "Which networks; default best, in evaluation both."
 )
 SEED = flags.DEFINE_integer(
-    "seed",
-    None,
-    "Seed of the noise, default 0; in evaluation, one of the run's seeds, default all.",
+    "seed", None, "Seed of the noise, default 0; in evaluation one of the run's, default all."
 )
 RUN_SEED = flags.DEFINE_integer("run_seed", None, "One of the run's seeds; default the first.")
 DATA_DIR = flags.DEFINE_string("data_dir", None, "Where the data is, if it has moved.")

@@ -72,10 +72,9 @@ def evaluate(workdir: str, checkpoint: str | None, seed: int | None, n: int) -> 
         step, runs = trained_run.load_every(workdir, seed)
         results = run_folder.results(workdir)
         if results is None or results["step"] != step:
-            raise UserError(
-                f"{workdir} has not finished: its last checkpoint is of step {step}",
-                f"the training command goes on; with --config.steps={step} it ends there",
-            )
+            what = f"{workdir} has not finished: its last checkpoint is of step {step}"
+            remedy = f"the training command goes on; with --config.steps={step} it ends there"
+            raise UserError(what, remedy)
         runs = [run for run in runs if checkpoint in (None, run.checkpoint)]
         if not runs:
             raise UserError(f"{workdir} keeps no best networks", "--checkpoint=last")
@@ -120,19 +119,14 @@ def _write_figures(
 
 
 def _extractor(dataset: Dataset) -> Extractor | None:
-    """Inception-v3 if its weights are given, else None.
-
-    Raises:
-      UserError: if the weights cannot be read, or the data is not images with 1 or 3 channels.
-    """
+    """Inception-v3 if its weights are given, else None; UserError if they cannot be read, or the
+    data is not images with 1 or 3 channels."""
     if _INCEPTION.value is None:
         return None
     if dataset.points or dataset.image_shape[2] not in (1, 3):
-        raise UserError(
-            f"--inception: {dataset.name}'s examples are {dataset.train.images.dtype}"
-            f" {dataset.image_shape}, not grey or colour images",
-            "leave it out",
-        )
+        shape = f"{dataset.train.images.dtype} {dataset.image_shape}"
+        what = f"--inception: {dataset.name}'s examples are {shape}, not grey or colour images"
+        raise UserError(what, "leave it out")
     network = inception.load(_INCEPTION.value)
     return Extractor(network.name, network.digest, network.features)
 

@@ -34,11 +34,8 @@ def main(argv: list[str]) -> int:
 
 
 def report(workdirs: list[str], out: str | None) -> str:
-    """Writes the page; returns its path.
-
-    Raises:
-      UserError: if there is nothing to show, or the page cannot be written.
-    """
+    """Writes the page and returns its path; UserError if there is nothing to show, or it cannot be
+    written."""
     required_workdir(workdirs)
     if out is not None and os.path.splitext(out)[1].lower() not in (".html", ".htm"):
         raise UserError(f"--out={out}: a report ends in .html", "give another --out")

@@ -100,11 +100,8 @@ def tag(run: Run, workdir: str, out: str) -> None:
 
 
 def read_features(image: str, run: Run, tags: Tags) -> tuple[np.ndarray, np.ndarray]:
-    """The features of the image that --image names, and its own tags if they are known.
-
-    Raises:
-      UserError: if there is no such image, or its features cannot be read or computed.
-    """
+    """The features of the image that --image names, and its own tags if they are known; UserError
+    if there is no such image, or its features cannot be read or computed."""
     assert isinstance(run.gan.condition, Features)
     no_tags = np.zeros(0, np.int32)
     if image.isdigit():
@@ -119,10 +116,8 @@ def read_features(image: str, run: Run, tags: Tags) -> tuple[np.ndarray, np.ndar
     except (OSError, ValueError) as error:
         raise UserError(f"--image={image}: cannot be read ({error})") from None
     if len(features) != run.gan.condition.size or features.dtype.kind not in "fiu":
-        raise UserError(
-            f"--image={image}: {features.dtype} {list(features.shape)}, but the run takes"
-            f" {run.gan.condition.size} features"
-        )
+        what = f"{features.dtype} {list(features.shape)}"
+        raise UserError(f"--image={image}: {what}, but the run takes [{run.gan.condition.size}]")
     return features, no_tags
 
 
@@ -147,8 +142,8 @@ def _writing(out: str) -> Iterator[None]:
 
 def free_name(workdir: str) -> str:
     """The first of sampled.png, sampled_2.png, … that is not yet in the run's folder."""
-    names = itertools.chain(["sampled.png"], (f"sampled_{i}.png" for i in itertools.count(2)))
-    paths = (os.path.join(workdir, name) for name in names)
+    suffixes = itertools.chain([""], (f"_{i}" for i in itertools.count(2)))
+    paths = (os.path.join(workdir, f"sampled{suffix}.png") for suffix in suffixes)
     return next(path for path in paths if not os.path.lexists(path))
 
 

@@ -3,6 +3,7 @@ evaluate, save."""
 
 import contextlib
 import os
+from typing import Any
 
 import jax
 from ml_collections import ConfigDict
@@ -55,10 +56,9 @@ def train(
         return 0
     with distributed.synchronized():
         if dataset is not None and config.dataset.near_duplicates != "keep":
-            raise UserError(
-                f"dataset.near_duplicates={config.dataset.near_duplicates}: the dataset is given",
-                "data.near_duplicates.without_near_duplicates(split) leaves them out",
-            )
+            what = f"dataset.near_duplicates={config.dataset.near_duplicates}: the dataset is given"
+            remedy = "data.near_duplicates.without_near_duplicates(split) leaves them out"
+            raise UserError(what, remedy)
         dataset = data.load(config) if dataset is None else dataset
         registry.check_best_by(config.best_by, dataset)
         condition = conditions.make(
@@ -70,16 +70,14 @@ def train(
     # --- Compile the programs, lock the folder, train
     seeds = tuple(range(config.seed, config.seed + config.seeds))
     programs = seed_groups.make_programs(config, gan, seeds, dataset)
+    lock: Any = contextlib.nullcontext()
     with distributed.synchronized():
-        lock = (
-            run_folder.enter(config, workdir, dataset, gan) if primary else contextlib.nullcontext()
-        )
-    checkpoints = Checkpoints(
-        os.path.join(workdir, "checkpoints"),
-        config.checkpoints_kept,
-        # A checkpoint saved at SIGTERM must not push out the one that a rollback would need.
-        regular=config.checkpoint_every if config.rollbacks else 0,
-    )
+        if primary:
+            lock = run_folder.enter(config, workdir, dataset, gan)
+    # A checkpoint saved at SIGTERM must not push out the one that a rollback would need.
+    regular = config.checkpoint_every if config.rollbacks else 0
+    folder = os.path.join(workdir, "checkpoints")
+    checkpoints = Checkpoints(folder, config.checkpoints_kept, regular=regular)
     stop, rollback = StopSignals(), None
     with lock, contextlib.closing(checkpoints):
         while True:
@@ -244,6 +242,5 @@ def _check_same_run(config: ConfigDict, dataset: Dataset) -> None:
 
 def _check_not_past(config: ConfigDict, workdir: str, step: int) -> None:
     if step > config.steps:
-        raise UserError(
-            f"steps={config.steps}: {workdir} is already at step {step}", "give more steps"
-        )
+        what = f"steps={config.steps}: {workdir} is already at step {step}"
+        raise UserError(what, "give more steps")

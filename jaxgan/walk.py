@@ -20,17 +20,9 @@ from jaxgan.common.errors import UserError
 from jaxgan.inference import interpolation
 from jaxgan.inference.trained_run import Run, load, read_about
 from jaxgan.models.conditions import Label, MaskedImage
-from jaxgan.reporting import sheet_paths
+from jaxgan.reporting import latent_figures, sheet_paths
 from jaxgan.reporting.html.report import renew_report
 from jaxgan.reporting.images import save_gif, save_png
-from jaxgan.reporting.latent_figures import (
-    arithmetic,
-    candidates,
-    drawer,
-    seed_in_names,
-    training,
-    walk,
-)
 from jaxgan.training import jax_setup
 
 _WAY = flags.DEFINE_enum(
@@ -50,28 +42,21 @@ def main(argv: list[str]) -> int:
 def _write_figures() -> None:
     workdir, concepts = cli.required_workdir(WORKDIR.value), _CONCEPTS.value
     if len(concepts) not in (0, 3):
-        raise UserError(
-            f"--concepts={','.join(concepts)}: three labels are wanted",
-            "--concepts=A,B,C is drawn as A - B + C",
-        )
+        what = f"--concepts={','.join(concepts)}: three labels are wanted"
+        raise UserError(what, "--concepts=A,B,C is drawn as A - B + C")
     about = read_about(workdir)
     jax_setup.configure_jax(about["config"]["dtype"])
     run = load(workdir, CHECKPOINT.value or "best", RUN_SEED.value)
     # Everything is drawn before the first file is written, so that an error replaces no file.
     figures = [*_latent_figures(run, workdir, about, concepts)]
     try:
-        frames = training(workdir, run)
+        frames = latent_figures.training(workdir, run)
         if frames:
-            figures.append(
-                (
-                    "training",
-                    ".gif",
-                    functools.partial(save_gif, frames=frames, seconds=0.4, last=2.0),
-                )
-            )
+            save_frames = functools.partial(save_gif, frames=frames, seconds=0.4, last=2.0)
+            figures.append(("training", ".gif", save_frames))
         else:
             print("training.gif is left out: there are no sheets in samples/")
-        suffix = sheet_paths.suffix(seed_in_names(run))
+        suffix = sheet_paths.suffix(latent_figures.seed_in_names(run))
         for name, ending, save in figures:
             save(os.path.join(workdir, f"{name}{suffix}{ending}"))
         renew_report(workdir, None, print)
@@ -87,8 +72,8 @@ def _latent_figures(
     if run.draws_points or isinstance(run.gan.condition, MaskedImage):
         print("walk.png, walk.gif and arithmetic.png are left out: they need whole images")
         return
-    draw, seed = drawer(run), SEED.value or 0
-    sheet, frames = walk(run, draw, seed, _WAY.value or "")
+    draw, seed = latent_figures.drawer(run), SEED.value or 0
+    sheet, frames = latent_figures.walk(run, draw, seed, _WAY.value or "")
     yield "walk", ".png", functools.partial(save_png, sheet=sheet)
     yield "walk", ".gif", functools.partial(save_gif, frames=frames, seconds=0.06)
     if not concepts and not isinstance(run.gan.condition, Label):
@@ -101,8 +86,8 @@ def _latent_figures(
         return
     if DATA_DIR.value is not None:
         run.config.dataset.data_dir = DATA_DIR.value
-    latents, labels, names = candidates(run, draw, seed, about, workdir)
-    expression, sheet = arithmetic(run, draw, latents, labels, names, concepts, seed)
+    candidates = latent_figures.candidates(run, draw, seed, about, workdir)
+    expression, sheet = latent_figures.arithmetic(run, draw, *candidates, concepts, seed)
     if expression:
         yield "arithmetic", ".png", functools.partial(save_png, sheet=sheet)
     print(f"arithmetic: {expression or 'left out, because it needs three labels'}")

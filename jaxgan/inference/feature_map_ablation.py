@@ -46,9 +46,8 @@ class AblatedGenerator:
         self.gan, self.batch = gan, batch
         inputs, outputs = _channels(gan)
         if len(outputs) < 2 or inputs[-1] != outputs[-2]:
-            raise UserError(
-                "the generator does not end in two convolutions", "a DCGAN's does: configs/dcgan.py"
-            )
+            what = "the generator does not end in two convolutions"
+            raise UserError(what, "a DCGAN's does: configs/dcgan.py")
         self.maps = outputs[-2]
         self._run = jax.jit(functools.partial(_run, gan, len(outputs)))
 
@@ -157,38 +156,25 @@ def fit(maps: np.ndarray, marked: np.ndarray, seed: int = 0) -> ObjectClassifier
     """
     from sklearn.linear_model import LogisticRegression
 
-    positions = coarse(marked, maps.shape[1], maps.shape[2])
+    positions = coarse(marked, *maps.shape[1:3])
     positive = maps[positions]
     unmarked = np.argwhere(~positions & positions.any((1, 2), keepdims=True))
     if not len(positive) or not len(unmarked):
-        raise UserError(
-            f"of {positions.size} positions {len(positive)} are marked",
-            "mark a part of an image, not all of it",
-        )
+        what = f"of {positions.size} positions {len(positive)} are marked"
+        raise UserError(what, "mark a part of an image, not all of it")
     sampled = np.random.default_rng(seed).permutation(unmarked)[: len(positive)]
     negative = maps[tuple(sampled.T)]
     x = np.concatenate([positive, negative])
     y = np.arange(len(x)) < len(positive)
     fitted = LogisticRegression(max_iter=2_000).fit(x, y)
-    return ObjectClassifier(
-        fitted.coef_[0].astype(np.float64),
-        float(fitted.intercept_[0]),
-        len(positive),
-        len(negative),
-        float(fitted.score(x, y)),
-    )
+    weights, bias = fitted.coef_[0].astype(np.float64), float(fitted.intercept_[0])
+    accuracy = float(fitted.score(x, y))
+    return ObjectClassifier(weights, bias, len(positive), len(negative), accuracy)
 
 
 def coarse(marked: np.ndarray, height: int, width: int) -> np.ndarray:
-    """Marks each position of a smaller map that has at least half of its pixels marked.
-
-    Args:
-      marked: pixels, bool [N, H, W].
-      height, width: the map's size; must divide H and W.
-
-    Returns:
-      bool [N, height, width].
-    """
+    """Marks each position of a smaller map that has at least half of its pixels marked: bool
+    [N, H, W] -> [N, height, width], whose height and width divide H and W."""
     n, rows, columns = marked.shape
     if rows % height or columns % width:
         raise ValueError(f"{rows}x{columns} pixels are no multiple of {height}x{width} positions")

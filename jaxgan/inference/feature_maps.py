@@ -41,14 +41,9 @@ def convolution_maps(gan: Gan, discriminator: Variables, images: jax.Array) -> l
             outputs.append(result)
         return result
 
+    x = to_network(images, gan.low, gan.dtype)
     with nn.intercept_methods(record):
-        apply_network(
-            gan.discriminator,
-            discriminator,
-            to_network(images, gan.low, gan.dtype),
-            None,
-            train=False,
-        )
+        apply_network(gan.discriminator, discriminator, x, None, train=False)
     return [next_inputs.get(i, output) for i, output in enumerate(outputs, 1)]
 
 
@@ -97,10 +92,7 @@ class FeatureReader:
         Returns:
           float32 [N, F]; F is 0 for a network without convolutions.
         """
-        features: np.ndarray = map_batches(
-            lambda batch, _: self._features(discriminator, batch), images, _BATCH
-        )
-        return features
+        return map_batches(lambda batch, _: self._features(discriminator, batch), images, _BATCH)
 
 
 def _features(gan: Gan, discriminator: Variables, images: jax.Array) -> jax.Array:

@@ -43,18 +43,13 @@ def guided(activation: Activation) -> Activation:
 
 
 def with_guided_activations(gan: Gan) -> Gan:
-    """The same GAN with guided activations in the discriminator.
-
-    Raises:
-      UserError: if the discriminator is conditioned, or has no attribute `activation`.
-    """
+    """The same GAN with guided activations in the discriminator; UserError if that is conditioned,
+    or has no attribute `activation`."""
     network = gan.discriminator
     if gan.condition is not None or not hasattr(network, "activation"):
-        raise UserError(
-            "guided backpropagation needs a discriminator that sees the image alone, and whose"
-            " activation is its argument",
-            "such as those of a DCGAN or an InfoGAN: configs/dcgan.py",
-        )
+        what = "a discriminator that sees the image alone, and whose activation is its argument"
+        remedy = "such as those of a DCGAN or an InfoGAN: configs/dcgan.py"
+        raise UserError(f"guided backpropagation needs {what}", remedy)
     changed: nn.Module = network.clone(activation=guided(network.activation))
     return dataclasses.replace(gan, discriminator=changed)
 

@@ -1,11 +1,11 @@
 """Interpolation and arithmetic on a generator's noise (Radford et al. 2016, sections 6.1, 6.3).
 
-The right path between two noises depends on the prior. Gaussian noise of 100 dimensions has a norm
-near 10. The middle of a straight line has one near 7, which the generator never saw in training;
-on the arc of a great circle (White 2016, "Sampling Generative Networks") the norm changes evenly
-from one end's to the other's. Uniform noise is interpolated linearly, as in the DCGAN's own code:
-the line stays inside the cube, though nearer to its centre than samples are. An arc would leave the
-cube, so the spherical path for uniform noise maps it to Gaussian noise by its quantiles.
+The path between two noises depends on the prior. Gaussian noise of 100 dimensions has a norm near
+10, but the middle of a straight line has one near 7, which the generator never saw in training. On
+the arc of a great circle (White 2016, "Sampling Generative Networks") the norm changes evenly.
+Uniform noise is interpolated linearly, as in the DCGAN's own code: the line stays inside the cube,
+though nearer to its centre than samples are. An arc would leave the cube, so the spherical path
+between uniform noises goes through Gaussian noise with the same quantiles.
 """
 
 from collections.abc import Sequence
@@ -56,16 +56,14 @@ def spherical(a: jax.Array, b: jax.Array, shares: jax.Array) -> jax.Array:
 
 
 def between(a: jax.Array, b: jax.Array, shares: jax.Array, prior: str, way: str = "") -> jax.Array:
-    """Interpolates from a to b on a path that suits the prior.
+    """Interpolates from a to b on a path that suits the prior: [S, N], inside the cube for uniform
+    noise.
 
     Args:
       a, b: samples of the prior, [N].
       shares: positions on the path, [S], 0 at a and 1 at b.
       prior: "normal", "uniform" or "hypercube", as in `latents.LatentSpec`.
       way: "linear" or "spherical"; "" is the prior's own (`OF_PRIOR`).
-
-    Returns:
-      [S, N]; uniform noise stays inside its cube.
     """
     if (way or OF_PRIOR[prior]) == "linear":
         return linear(a, b, shares)

@@ -43,11 +43,11 @@ class NetworkFunctions:
         The key is for dropout, which stays on with `sample_dropout`; None is a constant key.
         """
         key = jax.random.key(0) if key is None else key
-        return map_batches(
-            lambda batch, i: self._generate(generator, batch, stream(key, "sample/dropout", i)),
-            latent,
-            self.batch,
-        )
+
+        def generate(batch: Latent, i: int) -> jax.Array:
+            return self._generate(generator, batch, stream(key, "sample/dropout", i))
+
+        return map_batches(generate, latent, self.batch)
 
     def recalibrate_batch_norm(
         self, discriminator: Variables, q: Variables, images: np.ndarray
@@ -74,10 +74,9 @@ class NetworkFunctions:
         self, discriminator: Variables, q: Variables, images: np.ndarray
     ) -> tuple[CodeParameters, ...]:
         """Q(c|x) of each image, as NumPy arrays [N, ...], with the given BatchNorm statistics."""
-        predicted: tuple[CodeParameters, ...] = map_batches(
+        return map_batches(
             lambda batch, _: self._predict(discriminator, q, batch), images, self.batch
         )
-        return predicted
 
     def _batches(self, images: np.ndarray) -> list[np.ndarray]:
         """Batches of equal size that cover all images; the last one may overlap the one before."""

@@ -93,8 +93,8 @@ class Run:
           vectors, float32 [n, 1, 1, D], in a run that tags images.
 
         Raises:
-          UserError: if the run has no such label or code, is not conditioned on what is given, or
-            is conditioned on an image or features that are not given.
+          UserError: if the run has no such label or code, or what is given does not match what the
+            run is conditioned on.
         """
         codes = () if code is None else (code,) if isinstance(code, int) else tuple(code)
         latent = self.latent(n, seed, Asked(label, codes, tuple(continuous), image, features))
@@ -222,7 +222,7 @@ def load_every(
         raise UserError(f"seed={seed}: {workdir} has seeds {min(runs)} to {max(runs)}")
     seeds = list(runs) if seed is None else [seed]
     if not finite.intersection(seeds):
-        raise UserError(f"{workdir}: the losses or gradients of seed {seeds[0]} became not finite")
+        raise UserError(f"{workdir}: the losses or gradients of seed {seeds[0]} are not finite")
     return step, [run for seed in seeds if seed in finite for run in runs[seed].values()]
 
 
@@ -269,11 +269,8 @@ def _restore(
 
 
 def read_about(workdir: str) -> dict[str, Any]:
-    """The content of the run's `config.json`.
-
-    Raises:
-      UserError: if there is no run, or another version of jaxgan wrote it.
-    """
+    """The content of the run's `config.json`; UserError if there is no run, or another version of
+    jaxgan wrote it."""
     path = os.path.join(workdir, run_folder.CONFIG)
     try:
         with open(path) as file:

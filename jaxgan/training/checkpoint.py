@@ -84,14 +84,11 @@ class Checkpoints:
 
         arrays = _flatten(tree)
         with self._full_disk_as_oserror():
-            self._manager().save(
-                step,
-                args=ocp.args.Composite(
-                    arrays=ocp.args.PyTreeSave(arrays),
-                    digests=ocp.args.JsonSave({k: digest(v) for k, v in arrays.items()}),
-                ),
-                force=True,
+            args = ocp.args.Composite(
+                arrays=ocp.args.PyTreeSave(arrays),
+                digests=ocp.args.JsonSave({name: digest(x) for name, x in arrays.items()}),
             )
+            self._manager().save(step, args=args, force=True)
 
     def wait(self) -> None:
         """Waits until every save is on disk."""
@@ -148,10 +145,8 @@ class Checkpoints:
                 return step, _unflatten(arrays, target, f"{self._folder}/{step}")
         if steps:
             where = "" if self._read_only else f" (they are in {self._folder}.damaged)"
-            raise UserError(
-                f"{self._folder}: no checkpoint is whole{where}",
-                "the same training command starts again from step 0",
-            )
+            remedy = "the same training command starts again from step 0"
+            raise UserError(f"{self._folder}: no checkpoint is whole{where}", remedy)
         return None
 
     def _put_aside(self, step: int) -> None:
@@ -186,10 +181,8 @@ class Checkpoints:
 
 @dataclasses.dataclass(frozen=True)
 class _Kept:
-    """An Orbax policy: keeps the `newest` checkpoints, and the newest whose step `regular` divides.
-
-    (Orbax's own EveryNSteps would keep all of the latter.)
-    """
+    """An Orbax policy that keeps the `newest` checkpoints, and the newest one whose step `regular`
+    divides. (Orbax's own EveryNSteps keeps all of these.)"""
 
     newest: int
     regular: int

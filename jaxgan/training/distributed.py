@@ -85,12 +85,9 @@ def _patience(whom: str) -> Iterator[None]:
     JAX would end it with a page of output."""
 
     def end() -> None:
-        print(
-            f"jaxgan: {whom}: not all processes met within {_PATIENCE} s\n"
-            "start the same command on every host, each with its own --process",
-            file=sys.stderr,
-            flush=True,
-        )
+        remedy = "start the same command on every host, each with its own --process"
+        what = f"{whom}: not all processes met within {_PATIENCE} s"
+        print(f"jaxgan: {what}\n{remedy}", file=sys.stderr, flush=True)
         os._exit(2)
 
     timer = threading.Timer(_PATIENCE, end)
@@ -163,12 +160,8 @@ def check_same(what: str, text: str) -> None:
 
 
 def broadcast_from_primary(tree: Any, target: Any) -> Any:
-    """The primary process's tree of NumPy arrays, bit for bit; every process must call it.
-
-    Args:
-      tree: the tree; ignored in the other processes.
-      target: a tree of the same structure, shapes and dtypes, of arrays or `ShapeDtypeStruct`s.
-    """
+    """The primary process's tree of NumPy arrays, bit for bit; every process must call it, with a
+    `target` of the same structure, shapes and dtypes (arrays or `ShapeDtypeStruct`s)."""
     if not is_primary():
         tree = jax.tree.map(lambda x: np.zeros(x.shape, x.dtype), target)
     # As bytes: JAX broadcasts by a sum, which would turn -0.0 into 0.0.

@@ -114,15 +114,14 @@ def build_gan(
     """
     dtype = parameter_dtype(config)
     codes = parse_codes(config.latent.codes)
+    with_generator = config.information == "document"
     gan = Gan(
         *(modules or make_modules(config, image_shape, codes, dtype)),
         optimizers={
             "generator": optimizer(config.generator),
             "discriminator": optimizer(config.discriminator),
             # Q's head is updated together with one network, at that network's learning rate.
-            "q": optimizer(
-                config.generator if config.information == "document" else config.discriminator
-            ),
+            "q": optimizer(config.generator if with_generator else config.discriminator),
         },
         latent=LatentSpec(config.latent.noise, config.latent.noise_prior, codes, dtype),
         condition=condition,
@@ -161,14 +160,12 @@ def _check_contract(gan: Gan) -> None:
     if gan.q is None:
         return
     parameters = returned(gan.q, read[1])
-    kinds = [isinstance(one, CategoricalParameters) for one in parameters]
-    if not isinstance(parameters, tuple) or kinds != [code.categorical for code in codes]:
-        raise UserError(
-            f"q: returns {_shapes(parameters)} for {len(codes)} codes",
-            "it must return a tuple with, for each code, a CategoricalParameters,"
-            " GaussianParameters or PointParameters of jaxgan.models.infogan",
-        )
+    categorical = [isinstance(one, CategoricalParameters) for one in parameters]
+    if not isinstance(parameters, tuple) or categorical != [code.categorical for code in codes]:
+        kinds = "CategoricalParameters, GaussianParameters or PointParameters"
+        what = f"q: returns {_shapes(parameters)} for {len(codes)} codes"
+        raise UserError(what, f"it must return a tuple, for each code one of infogan.py's {kinds}")
 
 
-def _shapes(returned: Any) -> str:
-    return str(jax.tree.map(lambda x: x.shape, returned))
+def _shapes(outputs: Any) -> str:
+    return str(jax.tree.map(lambda x: x.shape, outputs))

@@ -1,12 +1,10 @@
 """How the step is compiled and sharded: devices, seeds, steps per call.
 
-A single jitted SPMD program runs over a mesh with two axes. Independent runs are laid out along
-`seed`; along `data` each batch is split and the state is replicated. Gradients and BatchNorm
-statistics are those of the global batch. (`jax.pmap` with pmean computes the same; since JAX 0.8 it
-is built from jit and shard_map, and JAX advises using these directly.)
-
-With several hosts (`distributed.py`) each process runs the same program on its own devices and its
-own slice of each batch.
+One jitted SPMD program runs over a mesh with two axes. Independent runs lie along `seed`; along
+`data` each batch is split and the state is replicated. Gradients and BatchNorm statistics are those
+of the global batch, as with `jax.pmap` and pmean. (Since JAX 0.8, pmap is built from jit and
+shard_map, which JAX advises using directly.) With several hosts (`distributed.py`) each process
+runs the program on its own devices and its own slice of each batch.
 """
 
 import copy
@@ -74,7 +72,7 @@ def vmap_seeds(function: Callable[..., Any], seeds: int) -> Callable[..., Any]:
     return single
 
 
-def _copied(tree: Any) -> Any:
+def _copy(tree: Any) -> Any:
     return jax.tree.map(jnp.copy, tree)
 
 
@@ -105,18 +103,16 @@ class Program:
         self._data = jax.device_put(data, self._replicated)
         self._root_keys = jax.jit(jax.vmap(jax.random.key), out_shardings=self._by_seed)
         self.keys = self._root_keys(np.asarray(seeds, np.int32))
-        self._initialise = jax.jit(
-            vmap_seeds(lambda key: initialise(gan, key), len(self.seeds)),
-            out_shardings=self._by_seed,
-        )
+        initialise_seeds = vmap_seeds(lambda key: initialise(gan, key), len(self.seeds))
+        self._initialise = jax.jit(initialise_seeds, out_shardings=self._by_seed)
         self._run = jax.jit(
             self._steps if steps_per_call > 1 else self._single_step,
             donate_argnums=0,
             # Metrics are small, and every process reads them.
             out_shardings=(self._by_seed, self._replicated),
         )
-        self._copy = jax.jit(_copied, out_shardings=self._by_seed)
-        self._gather = jax.jit(_copied, out_shardings=self._replicated)
+        self._copy = jax.jit(_copy, out_shardings=self._by_seed)
+        self._gather = jax.jit(_copy, out_shardings=self._replicated)
 
     def for_seeds(self, seeds: Sequence[int]) -> "Program":
         """The same compiled functions and data, for another group of as many seeds."""

@@ -63,10 +63,7 @@ def inspect(config: ConfigDict, workdir: str) -> dict[str, Any] | None:
 
 
 def enter(config: ConfigDict, workdir: str, dataset: Dataset, gan: Gan) -> TextIO:
-    """Creates the folder if necessary, locks it, and writes the run's description into it.
-
-    Returns:
-      The lock, held until the file is closed or the process ends.
+    """Locks the folder as `keep_out` does, and writes the run's description into it.
 
     Raises:
       UserError: if another process holds the lock, the folder belongs to another run or a run on
@@ -74,10 +71,6 @@ def enter(config: ConfigDict, workdir: str, dataset: Dataset, gan: Gan) -> TextI
     """
     about = _about(config, dataset)
     networks = describe_networks(gan)
-    try:
-        os.makedirs(workdir, exist_ok=True)
-    except OSError as error:
-        raise _unwritable(workdir, error) from error
     lock = keep_out(workdir)
     try:
         # Inspected again: before the lock, another process may have started a run here.
@@ -97,12 +90,15 @@ def enter(config: ConfigDict, workdir: str, dataset: Dataset, gan: Gan) -> TextI
 
 
 def keep_out(workdir: str) -> TextIO:
-    """Locks the folder until the returned file is closed or the process ends; UserError if another
-    process holds the lock, or the folder cannot be written."""
+    """Locks the folder, which is created if necessary, until the returned file is closed or the
+    process ends; UserError if another process holds the lock, or the folder cannot be written."""
     try:
+        os.makedirs(workdir, exist_ok=True)
         lock = open(os.path.join(workdir, LOCK), "w")
     except OSError as error:
-        raise _unwritable(workdir, error) from error
+        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+            raise
+        raise UserError(f"{workdir} cannot be written ({error.strerror})", ANOTHER) from error
     try:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
@@ -119,20 +115,13 @@ def check_same_data(workdir: str, saved: dict[str, Any], dataset: Dataset) -> No
         )
 
 
-def _unwritable(workdir: str, error: OSError) -> Exception:
-    if error.errno in (errno.ENOSPC, errno.EDQUOT):
-        return error
-    return UserError(f"{workdir} cannot be written ({error.strerror})", ANOTHER)
-
-
 def results(workdir: str) -> dict[str, Any] | None:
     """The content of `results.json`, or None if the run has not finished."""
     path = os.path.join(workdir, RESULTS)
     if not os.path.exists(path):
         return None
     with open(path) as file:
-        content: dict[str, Any] = json.load(file)
-    return content
+        return json.load(file)
 
 
 def _about(config: ConfigDict, dataset: Dataset) -> dict[str, Any]:
@@ -169,29 +158,32 @@ def _commit() -> str | None:
     """The commit of the source tree, or None outside of a repository."""
     here = os.path.dirname(os.path.abspath(__file__))
     try:
-        described = subprocess.run(
-            ["git", "-C", here, "describe", "--always", "--dirty", "--abbrev=40", "--exclude=*"],
-            capture_output=True,
-            text=True,
-            timeout=10,
-            check=True,
-        )
+        command = [
+            "git",
+            "-C",
+            here,
+            "describe",
+            "--always",
+            "--dirty",
+            "--abbrev=40",
+            "--exclude=*",
+        ]
+        output = subprocess.run(command, capture_output=True, text=True, timeout=10, check=True)
     except (OSError, subprocess.SubprocessError):
         return None
-    return described.stdout.strip()
+    return output.stdout.strip()
 
 
 def describe_networks(gan: Gan) -> str:
     """The content of `networks.txt`: the networks' layers, shapes and parameter counts."""
     latent, image = example_inputs(gan)
-    discriminator = summary.layers(gan.discriminator, image, latent.condition)
-    parts = [
-        summary.describe("generator", summary.layers(gan.generator, latent)),
-        summary.describe("discriminator", discriminator),
-    ]
+    layers = {
+        "generator": summary.layers(gan.generator, latent),
+        "discriminator": summary.layers(gan.discriminator, image, latent.condition),
+    }
     if gan.q is not None:
         features = jax.eval_shape(
             lambda: gan.discriminator.init_with_output(jax.random.key(0), image, None, train=False)
         )[0][1]
-        parts.append(summary.describe("q", summary.layers(gan.q, features)))
-    return "\n\n".join(parts) + "\n"
+        layers["q"] = summary.layers(gan.q, features)
+    return "\n\n".join(summary.describe(*item) for item in layers.items()) + "\n"

@@ -108,10 +108,8 @@ def first_best(state: GanState) -> Best:
 
 
 def keep_best(best: Best, state: GanState, score: jax.Array) -> Best:
-    """`state`'s networks if `score` is higher than the best one, else `best`; NaN never wins.
-
-    Arrays may have the leading axes that `score` has.
-    """
+    """`state`'s networks if `score` beats `best`'s (NaN never does), else `best`. Arrays may have
+    the leading axes of `score`."""
     better = score > best.score
 
     def choose(new: jax.Array, old: jax.Array) -> jax.Array:

@@ -23,6 +23,7 @@ from jaxgan.training.optimizers import moving_average
 from jaxgan.training.state import GanState, NetworkState
 
 Metrics = dict[str, jax.Array]
+ByNetwork = dict[str, Any]  # One tree for each network that an update changes.
 
 # Which examples each discriminator update sees, by the config's `discriminator_batches`.
 DISCRIMINATOR_BATCHES = {
@@ -135,7 +136,7 @@ def discriminator_update(
     learner = state.q if fake is not None and config.information == "paper" else None
     players = {"discriminator": state.discriminator} | ({} if learner is None else {"q": learner})
 
-    def loss(params: dict[str, Any]) -> tuple[jax.Array, tuple[Metrics, dict[str, Any]]]:
+    def loss(params: ByNetwork) -> tuple[jax.Array, tuple[Metrics, ByNetwork]]:
         stats = {"discriminator": state.discriminator.batch_stats}
         metrics: Metrics = {}
         total = jnp.zeros((), gan.dtype)
@@ -146,13 +147,10 @@ def discriminator_update(
             if examples is None:
                 continue
             variables = Variables(params["discriminator"], stats["discriminator"])
+            images, condition, _ = examples
+            dropout = stream(key, f"dropout/{name}")
             (logits, features), stats["discriminator"] = apply_network(
-                gan.discriminator,
-                variables,
-                examples.images,
-                examples.condition,
-                train=True,
-                dropout=stream(key, f"dropout/{name}"),
+                gan.discriminator, variables, images, condition, train=True, dropout=dropout
             )
             targets = jnp.full_like(logits, target)
             value = factor * jnp.mean(gan.adversarial.discriminator(logits, targets))
@@ -192,17 +190,12 @@ def generator_update(
     learner = state.q if gan.config.information == "document" else None
     heads = {} if learner is None else {"q": learner}
 
-    def loss(
-        images: jax.Array, params: dict[str, Any]
-    ) -> tuple[jax.Array, tuple[Metrics, dict[str, Any]]]:
-        stats: dict[str, Any] = {"generator": fake.batch_stats}
+    def loss(images: jax.Array, params: ByNetwork) -> tuple[jax.Array, tuple[Metrics, ByNetwork]]:
+        stats: ByNetwork = {"generator": fake.batch_stats}
+        variables, condition = state.discriminator.variables, draw.latent.condition
+        dropout = stream(key, "dropout/fake")
         (logits, features), _ = apply_network(
-            gan.discriminator,
-            state.discriminator.variables,
-            images,
-            draw.latent.condition,
-            train=True,
-            dropout=stream(key, "dropout/fake"),
+            gan.discriminator, variables, images, condition, train=True, dropout=dropout
         )
         targets = jnp.full_like(logits, gan.generator_target)
         total = gan.config.generator_factor * jnp.mean(gan.adversarial.generator(logits, targets))
@@ -217,9 +210,8 @@ def generator_update(
         return total, (metrics, stats)
 
     params = {name: head.params for name, head in heads.items()}
-    (image_gradient, gradients), (metrics, stats) = jax.grad(loss, (0, 1), has_aux=True)(
-        fake.images, params
-    )
+    differentiate = jax.grad(loss, (0, 1), has_aux=True)
+    (image_gradient, gradients), (metrics, stats) = differentiate(fake.images, params)
     gradients["generator"] = fake.pull_back(image_gradient)[0]
     players = {"generator": state.generator} | heads
     return _apply_gradients(gan, state, players, gradients, stats, metrics)
@@ -228,9 +220,9 @@ def generator_update(
 def _apply_gradients(
     gan: Gan,
     state: GanState,
-    players: dict[str, NetworkState],
-    gradients: dict[str, Any],
-    stats: dict[str, Any],
+    players: ByNetwork,
+    gradients: ByNetwork,
+    stats: ByNetwork,
     metrics: Metrics,
 ) -> tuple[GanState, Metrics]:
     """Updates `players` alone, and nothing once a loss or gradient was not finite."""
@@ -241,15 +233,13 @@ def _apply_gradients(
     finite = jnp.all(jnp.isfinite(jnp.stack(list(metrics.values()))))
     alive = state.alive & finite
 
-    def move(players: dict[str, NetworkState]) -> dict[str, NetworkState]:
+    def move(players: ByNetwork) -> ByNetwork:
         moved = {}
         for name, player in players.items():
-            updates, opt_state = gan.optimizers[name].update(
-                gradients[name], player.opt_state, player.params
-            )
-            moved[name] = NetworkState(
-                optax.apply_updates(player.params, updates), stats[name], opt_state
-            )
+            update, params = gan.optimizers[name].update, player.params
+            updates, opt_state = update(gradients[name], player.opt_state, params)
+            params = optax.apply_updates(params, updates)
+            moved[name] = NetworkState(params, stats[name], opt_state)
         return moved
 
     # Not jnp.where, which copies the old and the new values: on the CPU that costs more than Adam
@@ -265,19 +255,16 @@ def train_step(
     key: jax.Array,
     shard: Callable[[Any], Any] = lambda batch: batch,
 ) -> tuple[GanState, Metrics]:
-    """k discriminator steps and one generator update.
+    """k discriminator steps and one generator update; returns the new state and scalar metrics.
 
     An update whose losses or gradients are not finite only sets `alive` to False; every later
-    update and step leaves the state unchanged.
+    update and step leaves the state unchanged. The metrics include "alive".
 
     Args:
       gan, state: networks and config; state before the step.
       batch: the real examples, images [k, B, H, W, C].
       key: the run's root key; the step and the attempt are folded in here.
       shard: splits a batch along axis 0 over the devices.
-
-    Returns:
-      The state after the step, and scalar metrics by name; "alive" is the state's.
     """
     config = gan.config
     key = stream(key, "step", state.attempt, state.step)

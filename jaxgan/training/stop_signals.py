@@ -15,10 +15,8 @@ class StopSignals:
         self.asked = 0
 
     def __enter__(self) -> "StopSignals":
-        self._before = {
-            number: signal.signal(number, self._record)
-            for number in (signal.SIGINT, signal.SIGTERM)
-        }
+        numbers = (signal.SIGINT, signal.SIGTERM)
+        self._before = {number: signal.signal(number, self._record) for number in numbers}
         return self
 
     def _record(self, number: int, frame: Any) -> None:

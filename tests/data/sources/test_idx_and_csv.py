@@ -99,9 +99,7 @@ def test_idx_files_that_do_not_fit_are_named(tmp_path):
         load("idx", tmp_path)
     write_idx(tmp_path, images, labels)
     (tmp_path / "t10k-images-idx3-ubyte").write_bytes(idx_bytes(images))
-    with pytest.raises(
-        UserError, match="t10k-images-idx3-ubyte: no t10k-labels-idx1-ubyte next"
-    ):
+    with pytest.raises(UserError, match="t10k-images-idx3-ubyte: no t10k-labels-idx1-ubyte next"):
         load("idx", tmp_path)
     (tmp_path / "t10k-labels-idx1-ubyte").write_bytes(idx_bytes(images))
     with pytest.raises(UserError, match=r"t10k-labels.*begins with 00000803, not 00000801"):
