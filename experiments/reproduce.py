@@ -1,13 +1,15 @@
-"""Runs a study, or goes on with it: some configs over some seeds, each trained and then evaluated.
+"""Runs or resumes a study: each of its configs is trained over some seeds and then evaluated.
 
 python experiments/reproduce.py papers [--only=NAME …] [--jobs=1] [--list | --table]
 
-A study is experiments/NAME/study.toml. What is left of a finished run lies in experiments/NAME/
-results/ and stays there: it is not run again while its command is the same. The runs themselves are
-in runs/NAME/. Afterwards, and with --table alone, the table and the figure of what is there are
-written beside the study. Exit status: 0; 1 a run failed; 2 a mistake in what was asked for; 128 + n
-stopped by signal n, and called again it goes on. The table also takes the place of what stands
-between <!-- NAME begins --> and <!-- NAME ends --> in experiments/README.md.
+A study is experiments/NAME/study.toml. The result of a finished run is kept in experiments/NAME/
+results/, and the run is not repeated while its command is the same. The runs themselves are in
+runs/NAME/. At the end (or at once, with --table) the table and the figure of the available results
+are written to the study's folder. The table also replaces the text between <!-- NAME begins --> and
+<!-- NAME ends --> in experiments/README.md.
+
+Exit status: 0; 1 if a run failed; 2 for a mistake in the study or the flags; 128 + n if signal n
+stopped the study, which the same command then resumes.
 """
 
 import argparse
@@ -35,7 +37,7 @@ HEAD = ("", "paper", "ours", "seeds, updates", "read on", "how the protocols dif
 
 
 class Mistake(Exception):
-    """Something in the study or on the command line is wrong: a line, and exit status 2."""
+    """A mistake in the study or on the command line: one line of text, and exit status 2."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -43,27 +45,32 @@ class Job:
     """One seed of one config.
 
     Attributes:
-      name: of the config in the study.
-      seed: of the run.
-      flags: of `jaxgan.main`, without its workdir.
-      workdir: of the run.
-      kept: the file in which its results stay.
-      evaluate: flags of `jaxgan.evaluate`, without its workdir.
+      name: the config's name in the study.
+      seed: the run's seed.
+      flags: flags of `jaxgan.main`, without --workdir.
+      workdir: the run's folder.
+      result: the file that keeps its result.
+      evaluate: flags of `jaxgan.evaluate`, without --workdir.
     """
 
     name: str
     seed: int
     flags: tuple[str, ...]
     workdir: pathlib.Path
-    kept: pathlib.Path
+    result: pathlib.Path
     evaluate: tuple[str, ...] = ()
+
+    @property
+    def log(self) -> pathlib.Path:
+        """The file that receives the output of its commands."""
+        return self.workdir.with_name(self.workdir.name + ".log")
 
 
 def read_study(folder: pathlib.Path) -> dict:
     """A study's `title`, `runs` and `rows`.
 
     Raises:
-      Mistake: if there is none, or it speaks of something unknown.
+      Mistake: if the file is missing or malformed, or a key or a run is unknown or missing.
     """
     path = folder / "study.toml"
     try:
@@ -83,33 +90,38 @@ def read_study(folder: pathlib.Path) -> dict:
             for key in sorted(needed - one.keys()):
                 raise Mistake(f"{path}: {key!r} is missing in one of the {part}")
     if len(set(names)) < len(names) or not names:
-        raise Mistake(f"{path}: runs want names, each its own")
+        raise Mistake(f"{path}: runs need names, each its own")
     for row in study.get("rows", []):
         if row["run"] not in names:
             raise Mistake(f"{path}: {row['what']!r} is of a run {row['run']!r} that is not there")
     return study
 
 
-def jobs(study: dict, folder: pathlib.Path, runs: pathlib.Path) -> list[Job]:
-    """What the study consists of: the first seed of every config first."""
-    found = []
-    for place in range(max(len(run["seeds"]) for run in study["runs"])):
+def study_jobs(study: dict, folder: pathlib.Path, runs: pathlib.Path) -> list[Job]:
+    """The study's jobs: the first seed of every config comes first."""
+    jobs = []
+    for i in range(max(len(run["seeds"]) for run in study["runs"])):
         for run in study["runs"]:
-            for seed in run["seeds"][place : place + 1]:
-                flags = [f"--config={run['config']}", f"--config.seed={seed}"]
-                flags += [f"--config.{key}={value}" for key, value in run.get("keys", {}).items()]
+            for seed in run["seeds"][i : i + 1]:
                 name = f"{run['name']}-seed-{seed}"
-                kept = folder / "results" / f"{name}.json"
-                asked = tuple(f"--{key}={value}" for key, value in run.get("evaluate", {}).items())
-                found.append(Job(run["name"], seed, tuple(flags), runs / name, kept, asked))
-    return found
+                flags = (f"--config={run['config']}", f"--config.seed={seed}")
+                flags += as_flags("--config.", run.get("keys", {}))
+                evaluate = as_flags("--", run.get("evaluate", {}))
+                result = folder / "results" / f"{name}.json"
+                jobs.append(Job(run["name"], seed, flags, runs / name, result, evaluate))
+    return jobs
 
 
-def kept(job: Job) -> dict | None:
-    """What is left of a finished job, or None where there is nothing of this very command."""
-    if not job.kept.exists():
+def as_flags(prefix: str, values: dict) -> tuple[str, ...]:
+    """PREFIX + KEY=VALUE of each pair."""
+    return tuple(f"{prefix}{key}={value}" for key, value in values.items())
+
+
+def load_result(job: Job) -> dict | None:
+    """The kept result of a job, or None if there is none of the same command."""
+    if not job.result.exists():
         return None
-    found = json.loads(job.kept.read_text())
+    found = json.loads(job.result.read_text())
     same = found["flags"] == list(job.flags) and found.get("evaluate", []) == list(job.evaluate)
     return found if same else None
 
@@ -118,25 +130,34 @@ def kept(job: Job) -> dict | None:
 
 
 class Children:
-    """The commands that run now. After `stop` nothing is started any more."""
+    """The running commands. As a context manager it catches SIGINT and SIGTERM with `stop`."""
 
     def __init__(self) -> None:
         self._running: set[subprocess.Popen] = set()
         self.stopped = 0
 
+    def __enter__(self) -> "Children":
+        caught = (signal.SIGINT, signal.SIGTERM)
+        self._handlers = {number: signal.signal(number, self.stop) for number in caught}
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for number, handler in self._handlers.items():
+            signal.signal(number, handler)
+
     def call(self, module: str, flags: list[str], log: pathlib.Path) -> int:
-        """Runs `python -m MODULE FLAGS`, its words in a log; the exit status."""
+        """Runs `python -m MODULE FLAGS` and appends its output to a log; returns the exit status.
+        After `stop` it starts nothing."""
         if self.stopped:
             return 128 + self.stopped
         log.parent.mkdir(parents=True, exist_ok=True)
-        with open(log, "a") as words:
-            command = [sys.executable, "-m", module, *flags]
-            # In a session of its own: Ctrl-C comes from `stop` alone, for a second signal would end
-            # it unsaved.
+        with open(log, "a") as output:
+            # In its own session, so that a Ctrl-C reaches it through `stop` alone: a second signal
+            # would end it before it has saved.
             child = subprocess.Popen(
-                command,
+                [sys.executable, "-m", module, *flags],
                 cwd=ROOT,
-                stdout=words,
+                stdout=output,
                 stderr=subprocess.STDOUT,
                 start_new_session=True,
             )
@@ -147,56 +168,49 @@ class Children:
                 self._running.discard(child)
 
     def stop(self, number: int, frame: object = None) -> None:
-        """Tells every command to save and to end."""
+        """Signals every command to save and end."""
         del frame
         self.stopped = number
         for child in list(self._running):
             child.send_signal(signal.SIGTERM)
 
 
-def log_of(job: Job) -> pathlib.Path:
-    """Where its commands' words go."""
-    return job.workdir.with_name(job.workdir.name + ".log")
-
-
-def do(job: Job, children: Children) -> int:
-    """Trains, evaluates, and keeps the results; the first exit status that is not 0."""
-    log = log_of(job)
+def train_and_evaluate(job: Job, children: Children) -> int:
+    """Trains, evaluates, and keeps the result; returns the first exit status that is not 0."""
     workdir = f"--workdir={job.workdir}"
-    status = children.call("jaxgan.main", [*job.flags, workdir], log)
-    status = status or children.call("jaxgan.evaluate", [workdir, *job.evaluate], log)
+    status = children.call("jaxgan.main", [*job.flags, workdir], job.log)
+    status = status or children.call("jaxgan.evaluate", [workdir, *job.evaluate], job.log)
     if status:
         return status
     about = json.loads((job.workdir / "config.json").read_text())
-    results = json.loads((job.workdir / "results.json").read_text())
-    job.kept.parent.mkdir(parents=True, exist_ok=True)
-    kept_result = {
+    kept = {
         "flags": list(job.flags),
         **({"evaluate": list(job.evaluate)} if job.evaluate else {}),
         "batch_size": about["config"]["batch_size"],
         "commit": about["commit"],
-        **results,
+        **json.loads((job.workdir / "results.json").read_text()),
     }
-    write_json(str(job.kept), kept_result)
+    job.result.parent.mkdir(parents=True, exist_ok=True)
+    write_json(str(job.result), kept)
     return 0
 
 
-def run_all(wanted: list[Job], children: Children, at_once: int, do: Callable[[Job], int]) -> int:
-    """Does what is not there yet; the exit status of all."""
-    missing = [job for job in wanted if kept(job) is None]
-    print(f"{len(wanted) - len(missing)} of {len(wanted)} runs are there", flush=True)
+def run_all(jobs: list[Job], children: Children, at_once: int, run: Callable[[Job], int]) -> int:
+    """Runs the jobs that have no kept result; returns the exit status of the study."""
+    missing = [job for job in jobs if load_result(job) is None]
+    print(f"{len(jobs) - len(missing)} of {len(jobs)} runs are there", flush=True)
 
-    def one(job: Job) -> int:
+    def run_one(job: Job) -> int:
         if children.stopped:
             return 128 + children.stopped
         print(f"{job.name}, seed {job.seed}: begins", flush=True)
-        status = do(job)
-        said = "done" if status == 0 else f"ended with status {status}, see {log_of(job)}"
-        print(f"{job.name}, seed {job.seed}: {said}", flush=True)
+        status = run(job)
+        outcome = "done" if status == 0 else f"ended with status {status}, see {job.log}"
+        print(f"{job.name}, seed {job.seed}: {outcome}", flush=True)
         return status
 
     with concurrent.futures.ThreadPoolExecutor(at_once) as pool:
-        statuses = list(pool.map(one, missing))
+        statuses = list(pool.map(run_one, missing))
     if children.stopped:
         return 128 + children.stopped
     return max(statuses, default=0) and (2 if 2 in statuses else 1)
@@ -205,150 +219,135 @@ def run_all(wanted: list[Job], children: Children, at_once: int, do: Callable[[J
 # --- The table and the figure
 
 
-def picked(row: dict, found: list[dict]) -> list[dict]:
-    """The row's measure in each run that has it; of several codes the largest.
+def select_measures(row: dict, results: list[dict]) -> list[dict]:
+    """The row's measure in each run that has it; of several codes the one of the largest value.
 
     Raises:
-      Mistake: if a run has it twice, or the runs' figures are not of one kind.
+      Mistake: if several measures of a run fit, or those of different runs are not comparable.
     """
-    wanted = {key: row[key] for key in ("checkpoint", "split") if key in row}
-    wanted["name"] = row["measure"]
+    fields = {key: row[key] for key in ("checkpoint", "split") if key in row}
+    fields["name"] = row["measure"]
     codes = row.get("code")
     codes = codes if isinstance(codes, list) or codes is None else [codes]
-    rows = []
-    for results in found:
-        here = [
+    selected = []
+    for result in results:
+        fitting = [
             m
-            for m in results["measures"]
-            if wanted.items() <= m.items() and (codes is None or m["code"] in codes)
+            for m in result["measures"]
+            if fields.items() <= m.items() and (codes is None or m["code"] in codes)
         ]
-        if len({m["code"] for m in here}) < len(here) or (codes is None and len(here) > 1):
-            raise Mistake(f"{row['what']}: {len(here)} measures fit; name code and split")
-        if here:
-            # Of which code it is, is not what tells two runs apart.
-            rows.append({**max(here, key=lambda m: m["value"]), "code": str(codes)})
-    for measure in rows[1:]:
+        if len({m["code"] for m in fitting}) < len(fitting) or (codes is None and fitting[1:]):
+            raise Mistake(f"{row['what']}: {len(fitting)} measures fit; name code and split")
+        if fitting:
+            # Runs may differ in the code that has the largest value, so it is not compared.
+            selected.append({**max(fitting, key=lambda m: m["value"]), "code": str(codes)})
+    for measure in selected[1:]:
         try:
-            compare(rows[0], measure)
+            compare(selected[0], measure)
         except UserError as error:
-            said = str(error).splitlines()[0]
-            raise Mistake(f"{row['what']}: {said}") from None
-    return rows
+            raise Mistake(f"{row['what']}: {str(error).splitlines()[0]}") from None
+    return selected
 
 
-def values(row: dict, found: list[dict]) -> list[float]:
-    """The figures of `picked`."""
-    return [measure["value"] for measure in picked(row, found)]
+def values(row: dict, results: list[dict]) -> list[float]:
+    """The values of `select_measures`."""
+    return [measure["value"] for measure in select_measures(row, results)]
 
 
-def read_on(rows: list[dict]) -> str:
-    """On how many examples of which split, by which extractor, and what stands beside it."""
-    if not rows:
+def describe_data(measures: list[dict]) -> str:
+    """The split, the numbers of examples, the extractor, and the reference of some measures."""
+    if not measures:
         return ""
-    one = rows[0]
+    one = measures[0]
     parts = [one["split"]]
     for count, what in ((one["n_real"], "real"), (one["n_generated"], "generated")):
         parts += [f"{count:,} {what}"] if count else []
     if one["extractor"]:
         digest = one["extractor_hash"]
         parts.append(one["extractor"] + (f" `{digest[:8]}`" if digest else ""))
-    beside = sorted({m["reference"] for m in rows if m["reference"] is not None})
-    if beside:
-        parts.append("reference " + " to ".join(dict.fromkeys(map(shown, (beside[0], beside[-1])))))
+    references = sorted({m["reference"] for m in measures if m["reference"] is not None})
+    if references:
+        ends = dict.fromkeys(map(in_digits, (references[0], references[-1])))
+        parts.append("reference " + " to ".join(ends))
     return ", ".join(parts)
 
 
-def ours(read: list[float]) -> str:
-    """The mean and its 95 % interval over the seeds."""
-    if not read:
+def ours(seeds: list[float]) -> str:
+    """The mean over the seeds; from three seeds on with its 95 % interval, which would be wider
+    than the values themselves for two."""
+    if not seeds:
         return "not measured"
-    mean = statistics.mean(read)
-    if len(read) < 3:  # Of two the interval is wider than what is measured.
-        return shown(mean)
-    return f"{shown(mean)} ± {half_interval(read):.{decimals(mean)}f}"
+    mean = statistics.mean(seeds)
+    interval = f" ± {half_interval(seeds):.{decimals(mean)}f}" if len(seeds) > 2 else ""
+    return in_digits(mean) + interval
 
 
-def each(read: list[float]) -> str:
-    """Every seed's own value, where there are several."""
-    return f" ({', '.join(map(shown, read))})" if len(read) > 1 else ""
-
-
-def shown(value: float) -> str:
-    """Shares with three decimals, larger numbers with fewer."""
+def in_digits(value: float) -> str:
+    """The value with `decimals`."""
     return f"{value:.{decimals(value)}f}"
 
 
 def decimals(value: float) -> int:
-    """How many a figure is shown with."""
+    """The number of decimals of a value: three below 10, otherwise one."""
     return 3 if abs(value) < 10 else 1
 
 
 def table(study: dict, results: dict[str, list[dict]]) -> str:
-    """The study as Markdown.
-
-    Args:
-      study: with its rows.
-      results: what is left of the finished runs, by the config's name.
-    """
+    """The study as Markdown; `results` holds the results of the finished runs by config name."""
     lines = [HEAD, ("---",) * len(HEAD)]
     for row in study["rows"]:
         found = results.get(row["run"], [])
-        measures = picked(row, found)
-        read = [measure["value"] for measure in measures]
+        measures = select_measures(row, found)
+        seeds = [measure["value"] for measure in measures]
         sizes = sorted({(one["step"], one["batch_size"]) for one in found})
         budget = "; ".join(f"{step:,} of {batch}" for step, batch in sizes)
-        paper = " ".join(filter(None, [str(row.get("paper", "")), bracketed(row.get("source"))]))
+        each = f" ({', '.join(map(in_digits, seeds))})" if len(seeds) > 1 else ""
+        source = f"({row['source']})" if row.get("source") else ""
         lines.append(
             (
                 f"{row['what']} ({row['checkpoint']} networks)",
-                paper,
-                ours(read),
-                f"{len(read)}{each(read)}, {budget}" if read else "",
-                read_on(measures),
+                " ".join(filter(None, [str(row.get("paper", "")), source])),
+                ours(seeds),
+                f"{len(seeds)}{each}, {budget}" if seeds else "",
+                describe_data(measures),
                 row.get("differs", ""),
                 f"`{row['run']}`",
             )
         )
-    commands = [
-        f"- `{run['name']}`: `python -m jaxgan.main --config={run['config']}"
-        + "".join(f" --config.{key}={value}" for key, value in run.get("keys", {}).items())
-        + f"`, seeds {', '.join(map(str, run['seeds']))}"
-        + evaluated(run)
-        for run in study["runs"]
-    ]
-    body = ["| " + " | ".join(line) + " |" for line in lines]
-    said = "Mean over the seeds, of three and more ± its 95 % interval (Student's t)."
-    head = f"# {study['title']}\n\n{said}"
-    return "\n".join([head, "", *body, "", "The runs:", "", *commands]) + "\n"
+    text = [f"# {study['title']}", ""]
+    text += ["Mean over the seeds, of three and more ± its 95 % interval (Student's t).", ""]
+    text += ["| " + " | ".join(line) + " |" for line in lines]
+    return "\n".join([*text, "", "The runs:", "", *map(commands, study["runs"])]) + "\n"
 
 
-def evaluated(run: dict) -> str:
-    """How a run is evaluated, where the study says more than the run's folder."""
-    flags = " ".join(f"--{key}={value}" for key, value in run.get("evaluate", {}).items())
-    return f"; then `python -m jaxgan.evaluate --workdir=DIR {flags}`" if flags else ""
-
-
-def bracketed(text: str | None) -> str:
-    """ "(text)", or nothing."""
-    return f"({text})" if text else ""
+def commands(run: dict) -> str:
+    """The commands of a run as an item of a Markdown list."""
+    train = [f"python -m jaxgan.main --config={run['config']}"]
+    train += as_flags("--config.", run.get("keys", {}))
+    line = f"- `{run['name']}`: `{' '.join(train)}`, seeds {', '.join(map(str, run['seeds']))}"
+    if run.get("evaluate"):
+        flags = " ".join(as_flags("--", run["evaluate"]))
+        line += f"; then `python -m jaxgan.evaluate --workdir=DIR {flags}`"
+    return line
 
 
 def figure(study: dict, results: dict[str, list[dict]], path: pathlib.Path) -> None:
-    """A line for each row that was measured: its seeds, their mean and interval, the paper's."""
+    """Draws an axis for each measured row: the seeds, their mean and interval, and the paper's
+    value as a dashed line."""
     import matplotlib
 
     matplotlib.use("Agg")
     import matplotlib.pyplot as plt
 
-    read = [(row, values(row, results.get(row["run"], []))) for row in study["rows"]]
-    read = [(row, found) for row, found in read if found]
-    if not read:
+    rows = [(row, values(row, results.get(row["run"], []))) for row in study["rows"]]
+    rows = [(row, seeds) for row, seeds in rows if seeds]
+    if not rows:
         return
-    drawn, axes = plt.subplots(len(read), 1, figsize=(7, 0.9 * len(read) + 0.3), squeeze=False)
-    for (row, found), axis in zip(read, axes[:, 0], strict=True):
-        error = half_interval(found) if len(found) > 2 else 0
-        axis.plot(found, [0] * len(found), "o", color="tab:blue", alpha=0.4)
-        axis.errorbar(statistics.mean(found), 0, xerr=error, fmt="|", color="tab:blue", capsize=4)
+    drawn, axes = plt.subplots(len(rows), 1, figsize=(7, 0.9 * len(rows) + 0.3), squeeze=False)
+    for (row, seeds), axis in zip(rows, axes[:, 0], strict=True):
+        error = half_interval(seeds) if len(seeds) > 2 else 0
+        axis.plot(seeds, [0] * len(seeds), "o", color="tab:blue", alpha=0.4)
+        axis.errorbar(statistics.mean(seeds), 0, xerr=error, fmt="|", color="tab:blue", capsize=4)
         if isinstance(row.get("paper"), (int, float)):
             axis.axvline(row["paper"], color="tab:red", linestyle="--")
         axis.set_yticks([])
@@ -360,9 +359,9 @@ def figure(study: dict, results: dict[str, list[dict]], path: pathlib.Path) -> N
     plt.close(drawn)
 
 
-def put_between(path: pathlib.Path, name: str, text: str) -> None:
-    """Replaces what stands between a study's two marks in a page, where the page has them; the
-    text's heading stays out."""
+def replace_section(path: pathlib.Path, name: str, text: str) -> None:
+    """Replaces the text between a study's two marks, if the page has them, by `text` without its
+    heading."""
     begins, ends = f"<!-- {name} begins -->\n", f"<!-- {name} ends -->"
     page = path.read_text() if path.is_file() else ""
     before, found, rest = page.partition(begins)
@@ -372,52 +371,50 @@ def put_between(path: pathlib.Path, name: str, text: str) -> None:
         write_text(str(path), f"{before}{begins}{body}{ends}{after}")
 
 
-def write(study: dict, wanted: list[Job], folder: pathlib.Path) -> None:
-    """Writes the table and the figure of the runs that are there, and prints the table."""
+def write(study: dict, jobs: list[Job], folder: pathlib.Path) -> None:
+    """Writes the table and the figure of the available results, and prints the table."""
     results: dict[str, list[dict]] = {}
-    for job in wanted:
-        found = kept(job)
+    for job in jobs:
+        found = load_result(job)
         if found is not None:
             results.setdefault(job.name, []).append(found)
-    text = table(study, results)
+    text, folder = table(study, results), folder.resolve()
     write_text(str(folder / "table.md"), text)
-    put_between(folder.resolve().parent / "README.md", folder.resolve().name, text)
+    replace_section(folder.parent / "README.md", folder.name, text)
     figure(study, results, folder / "figure.png")
     print(text)
 
 
 def main(argv: list[str] | None = None) -> int:
-    """Does what the command line asks for; the exit status."""
+    """Runs the command line; returns the exit status."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("study", help="a folder, or its name under experiments/")
     parser.add_argument("--only", action="append", help="runs of this name")
     parser.add_argument("--jobs", type=int, default=1, help="how many runs at once")
     parser.add_argument("--list", action="store_true", help="print the commands")
     parser.add_argument("--table", action="store_true", help="run nothing")
-    asked = parser.parse_args(argv)
-    folder = pathlib.Path(asked.study)
+    arguments = parser.parse_args(argv)
+    folder = pathlib.Path(arguments.study)
     if not folder.is_dir():
-        folder = ROOT / "experiments" / asked.study
-    children = Children()
+        folder = ROOT / "experiments" / arguments.study
+    children, status = Children(), 0
     try:
         study = read_study(folder)
-        every = jobs(study, folder, ROOT / "runs" / folder.resolve().name)
-        wanted = [job for job in every if not asked.only or job.name in asked.only]
-        if not wanted or asked.jobs < 1:
-            raise Mistake(f"no run of {', '.join(asked.only or [])}; at least one job at once")
-        if asked.list:
-            for job in wanted:
+        every = study_jobs(study, folder, ROOT / "runs" / folder.resolve().name)
+        jobs = [job for job in every if not arguments.only or job.name in arguments.only]
+        if not jobs or arguments.jobs < 1:
+            only = ", ".join(arguments.only or [])
+            raise Mistake(f"no run of {only}; at least one job at once")
+        if arguments.list:
+            for job in jobs:
                 flags = [*job.flags, f"--workdir={os.path.relpath(job.workdir, ROOT)}"]
                 print(shlex.join(["python", "-m", "jaxgan.main", *flags]))
             return 0
-        status = 0
-        if not asked.table:
-            before = {n: signal.signal(n, children.stop) for n in (signal.SIGINT, signal.SIGTERM)}
-            try:
-                status = run_all(wanted, children, asked.jobs, lambda job: do(job, children))
-            finally:
-                for number, handler in before.items():
-                    signal.signal(number, handler)
+        if not arguments.table:
+            with children:
+                status = run_all(
+                    jobs, children, arguments.jobs, lambda job: train_and_evaluate(job, children)
+                )
         write(study, every, folder)
     except Mistake as mistake:
         print(f"reproduce: {mistake}", file=sys.stderr)

@@ -124,7 +124,7 @@ def test_a_study_grows_run_by_run(stub, study, tmp_path):
     assert [name for _, name in stub.called[::2]] == ["one-seed-0", "one-seed-1"]
     assert (study / "figure.png").stat().st_size > 1000
     text = (study / "table.md").read_text()
-    read_on = "test, 2,000 real, it `a`, beside it 1.500"
+    read_on = "test, 2,000 real, it `a`, reference 1.500"
     assert f"4.000 | 2 (3.000, 5.000), 5 of 64 | {read_on} |" in text
     assert "--config=configs/gan.py --config.steps=5`, seeds 0, 1" in text
     stub.called.clear()
