@@ -76,7 +76,7 @@ def train(steps: int, keys: dict[str, Any]) -> str:
     )
     shape = (gan.config.discriminator_steps, gan.discriminator_batch_size)
     places = ExampleIndices((0,), len(dataset.train), shape, config.dataset.replacement)
-    feed = BatchLoader(dataset.train, places, 0, steps, workers=0, resident=program.resident)
+    feed = BatchLoader(dataset.train, places, 0, steps, workers=0, on_device=program.on_device)
     state = program.initialise()
     for _ in range(steps):
         state, _ = program.run(state, feed.next(1))

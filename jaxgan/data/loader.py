@@ -43,7 +43,7 @@ class BatchLoader:
       indices_of: maps a step to the group's indices.
       start, stop: first step, and the step after the last.
       workers: number of threads or processes that read ahead (see `streaming.batches`).
-      resident: whether the split is on the devices, so that indices suffice.
+      on_device: whether the split is on the devices, so that indices suffice.
     """
 
     def __init__(
@@ -53,17 +53,17 @@ class BatchLoader:
         start: int,
         stop: int,
         workers: int,
-        resident: bool = False,
+        on_device: bool = False,
     ) -> None:
         self._split, self._indices_of, self._step = split, indices_of, start
         self._images: Any = None
-        if not resident:
+        if not on_device:
             self._images = batches(split.images, indices_of, start, stop, workers)
 
     def next(self, count: int) -> np.ndarray | Batch:
         """Returns the input of the next T = `count` steps; raises UserError for unreadable images.
 
-        For a resident split: indices, int32 [S, T, k, B]. Else: examples, [S, T, k, B, ...].
+        For a split on the devices: indices, int32 [S, T, k, B]. Else: examples, [S, T, k, B, ...].
         """
         steps = range(self._step, self._step + count)
         self._step += count

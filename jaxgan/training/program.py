@@ -122,12 +122,12 @@ class Program:
         return program
 
     @property
-    def resident(self) -> bool:
+    def on_device(self) -> bool:
         """Whether the training split is on the devices, so that `run` takes indices into it."""
         return self._data is not None
 
     @property
-    def part(self) -> tuple[slice, slice]:
+    def local_slices(self) -> tuple[slice, slice]:
         """The slices of the seeds, and of each batch of real examples, that this process feeds to
         `run`."""
         shape = (len(self.seeds), 1, 1, self.gan.discriminator_batch_size)
@@ -143,7 +143,7 @@ class Program:
         """The states before the first step."""
         return self._initialise(self.keys)
 
-    def place(self, tree: Any) -> Any:
+    def to_devices(self, tree: Any) -> Any:
         """Puts a tree of NumPy arrays [S, ...], equal in every process, on the devices."""
 
         def put(x: np.ndarray) -> jax.Array:
@@ -152,14 +152,14 @@ class Program:
         # Copied, because the arrays may alias NumPy's memory, which must not be donated.
         return self._copy(jax.tree.map(put, tree))
 
-    def local(self, tree: Any) -> Any:
+    def to_host(self, tree: Any) -> Any:
         """Gathers a tree of this program's arrays, [S, ...], onto this process's first device.
         Every process must call it."""
         return jax.tree.map(lambda x: x.addressable_data(0), self._gather(tree))
 
     def _put(self, examples: Any) -> Any:
-        """Global arrays of a call's examples, from this process's `part` of them."""
-        seeds, rows = self.part
+        """Global arrays of a call's examples, from this process's `local_slices` of them."""
+        seeds, rows = self.local_slices
 
         def put(x: np.ndarray) -> jax.Array:
             batch_size = self.gan.discriminator_batch_size
@@ -180,7 +180,7 @@ class Program:
 
         Args:
           state: the group's state.
-          examples: this process's `part` of the real examples: if the training split is on the
+          examples: this process's `local_slices` of the real examples: if the training split is on the
             devices, indices into it, int32 [S, T, k, B]; else the examples, [S, T, k, B, ...].
 
         Returns:

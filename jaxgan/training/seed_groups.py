@@ -50,7 +50,7 @@ def initialise_all(programs: list[Program]) -> tuple[list[GanState], list[Best]]
 
 def to_host(programs: list[Program], trees: list[Any]) -> list[Any]:
     """Gathers each group's tree onto this process's first device; every process must call it."""
-    return [program.local(tree) for program, tree in zip(programs, trees, strict=True)]
+    return [program.to_host(tree) for program, tree in zip(programs, trees, strict=True)]
 
 
 def join_groups(states: list[GanState], bests: list[Best]) -> dict[str, Any]:
@@ -69,7 +69,7 @@ def split_groups(
     groups, start = [], 0
     for program in programs:
         seeds = slice(start, start + len(program.seeds))
-        groups.append(program.place(jax.tree.map(lambda x, s=seeds: x[s], joined)))
+        groups.append(program.to_devices(jax.tree.map(lambda x, s=seeds: x[s], joined)))
         start = seeds.stop
     return [group["state"] for group in groups], [group["best"] for group in groups]
 
@@ -80,7 +80,7 @@ def with_attempts(
     """The states with `attempt` set to each seed's number of rollbacks."""
     return [
         state.replace(
-            attempt=program.place(np.array([attempts[s] for s in program.seeds], np.int32))
+            attempt=program.to_devices(np.array([attempts[s] for s in program.seeds], np.int32))
         )
         for program, state in zip(programs, states, strict=True)
     ]
@@ -99,11 +99,11 @@ def make_loaders(
         split = dataclasses.replace(split, labels=None)
     loaders = []
     for program in programs:
-        seeds, rows = program.part
+        seeds, rows = program.local_slices
         indices = ExampleIndices(
             program.seeds[seeds], len(split), shape, settings.replacement, rows
         )
         loaders.append(
-            BatchLoader(split, indices, start, config.steps, settings.workers, program.resident)
+            BatchLoader(split, indices, start, config.steps, settings.workers, program.on_device)
         )
     return loaders

@@ -123,7 +123,7 @@ def reference(steps):
     places = ExampleIndices(
         (0,), len(training), (1, gan.config.batch_size), config.dataset.replacement
     )
-    feed = BatchLoader(training, places, 0, steps, workers=0, resident=True)
+    feed = BatchLoader(training, places, 0, steps, workers=0, on_device=True)
     state = program.initialise()
     for _ in range(steps):
         state, _ = program.run(state, feed.next(1))

@@ -125,12 +125,12 @@ def test_a_run_saved_on_eight_devices_goes_on_on_fewer(tmp_path, devices):
     for step in range(10):
         state, _ = eight.run(state, places(eight, step))
     checkpoints = Checkpoints(str(tmp_path), 2)
-    checkpoints.save(10, eight.local(state))
+    checkpoints.save(10, eight.to_host(state))
     checkpoints.wait()
     fewer = program("cgan", devices=devices)
     start, saved = checkpoints.restore(jax.eval_shape(fewer.initialise))
     checkpoints.close()
-    state = fewer.place(saved)
+    state = fewer.to_devices(saved)
     for step in range(start, 20):
         state, _ = fewer.run(state, places(fewer, step))
     assert_close(state, alone("cgan", 3)[0])
@@ -153,7 +153,7 @@ def test_hosts_together_read_the_whole_batch():
 
 
 def test_one_host_reads_all():
-    assert program(seeds=(3, 4), devices=4).part == (slice(0, 2), slice(0, 16))
+    assert program(seeds=(3, 4), devices=4).local_slices == (slice(0, 2), slice(0, 16))
 
 
 def test_devices_hold_parts_of_the_batch():
@@ -217,7 +217,7 @@ def test_place_owns_its_memory():
     # Aligned as device_put likes it: it would take the array as it is.
     aligned = buffer[-buffer.ctypes.data % 64 :][:4096].view(np.float32)[None]
     (alias,) = jax.device_put(aligned, compiled._by_seed).addressable_shards
-    (placed,) = compiled.place(aligned).addressable_shards
+    (placed,) = compiled.to_devices(aligned).addressable_shards
     assert alias.data.unsafe_buffer_pointer() == aligned.ctypes.data
     assert placed.data.unsafe_buffer_pointer() != aligned.ctypes.data
 
