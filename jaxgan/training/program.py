@@ -180,8 +180,8 @@ class Program:
 
         Args:
           state: the group's state.
-          examples: this process's `local_slices` of the real examples: if the training split is on the
-            devices, indices into it, int32 [S, T, k, B]; else the examples, [S, T, k, B, ...].
+          examples: this process's `local_slices` of the real examples: if the training split is on
+            the devices, indices into it, int32 [S, T, k, B]; else the examples, [S, T, k, B, ...].
 
         Returns:
           The new state, and the metrics by name, each [S, T].
