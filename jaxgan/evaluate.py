@@ -109,7 +109,8 @@ def _write_figures(
         suffix = sheet_paths.suffix(sheet_paths.seed_in_names(seed, runs[0].config.seeds))
         return os.path.join(workdir, f"{name}{suffix}{ending}")
 
-    # Each seed's last run, as in `runner.evaluate`: the run may be continued later.
+    # A seed's best networks come after its last ones and replace them, as in `runner.evaluate`. The
+    # step is in the title because the run may be continued later.
     titles = {run.run_seed: networks_in_words(run.checkpoint, run.step) for run in runs}
     for seed, (generated, nearest) in found.neighbours.items():
         sheet = titled(neighbours(generated, nearest), titles[seed])

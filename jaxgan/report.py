@@ -16,7 +16,7 @@ from jaxgan.reporting.html.report import write_report
 
 
 class _Parser(argparse.ArgumentParser):
-    """Raises UserError on errors. (absl's flags already define --workdir, as a single value.)"""
+    """Raises UserError for errors. Not absl: its --workdir, shared by commands, is one value."""
 
     def error(self, message: str) -> NoReturn:
         raise UserError(message, "flags are --workdir=DIR (once or more) and --out=FILE")

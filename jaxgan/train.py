@@ -186,7 +186,7 @@ def _restore(
             restored = checkpoints.restore(target, latest)
     start = distributed.all_max(0 if restored is None else restored[0])
     # If the checkpoint to roll back to is damaged, an older one is restored. Its steps are then
-    # replayed with their old random numbers, and the rollback comes when they fail again.
+    # replayed with their old random numbers, and the rollback happens when they fail again.
     if not distributed.all_max(start == latest):
         rollback = None
     if start == 0:
@@ -209,7 +209,7 @@ def _rollback_step(config: ConfigDict, checkpoints: Checkpoints, rollback: RollB
 
 
 def _steps_to_next_cut(config: ConfigDict, step: int, limit: int) -> int:
-    """How many steps, at most `limit`, one call runs: none passes a step where something is due."""
+    """How many steps, at most `limit`, one call can run before something is due."""
     every = (config.log_every, config.sample_every, config.eval_every, config.checkpoint_every)
     return min(limit, config.steps - step, *(n - step % n for n in every))
 

@@ -32,8 +32,8 @@ def configure_jax(dtype: str = "float32") -> None:
     jax.config.update("jax_enable_x64", dtype == "float64")
     enable_compilation_cache()
     if jax.distributed.is_initialized():
-        # All processes are here now. Gloo allows 30 s for the first collective only, so it is run
-        # before processes may keep one another waiting.
+        # Gloo allows 30 s for the first collective only. All processes are here now; later, one may
+        # have to wait longer for another.
         distributed.all_max(0)
 
 

@@ -108,8 +108,8 @@ def first_best(state: GanState) -> Best:
 
 
 def keep_best(best: Best, state: GanState, score: jax.Array) -> Best:
-    """`state`'s networks if `score` beats `best`'s (NaN never does), else `best`. Arrays may have
-    the leading axes of `score`."""
+    """`state`'s networks if `score` beats `best`'s, else `best`; NaN never wins. Leading axes, such
+    as that of seeds, are those of `score`."""
     better = score > best.score
 
     def choose(new: jax.Array, old: jax.Array) -> jax.Array:

@@ -225,7 +225,7 @@ def _apply_gradients(
     stats: ByNetwork,
     metrics: Metrics,
 ) -> tuple[GanState, Metrics]:
-    """Updates `players` alone, and nothing once a loss or gradient was not finite."""
+    """Updates `players`, unless a loss or gradient is not finite, now or in an earlier update."""
     for name in players:
         # As dot products, for which XLA has faster code than for sums of squares.
         leaves = jax.tree.leaves(gradients[name])
