@@ -1,9 +1,9 @@
-"""Strikes one training with faults drawn from a seed; it must end as an undisturbed one does.
+"""Injects random faults into a run, which must end with the same bits as an undisturbed run.
 
 python experiments/chaos/chaos.py [--faults=100] [--seed=0] [--steps=70000]
 
-The faults: SIGKILL; SIGTERM; a full disk (where the script may mount a small file system of its
-own, which takes root); and a flipped byte in the newest checkpoint of a killed run.
+The faults: SIGKILL; SIGTERM; a full disk (if the script may mount a small file system, which takes
+root); and a flipped bit in the newest checkpoint of a killed run.
 """
 
 import argparse
@@ -21,15 +21,11 @@ import time
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 CONFIG = "digits,width=0.05,batch_size=16,latent.noise=8,best_by=none"
-EVERY = 50
+EVERY = {"log": 50, "sample": 1000, "eval": 4000, "checkpoint": 50}
 FLAGS = [
     f"--config={ROOT}/configs/gan.py:{CONFIG}",
-    "--config.log_every=50",
-    "--config.sample_every=1000",
-    "--config.eval_every=4000",
-    f"--config.checkpoint_every={EVERY}",
-    "--config.eval_images=100",
-    "--config.results_images=100",
+    *(f"--config.{what}_every={steps}" for what, steps in EVERY.items()),
+    *("--config.eval_images=100", "--config.results_images=100"),
 ]
 SIZE_MIB = 32
 
@@ -43,7 +39,7 @@ class Run:
         self._flags = [*FLAGS, f"--config.steps={steps}", f"--workdir={folder}"]
 
     def start(self) -> None:
-        """Starts the run, or its continuation: the same command."""
+        """Starts or resumes the run."""
         self.process = subprocess.Popen(
             [sys.executable, "-m", "jaxgan.main", *self._flags],
             cwd=ROOT,
@@ -54,12 +50,12 @@ class Run:
         )
 
     def end(self) -> tuple[int, str]:
-        """Waits for the end: the exit status, and what was said on stderr."""
-        _, said = self.process.communicate(timeout=600)
-        return self.process.returncode, said
+        """Waits for the end; returns the exit status and the text on stderr."""
+        _, errors = self.process.communicate(timeout=600)
+        return self.process.returncode, errors
 
     def abandon(self) -> None:
-        """Kills what is still running, where the comparison itself has failed."""
+        """Kills the process if it is running, after a failure of the comparison itself."""
         if self.process is not None and self.running():
             self.process.kill()
             self.process.wait()
@@ -68,20 +64,20 @@ class Run:
         return self.process.poll() is None
 
     def checkpoints(self) -> list[int]:
-        """The steps of the complete checkpoints, in order."""
+        """The steps of the complete checkpoints, ascending."""
         root = self.folder / "checkpoints"
         names = os.listdir(root) if root.exists() else []
         return sorted(int(name) for name in names if name.isdigit())
 
     def wait_until_it_trains(self) -> None:
-        """Returns when there is a checkpoint that was not there before."""
+        """Waits for a new checkpoint or the end of the run."""
         before = self.checkpoints()
         while self.running() and self.checkpoints() in (before, []):
             time.sleep(0.01)
 
     def outcome(self) -> dict:
-        """What two runs are compared by: every row but its times, the results, every leaf's
-        SHA-256, the last sheets."""
+        """The parts of two runs that are compared: every row without its times, the results, the
+        SHA-256 of every leaf, the sheets."""
         with open(self.folder / "metrics.jsonl") as file:
             rows = [json.loads(line) for line in file]
         last = self.folder / "checkpoints" / str(self.checkpoints()[-1])
@@ -94,7 +90,7 @@ class Run:
 
 
 def strike(run: Run, kind: str, chance: random.Random) -> str:
-    """Starts the run and lets one fault happen to it; what is to be said of it."""
+    """Starts the run and injects one fault; returns a description."""
     run.start()
     early = chance.random() < 0.25
     if early:
@@ -106,24 +102,24 @@ def strike(run: Run, kind: str, chance: random.Random) -> str:
         return f"had ended before: {run.end()}"
     when = "early" if early else "training"
     if kind == "full disk":
-        return f"{when}; {fill(run, chance)}"
+        return f"{when}; {fill_disk(run, chance)}"
     run.process.send_signal(signal.SIGTERM if kind == "SIGTERM" else signal.SIGKILL)
-    status, said = run.end()
+    status, errors = run.end()
     if kind == "SIGTERM":
-        # Before Python has put up its handlers a signal ends the process without a word.
-        assert status in (143, -15, 0), (status, said)
-        assert len(said.splitlines()) <= 1, said
+        # Until Python has installed its handlers, a signal ends the process without a message.
+        assert status in (143, -15, 0), (status, errors)
+        assert len(errors.splitlines()) <= 1, errors
     if kind == "flipped byte":
-        when += f"; {flip(run, chance)}"
+        when += f"; {flip_bit(run, chance)}"
     return f"{when}; status {status}"
 
 
-def fill(run: Run, chance: random.Random) -> str:
-    """Leaves next to nothing of the disk until the run has ended, then frees it again."""
+def fill_disk(run: Run, chance: random.Random) -> str:
+    """Fills the disk almost completely until the run has ended."""
     ballast = run.folder.parent / "ballast"
     left = chance.randrange(0, 200_000)
     with open(ballast, "wb") as file:
-        # The run writes meanwhile, so that what was free a moment ago may be too much to ask for.
+        # The run writes at the same time, so the space measured as free may no longer be free.
         filled = False
         while not filled:
             disk = os.statvfs(run.folder.parent)
@@ -131,17 +127,17 @@ def fill(run: Run, chance: random.Random) -> str:
                 free = disk.f_bavail * disk.f_frsize
                 os.posix_fallocate(file.fileno(), 0, max(free - left, 1))
                 filled = True
-    status, said = run.end()
+    status, errors = run.end()
     ballast.unlink()
     if status == 1:
-        assert "No space left" in said, said
-        assert len(said.splitlines()) == 1, said
+        assert "No space left" in errors, errors
+        assert len(errors.splitlines()) == 1, errors
     else:
-        assert status == 0, (status, said)
+        assert status == 0, (status, errors)
     return f"{left} bytes left; status {status}"
 
 
-def flip(run: Run, chance: random.Random) -> str:
+def flip_bit(run: Run, chance: random.Random) -> str:
     """Flips one bit of one file of the newest checkpoint."""
     steps = run.checkpoints()
     if not steps:
@@ -157,54 +153,48 @@ def flip(run: Run, chance: random.Random) -> str:
 
 
 def mount(folder: pathlib.Path) -> bool:
-    """A small file system at the folder; whether that is allowed."""
-    tried = subprocess.run(
-        ["mount", "-t", "tmpfs", "-o", f"size={SIZE_MIB}m", "tmpfs", str(folder)],
-        capture_output=True,
-        text=True,
-    )
-    if tried.returncode:
-        print(f"no full disks: a file system cannot be mounted ({tried.stderr.strip()})")
-    return tried.returncode == 0
+    """Mounts a small file system at the folder; returns whether that is allowed."""
+    command = ["mount", "-t", "tmpfs", "-o", f"size={SIZE_MIB}m", "tmpfs", str(folder)]
+    mounted = subprocess.run(command, capture_output=True, text=True)
+    if mounted.returncode:
+        print(f"no full disks: a file system cannot be mounted ({mounted.stderr.strip()})")
+    return mounted.returncode == 0
 
 
 def main() -> int:
-    """Runs the comparison; the exit status says whether the bits are the same."""
+    """Runs the comparison; returns 0 if the bits are the same, else 1."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--faults", type=int, default=100)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--steps", type=int, default=70_000)
-    asked = parser.parse_args()
-    chance = random.Random(asked.seed)
-    with tempfile.TemporaryDirectory() as scratch:
-        disk = pathlib.Path(scratch, "disk")
+    arguments = parser.parse_args()
+    chance = random.Random(arguments.seed)
+    with contextlib.ExitStack() as stack:
+        scratch = pathlib.Path(stack.enter_context(tempfile.TemporaryDirectory()))
+        disk = scratch / "disk"
         disk.mkdir()
         mounted = mount(disk)
-        try:
-            # What was compiled once is kept: each start takes seconds less.
-            environment = {
-                **os.environ,
-                "JAX_COMPILATION_CACHE_DIR": f"{scratch}/compiled",
-                "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0",
-            }
-            calm = Run(pathlib.Path(scratch, "calm"), asked.steps, environment)
-            struck = Run(disk / "run", asked.steps, environment)
-            try:
-                return compare(calm, struck, asked.faults, chance, mounted)
-            finally:
-                calm.abandon()
-                struck.abandon()
-        finally:
-            if mounted:
-                subprocess.run(["umount", str(disk)], check=True)
+        if mounted:
+            stack.callback(subprocess.run, ["umount", str(disk)], check=True)
+        # A cache of compiled programs saves seconds at each start.
+        environment = {
+            **os.environ,
+            "JAX_COMPILATION_CACHE_DIR": f"{scratch}/compiled",
+            "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0",
+        }
+        calm = Run(scratch / "calm", arguments.steps, environment)
+        struck = Run(disk / "run", arguments.steps, environment)
+        stack.callback(calm.abandon)
+        stack.callback(struck.abandon)
+        return compare(calm, struck, arguments.faults, chance, mounted)
 
 
 def compare(calm: Run, struck: Run, faults: int, chance: random.Random, mounted: bool) -> int:
-    """Trains both, one under faults; the exit status."""
+    """Trains both, one under faults; returns the exit status."""
     began = time.monotonic()
     calm.start()
-    status, said = calm.end()
-    assert status == 0, said
+    status, errors = calm.end()
+    assert status == 0, errors
     print(f"undisturbed: {time.monotonic() - began:.0f} s", flush=True)
     kinds = ["SIGKILL", "SIGTERM", "flipped byte", *(["full disk"] if mounted else [])]
     counts: collections.Counter[str] = collections.Counter()
@@ -218,8 +208,8 @@ def compare(calm: Run, struck: Run, faults: int, chance: random.Random, mounted:
         counts[kind] += 1
         print(f"{i + 1}: {kind}, {what}, checkpoints {struck.checkpoints()}", flush=True)
     struck.start()
-    status, said = struck.end()
-    assert status == 0, said
+    status, errors = struck.end()
+    assert status == 0, errors
     print(f"under faults: {time.monotonic() - began:.0f} s; {dict(counts)}")
     a, b = calm.outcome(), struck.outcome()
     same = {name: a[name] == b[name] for name in a}

@@ -1,7 +1,8 @@
-"""The DCGAN document's claim: the convolutional GAN (C1) learns faster than the fully connected one
-(A), and its images are better. Reads the two runs (see the README beside this file).
+"""Compares a fully connected GAN (gan:mnist) with the DCGAN (dcgan:mnist), by updates and by time.
+README.md has the commands that train them.
 
-python experiments/convolution/convolution.py --gan=DIR --dcgan=DIR --rates=A,C1 [--out=FILE.png]
+python experiments/convolution/convolution.py --gan=DIR --dcgan=DIR --rates=GAN,DCGAN
+    [--out=FILE.png]
 """
 
 import argparse
@@ -14,30 +15,30 @@ NAME = "eval/frechet_distance"
 
 
 def distances(folder: pathlib.Path) -> dict[int, float]:
-    """The validation split's Fréchet distance at each step at which it was measured."""
+    """The Fréchet distance on the validation split at each step that has one."""
     with open(folder / "metrics.jsonl") as file:
-        rows = [json.loads(line) for line in file]
+        rows = map(json.loads, file.readlines())
     return {row["step"]: row[NAME] for row in rows if NAME in row}
 
 
-def nearest(found: dict[int, float], step: float) -> int:
-    """The last step at which a distance was measured before `step`, or the first one."""
+def last_before(found: dict[int, float], step: float) -> int:
+    """The last step up to `step` that has a distance, or the first one of all."""
     return max((s for s in found if s <= step), default=min(found))
 
 
 def sheet(folder: pathlib.Path, step: int) -> tuple[int, np.ndarray]:
-    """The first five rows and columns of the last sheet until `step`, and its own step."""
+    """The step of the last sheet up to `step`, and the sheet's first five rows and columns."""
     from PIL import Image
 
     steps = [int(path.stem.removeprefix("step_")) for path in (folder / "samples").glob("step_*")]
-    here = max(s for s in steps if s <= step)
-    image = np.asarray(Image.open(folder / "samples" / f"step_{here:06}.png").convert("L"))
+    last = max(s for s in steps if s <= step)
+    image = np.asarray(Image.open(folder / "samples" / f"step_{last:06}.png").convert("L"))
     side = 5 * 30 + 2
-    return here, image[:side, :side]
+    return last, image[:side, :side]
 
 
 def picture(path: str, panels: list[list[tuple[str, np.ndarray]]]) -> None:
-    """Rows of titled sheets."""
+    """Writes rows of titled sheets."""
     import matplotlib
 
     matplotlib.use("Agg")
@@ -54,28 +55,27 @@ def picture(path: str, panels: list[list[tuple[str, np.ndarray]]]) -> None:
 
 
 def main() -> None:
-    """Prints both tables, and writes the sheets side by side."""
+    """Prints the table, and writes the sheets side by side."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--gan", type=pathlib.Path, required=True)
     parser.add_argument("--dcgan", type=pathlib.Path, required=True)
-    parser.add_argument("--rates", required=True, help="images/s of A and C1")
+    parser.add_argument("--rates", required=True, help="images/s of the GAN and of the DCGAN")
     parser.add_argument("--out", default="convolution.png")
     arguments = parser.parse_args()
     gan, dcgan = distances(arguments.gan), distances(arguments.dcgan)
-    rate_a, rate_c = map(float, arguments.rates.split(","))
-    print("| updates of C1 (64) | C1 | A after as many updates | A after as much time | updates |")
+    gan_rate, dcgan_rate = map(float, arguments.rates.split(","))
+    print("| updates (64) | DCGAN | GAN, as many updates | GAN, the same time | its updates |")
     print("|---|---|---|---|---|")
     panels: list[list[tuple[str, np.ndarray]]] = [[], []]
     for step, value in dcgan.items():
-        later = nearest(gan, step * rate_a / rate_c)
+        later = last_before(gan, step * gan_rate / dcgan_rate)
         print(f"| {step} | {value:.1f} | {gan[step]:.1f} | {gan[later]:.1f} | {later} |")
-        for row, name, folder in zip(
-            panels, ("A", "C1"), (arguments.gan, arguments.dcgan), strict=True
-        ):
-            here, image = sheet(folder, step)
-            row.append((f"{name}, {here} updates", image))
+        folders = (("GAN", arguments.gan), ("DCGAN", arguments.dcgan))
+        for row, (name, folder) in zip(panels, folders, strict=True):
+            last, image = sheet(folder, step)
+            row.append((f"{name}, {last} updates", image))
     best = min(gan, key=lambda s: gan[s])
-    print(f"\nA's best of {max(gan)} updates: {gan[best]:.1f} at {best}")
+    print(f"\nThe GAN's best of {max(gan)} updates: {gan[best]:.1f} at {best}")
     picture(arguments.out, panels)
 
 

@@ -1,7 +1,7 @@
-"""The largest difference of any parameter after 20 steps, on 2, 4 and 8 devices and for two seeds
-side by side, against one device and one seed. The devices are fake ones, cut from the CPU.
+"""The largest difference of any parameter after 20 steps between a run of one seed on one device
+and runs on 2, 4 and 8 devices or with two seeds. The devices are fake ones, made from the CPU.
 
-python experiments/devices/devices.py ["CGAN, dropout (D1)" …] [--steps=20]
+python experiments/devices/devices.py [cgan:mlp …] [--steps=20]
 """
 
 import argparse
@@ -28,25 +28,20 @@ from jaxgan.training.gan import build_gan
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 SMALL = {"width": 0.1, "batch_size": 16}
-# Adam with its usual epsilon turns the rounding of a gradient that is zero by rights (a bias in
-# front of BatchNorm) into steps of full size; 1e-4 does not.
+# The gradient of a bias in front of BatchNorm is zero up to rounding. With its usual epsilon Adam
+# turns that rounding into full-sized steps; with 1e-4 it does not.
+EPSILON = "generator.epsilon=1e-4,discriminator.epsilon=1e-4"
 SYSTEMS = {
-    "InfoGAN (E2, paper)": (
-        "infogan",
-        "continuous,generator.epsilon=1e-4,discriminator.epsilon=1e-4",
-    ),
-    "InfoGAN (E1, document)": (
-        "infogan",
-        "document,discriminator_batch_size=8,generator.epsilon=1e-4,discriminator.epsilon=1e-4",
-    ),
-    "CGAN, dropout (D1)": ("cgan", "mlp"),
-    "CGAN, convolutional (D2)": ("cgan", ""),
-    "DCGAN, dropout (C1)": ("dcgan", "generator.epsilon=1e-4,discriminator.epsilon=1e-4"),
+    "infogan:continuous": ("infogan", f"continuous,{EPSILON}"),
+    "infogan:document": ("infogan", f"document,discriminator_batch_size=8,{EPSILON}"),
+    "cgan:mlp": ("cgan", "mlp"),
+    "cgan": ("cgan", ""),
+    "dcgan": ("dcgan", EPSILON),
 }
 
 
 def load_config(name: str, arg: str, dtype: str) -> ConfigDict:
-    """get_config(arg) of a file in configs/, small."""
+    """The config of a file in configs/, with small networks and batches."""
     config = from_file(ROOT / "configs" / f"{name}.py", arg)
     update(config, SMALL | {"dtype": dtype})
     if "discriminator_batch_size=8" not in arg:
@@ -55,7 +50,7 @@ def load_config(name: str, arg: str, dtype: str) -> ConfigDict:
     return config
 
 
-def trained(config: ConfigDict, seeds: tuple[int, ...], devices: int, steps: int) -> list:
+def trained_params(config: ConfigDict, seeds: tuple[int, ...], devices: int, steps: int) -> list:
     """The parameters of the first seed after `steps` steps, as NumPy arrays."""
     dataset = digits.load(config.dataset.size)
     condition = conditions.make(config, dataset.label_names, dataset.classes)
@@ -65,38 +60,38 @@ def trained(config: ConfigDict, seeds: tuple[int, ...], devices: int, steps: int
     mesh = program_lib.make_mesh(len(seeds), sizes, jax.devices()[:devices])
     program = program_lib.Program(gan, seeds, Batch(dataset.train.images, labels), mesh, 1)
     shape = (gan.config.discriminator_steps, gan.discriminator_batch_size)
-    places = ExampleIndices(seeds, len(dataset.train), shape, config.dataset.replacement)
+    indices = ExampleIndices(seeds, len(dataset.train), shape, config.dataset.replacement)
     state = program.initialise()
     for step in range(steps):
-        state, _ = program.run(state, places(step)[:, None])
-    players = (state.generator, state.discriminator, state.q)
-    params = [player.params for player in players if player is not None]
+        state, _ = program.run(state, indices(step)[:, None])
+    networks = (state.generator, state.discriminator, state.q)
+    params = [network.params for network in networks if network is not None]
     return [np.asarray(leaf[0]) for leaf in jax.tree.leaves(params)]
 
 
 def difference(a: list, b: list) -> float:
-    """The largest of any parameter."""
+    """The largest difference of any parameter."""
     return max(float(np.abs(x - y).max()) for x, y in zip(a, b, strict=True))
 
 
 def main() -> None:
-    """Prints a row for each system and type."""
+    """Prints a row for each system and dtype."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("systems", nargs="*", metavar="SYSTEM")
     parser.add_argument("--steps", type=int, default=20)
     arguments = parser.parse_args()
     steps = arguments.steps
-    print("| system | type | 2 devices | 4 devices | 8 devices | 2 seeds, 1 device |")
+    print("| system | dtype | 2 devices | 4 devices | 8 devices | 2 seeds, 1 device |")
     print("|---|---|---|---|---|---|")
     for name in arguments.systems or SYSTEMS:
         file, arg = SYSTEMS[name]
         for dtype in ("float64", "float32"):
             jax_setup.configure_jax(dtype)
             config = load_config(file, arg, dtype)
-            alone = trained(config, (0,), 1, steps)
-            others = [trained(config, (0,), devices, steps) for devices in (2, 4, 8)]
-            others.append(trained(config, (0, 1), 1, steps))
-            cells = " | ".join(f"{difference(alone, other):.1e}" for other in others)
+            reference = trained_params(config, (0,), 1, steps)
+            others = [trained_params(config, (0,), devices, steps) for devices in (2, 4, 8)]
+            others.append(trained_params(config, (0, 1), 1, steps))
+            cells = " | ".join(f"{difference(reference, other):.1e}" for other in others)
             print(f"| {name} | {dtype} | {cells} |", flush=True)
 
 

@@ -1,8 +1,8 @@
-"""Code accuracy on the embedded digits: the default InfoGAN over seeds, beside k-means on pixels.
+"""Code accuracy on the embedded digits: the default InfoGAN over seeds, against k-means on pixels.
 
 python experiments/digits/digits.py [--seeds=4]
 
-The run is kept in runs/digits-N-seeds and goes on where it stopped.
+The run is kept in runs/digits-N-seeds, and the same command resumes it.
 """
 
 import argparse
@@ -27,35 +27,35 @@ NAMES = ("code_accuracy", "code_accuracy_many_to_one", "nmi", "ari")
 
 
 def k_means(seed: int) -> dict[str, float]:
-    """scikit-learn's k-means (10 clusters, 10 starts) on the pixels, matched and read alike."""
+    """The metrics of scikit-learn's k-means (10 clusters, 10 starts) on the pixels, whose clusters
+    are matched to the labels as codes are."""
     from sklearn.cluster import KMeans
 
     data = digits.load()
     train, test = (s.images.reshape(len(s), -1) / 255 for s in (data.train, data.test))
     fitted = KMeans(10, n_init=10, random_state=seed).fit(train)
     counts = contingency(fitted.labels_, data.train.labels, 10, 10)
-    read, labels = fitted.predict(test), data.test.labels
+    clusters, labels = fitted.predict(test), data.test.labels
     values = (
-        code_accuracy(match_one_to_one(counts), read, labels),
-        code_accuracy(match_many_to_one(counts), read, labels),
-        normalized_mutual_information(read, labels),
-        adjusted_rand_index(read, labels),
+        code_accuracy(match_one_to_one(counts), clusters, labels),
+        code_accuracy(match_many_to_one(counts), clusters, labels),
+        normalized_mutual_information(clusters, labels),
+        adjusted_rand_index(clusters, labels),
     )
     return dict(zip(NAMES, values, strict=True))
 
 
 def infogan(seeds: int) -> list[dict]:
-    """The measures of a run of the default config over `seeds` seeds."""
+    """The rows of results.json of the default config over `seeds` seeds."""
     folder = ROOT / "runs" / f"digits-{seeds}-seeds"
     command = [sys.executable, "-m", "jaxgan.main", "--config=configs/infogan.py"]
-    subprocess.run(
-        [*command, f"--config.seeds={seeds}", f"--workdir={folder}"], cwd=ROOT, check=True
-    )
+    command += [f"--config.seeds={seeds}", f"--workdir={folder}"]
+    subprocess.run(command, cwd=ROOT, check=True)
     return json.loads((folder / "results.json").read_text())["measures"]
 
 
 def row(name: str, values: dict[str, list[float]]) -> str:
-    """A line of the table: the mean of each measure, and the worst and the best seed."""
+    """A line of the table: each measure's mean, and its values for the worst and the best seed."""
     cells = [f"{np.mean(v):.3f} ({min(v):.3f} to {max(v):.3f})" for v in values.values()]
     return f"| {name} | " + " | ".join(cells) + " |"
 
@@ -70,12 +70,8 @@ def main() -> None:
     print("\n| mean (worst to best) | " + " | ".join(NAMES) + " |")
     print("|---" * (len(NAMES) + 1) + "|")
     for checkpoint in ("best", "last"):
-        values = {
-            name: [
-                m["value"] for m in measures if (m["name"], m["checkpoint"]) == (name, checkpoint)
-            ]
-            for name in NAMES
-        }
+        found = [m for m in measures if m["checkpoint"] == checkpoint]
+        values = {name: [m["value"] for m in found if m["name"] == name] for name in NAMES}
         print(row(f"InfoGAN, {checkpoint} networks", values))
     print(row("k-means on pixels", {name: [one[name] for one in pixels] for name in NAMES}))
 

@@ -1,10 +1,10 @@
-"""The same images from four sources, resident and streamed: the same parameters, bit for bit.
+"""Trains on the same images from several sources, in device memory and streamed; the resulting
+states must be the same, bit for bit.
 
     TFDS_DATA_DIR=… python experiments/formats/formats.py [--steps=20]
 
 Writes MNIST as IDX files and as Kaggle's CSV, in the order of TensorFlow Datasets' copy; trains the
-conditional GAN of the document on each, and once more with the images streamed; compares the
-SHA-256 of every leaf of the last checkpoint.
+document's conditional GAN on each, and with streamed images; compares the SHA-256 of the states.
 """
 
 import argparse
@@ -35,13 +35,13 @@ from jaxgan.training.gan import build_gan
 
 
 def main() -> int:
-    """Prints one digest a source; returns 1 if they differ."""
+    """Prints a digest for each source; returns 1 if they differ."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--steps", type=int, default=20)
     arguments = parser.parse_args()
     jax_setup.configure_jax()
     mnist = tfds.load("mnist", "", 28, 0)
-    found = {}
+    digests = {}
     with tempfile.TemporaryDirectory() as folder:
         write_idx(folder, "train", mnist.train)
         write_idx(folder, "t10k", mnist.test)
@@ -50,19 +50,19 @@ def main() -> int:
         for name, keys in {
             "tfds": {},
             "idx": idx,
-            "csv": {"dataset.name": "csv", "dataset.data_dir": folder},
+            "csv": idx | {"dataset.name": "csv"},
             "tfds, streamed": {"dataset.streamed": "yes"},
             "idx, streamed": idx | {"dataset.streamed": "yes"},
         }.items():
-            found[name] = train(arguments.steps, keys)
-            print(f"{name:<16} {found[name]}", flush=True)
-    same = len(set(found.values())) == 1
+            digests[name] = train(arguments.steps, keys)
+            print(f"{name:<16} {digests[name]}", flush=True)
+    same = len(set(digests.values())) == 1
     print(f"after {arguments.steps} updates: {'the same bits' if same else 'NOT the same'}")
     return 0 if same else 1
 
 
 def train(steps: int, keys: dict[str, Any]) -> str:
-    """Trains on a source; SHA-256 (32 hexadecimal digits) of the state's leaves."""
+    """Trains on a source; returns the SHA-256 of the state's leaves, 32 hexadecimal digits."""
     config = from_file(pathlib.Path(__file__).resolve().parents[2] / "configs" / "cgan.py", "mnist")
     update(config, {"dataset.validation": 5000} | keys)
     validate(config)
@@ -71,16 +71,15 @@ def train(steps: int, keys: dict[str, Any]) -> str:
     gan = build_gan(config, dataset.image_shape, condition)
     streamed = isinstance(dataset.train.images, Streamed)
     resident = None if streamed else Batch(dataset.train.images, dataset.train.labels)
-    program = program_lib.Program(
-        gan, (0,), resident, program_lib.make_mesh(1, [gan.config.batch_size]), 1
-    )
+    mesh = program_lib.make_mesh(1, [gan.config.batch_size])
+    program = program_lib.Program(gan, (0,), resident, mesh, 1)
     shape = (gan.config.discriminator_steps, gan.discriminator_batch_size)
-    places = ExampleIndices((0,), len(dataset.train), shape, config.dataset.replacement)
-    feed = BatchLoader(dataset.train, places, 0, steps, workers=0, on_device=program.on_device)
+    indices = ExampleIndices((0,), len(dataset.train), shape, config.dataset.replacement)
+    loader = BatchLoader(dataset.train, indices, 0, steps, workers=0, on_device=program.on_device)
     state = program.initialise()
     for _ in range(steps):
-        state, _ = program.run(state, feed.next(1))
-    feed.close()
+        state, _ = program.run(state, loader.next(1))
+    loader.close()
     hasher = hashlib.sha256()
     for leaf in jax.tree.leaves(jax.device_get(state)):
         hasher.update(np.ascontiguousarray(leaf).tobytes())
@@ -88,7 +87,7 @@ def train(steps: int, keys: dict[str, Any]) -> str:
 
 
 def write_idx(folder: str, name: str, split: Split) -> None:
-    """MNIST's two files of a split, gzipped."""
+    """Writes a split as MNIST's two gzipped files."""
     n, height, width, _ = split.images.shape
     head = struct.pack(">4i", 0x803, n, height, width)
     with gzip.open(os.path.join(folder, f"{name}-images-idx3-ubyte.gz"), "wb", 1) as file:
@@ -98,7 +97,7 @@ def write_idx(folder: str, name: str, split: Split) -> None:
 
 
 def write_csv(path: str, split: Split) -> None:
-    """Kaggle's train.csv: a header, then the label and the pixels of each image."""
+    """Writes Kaggle's train.csv: a header, then the label and the pixels of each image."""
     pixels = split.images.reshape(len(split), -1)
     table = np.concatenate([split.labels[:, None], pixels], axis=1)
     header = ",".join(["label", *(f"pixel{i}" for i in range(pixels.shape[1]))])

@@ -2,8 +2,8 @@
 
 python experiments/seeds/seeds.py [--seeds=4] [--steps=1000]
 
-Prints the measures' means and spreads of both, whether the results are the same to the last bit,
-and both wall times. Nothing else may run meanwhile.
+Prints the means and ranges of the measures, whether the results are the same to the last bit, and
+the wall times, which hold only if nothing else runs.
 """
 
 import argparse
@@ -20,18 +20,17 @@ NAMES = ("code_accuracy", "nmi", "information_bound")
 
 
 def train(folder: pathlib.Path, steps: int, *flags: str) -> tuple[float, list[dict]]:
-    """Trains a run; its wall time in seconds and its measures."""
+    """Trains a run; returns its wall time in seconds and its rows of results.json."""
     command = [sys.executable, "-m", "jaxgan.main", "--config=configs/infogan.py", *flags]
     command += [f"--config.steps={steps}", f"--workdir={folder}", "--config.tensorboard=False"]
     began = time.perf_counter()
     subprocess.run(command, cwd=ROOT, stdout=subprocess.DEVNULL, check=True)
-    return time.perf_counter() - began, json.loads((folder / "results.json").read_text())[
-        "measures"
-    ]
+    seconds = time.perf_counter() - began
+    return seconds, json.loads((folder / "results.json").read_text())["measures"]
 
 
-def described(measures: list[dict], name: str) -> str:
-    """The mean and the spread over seeds of a measure of the last networks."""
+def describe(measures: list[dict], name: str) -> str:
+    """The mean and the range over seeds of a measure of the last networks."""
     found = [m["value"] for m in measures if m["name"] == name and m["checkpoint"] == "last"]
     return f"{statistics.mean(found):.4f} ({min(found):.4f} to {max(found):.4f})"
 
@@ -44,19 +43,18 @@ def main() -> None:
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory() as root:
         folder = pathlib.Path(root)
-        together, ours = train(
-            folder / "together", arguments.steps, f"--config.seeds={arguments.seeds}"
-        )
-        apart, theirs = 0.0, []
+        flag = f"--config.seeds={arguments.seeds}"
+        together_seconds, together = train(folder / "together", arguments.steps, flag)
+        apart_seconds, apart = 0.0, []
         for seed in range(arguments.seeds):
             seconds, measures = train(folder / str(seed), arguments.steps, f"--config.seed={seed}")
-            apart, theirs = apart + seconds, theirs + measures
+            apart_seconds, apart = apart_seconds + seconds, apart + measures
     print(f"| measure, last | one run of {arguments.seeds} | {arguments.seeds} runs |")
     print("|---|---|---|")
     for name in NAMES:
-        print(f"| {name} | {described(ours, name)} | {described(theirs, name)} |")
-    print(f"| wall time | {together:.0f} s | {apart:.0f} s |")
-    same = sorted(map(json.dumps, ours)) == sorted(map(json.dumps, theirs))
+        print(f"| {name} | {describe(together, name)} | {describe(apart, name)} |")
+    print(f"| wall time | {together_seconds:.0f} s | {apart_seconds:.0f} s |")
+    same = sorted(map(json.dumps, together)) == sorted(map(json.dumps, apart))
     print(f"\nresults the same to the last bit: {'yes' if same else 'no'}")
 
 

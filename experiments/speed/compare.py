@@ -1,10 +1,10 @@
-"""Trains each system here and in PyTorch, in turn, and writes how fast both are as Markdown.
+"""Measures the training speed of each system in jaxgan and in PyTorch, as a Markdown table.
 
 python experiments/speed/compare.py [A "E1, paper" …] [--rounds=5] [--seconds=4] [--out=FILE]
 
-Nothing else may run meanwhile. Each framework has a process of its own, which waits while the other
-one trains. PyTorch comes in all its forms, and the fastest one counts: eager, eager with images and
-kernels in memory as NHWC, torch.compile, and on CUDA its graphs besides (mode reduce-overhead).
+The figures hold only if nothing else runs. Each framework has its own process, which waits while
+another one trains. PyTorch runs in several forms, of which the fastest counts: eager, eager with
+images and kernels in memory as NHWC, torch.compile, and on CUDA torch.compile with CUDA graphs.
 """
 
 import argparse
@@ -23,7 +23,7 @@ from systems import SYSTEMS, load_config
 HERE = pathlib.Path(__file__).parent
 FORMS = ("eager", "channels_last", "default")
 ON_CUDA = ("reduce-overhead",)
-IN_WORDS = {"default": "torch.compile", "reduce-overhead": "torch.compile, CUDA graphs"}
+TITLES = {"default": "torch.compile", "reduce-overhead": "torch.compile, CUDA graphs"}
 
 
 class Worker:
@@ -35,13 +35,12 @@ class Worker:
             [sys.executable, str(HERE / "worker.py"), system, form],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE if form in IN_WORDS else None,
+            stderr=subprocess.PIPE if form in TITLES else None,
             text=True,
             env=os.environ | {"JAX_COMPILATION_CACHE_DIR": cache},
         )
         self.first = self.answer()
         self.start = time.perf_counter() - began
-        self.rates: list[float] = []
         self.megabytes = 0.0
 
     def answer(self) -> dict[str, Any]:
@@ -49,11 +48,10 @@ class Worker:
         line = self.process.stdout.readline()
         if not line:
             raise SystemExit(f"a worker ended with status {self.process.wait()}")
-        found: dict[str, Any] = json.loads(line)
-        return found
+        return json.loads(line)
 
     def turn(self, seconds: float) -> float:
-        """Trains for as long; the median seconds of a step."""
+        """Trains for some seconds; returns the median seconds of a step."""
         assert self.process.stdin is not None
         print(seconds, file=self.process.stdin, flush=True)
         return statistics.median(self.answer()["times"])
@@ -98,45 +96,48 @@ def compare(system: str, rounds: int, seconds: float, forms: tuple[str, ...]) ->
     fastest = min(forms, key=lambda form: statistics.median(times[form]))
     rows = []
     for form, worker in workers.items():
-        middle = statistics.median(times[form])
-        ratios = sorted(b / a for a, b in zip(times["jaxgan"], times[form], strict=True))
-        ratio = "" if form == "jaxgan" else f"{statistics.median(ratios):.2f}"
-        spread = "" if form == "jaxgan" else f"{ratios[0]:.2f} to {ratios[-1]:.2f}"
-        share = flops / middle / 1e9 / statistics.median(peaks)
-        start = f"{worker.start:.1f}"
+        name, ratio, spread, start = "jaxgan", "", "", f"{worker.start:.1f}"
         if form == "jaxgan":
             start = f"{cold.start:.1f}, again {start}"
-        name = "jaxgan" if form == "jaxgan" else IN_WORDS.get(form, form.replace("_", " "))
-        name = f"**{name}**" if form == fastest else name
-        rows.append(
-            f"| {system} | {name} | {batch / middle:,.0f} | {batch / max(times[form]):,.0f} to"
-            f" {batch / min(times[form]):,.0f} | {ratio} | {spread} | {share:.0%} | {start} |"
-            f" {worker.megabytes:,.0f} |"
+        else:
+            ratios = sorted(b / a for a, b in zip(times["jaxgan"], times[form], strict=True))
+            ratio, spread = (
+                f"{statistics.median(ratios):.2f}",
+                f"{ratios[0]:.2f} to {ratios[-1]:.2f}",
+            )
+            name = TITLES.get(form, form.replace("_", " "))
+        median = statistics.median(times[form])
+        share = flops / median / 1e9 / statistics.median(peaks)
+        rates = f"{batch / max(times[form]):,.0f} to {batch / min(times[form]):,.0f}"
+        cells = (
+            system,
+            f"**{name}**" if form == fastest else name,
+            f"{batch / median:,.0f}",
+            rates,
         )
+        cells += (ratio, spread, f"{share:.0%}", start, f"{worker.megabytes:,.0f}")
+        rows.append(f"| {' | '.join(cells)} |")
     return rows
 
 
 def main() -> None:
-    """Prints and writes the table."""
+    """Prints the table, and writes it to --out."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("systems", nargs="*", metavar="SYSTEM")
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--seconds", type=float, default=4)
     parser.add_argument("--forms", default="")
-    parser.add_argument("--out", default="", help="a file for the table")
+    parser.add_argument("--out", help="a file for the table")
     arguments = parser.parse_args()
     try:
         import torch
     except ImportError:
         sys.exit("PyTorch is missing: pip install -e '.[bench]'")
     forms = FORMS + (ON_CUDA if torch.cuda.is_available() else ())
-    if arguments.forms:
-        forms = tuple(arguments.forms.split(","))
-    lines = [
-        "| system | program | images/s | rounds | jaxgan is faster by | rounds | of the peak |"
-        " start, s | MB |",
-        "|---|---|---|---|---|---|---|---|---|",
-    ]
+    forms = tuple(arguments.forms.split(",")) if arguments.forms else forms
+    head = ("system", "program", "images/s", "rounds", "jaxgan is faster by", "rounds")
+    head += ("of the peak", "start, s", "MB")
+    lines = [f"| {' | '.join(head)} |", "|---" * len(head) + "|"]
     print("\n".join(lines), flush=True)
     for system in arguments.systems or SYSTEMS:
         rows = compare(system, arguments.rounds, arguments.seconds, forms)

@@ -1,9 +1,9 @@
-"""What logging every 10 steps, sampling every 100 and a checkpoint every 200 cost together.
+"""The joint cost of logging every 10 steps, sampling every 100 and a checkpoint every 200.
 
 python experiments/speed/overhead.py [--rounds=3]
 
-Each config runs with them and without, in turn; a run's rate is that of its third quarter, so that
-neither compiling nor the last measures count. Nothing else may run meanwhile.
+Each config runs with and without them, in turn. A run's rate is that of its third quarter, which
+contains neither compilation nor the final evaluation. The figures hold only if nothing else runs.
 """
 
 import argparse
@@ -15,7 +15,7 @@ import sys
 import tempfile
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
-# Config and ARG, and steps: a quarter holds whole rounds of all three.
+# Config: steps. A quarter of them holds whole intervals of all three.
 RUNS = {"infogan.py": 1_600, "gan.py": 8_000, "cgan.py": 800, "dcgan.py": 800}
 OFTEN = {"log_every": 10, "sample_every": 100, "checkpoint_every": 200}
 
@@ -28,13 +28,12 @@ def rate(name: str, steps: int, often: bool) -> float:
     values |= {"results_images": 64, "eval_images": 64, "best_by": "none", "progress": False}
     flags = [f"--config.{key}={value}" for key, value in values.items()]
     with tempfile.TemporaryDirectory() as folder:
-        command = [sys.executable, "-m", "jaxgan.main", f"--config=configs/{name}", *flags]
-        subprocess.run(
-            [*command, f"--workdir={folder}/run"], cwd=ROOT, check=True, stdout=subprocess.DEVNULL
-        )
+        flags += [f"--config=configs/{name}", f"--workdir={folder}/run"]
+        command = [sys.executable, "-m", "jaxgan.main", *flags]
+        subprocess.run(command, cwd=ROOT, check=True, stdout=subprocess.DEVNULL)
         rows = [json.loads(line) for line in open(f"{folder}/run/metrics.jsonl")]
-    seen = [row for row in rows if 2 * quarter < row["step"] <= 3 * quarter]
-    return statistics.harmonic_mean([row["time/images_per_s"] for row in seen])
+    third = [row for row in rows if 2 * quarter < row["step"] <= 3 * quarter]
+    return statistics.harmonic_mean([row["time/images_per_s"] for row in third])
 
 
 def main() -> None:
@@ -44,9 +43,7 @@ def main() -> None:
     arguments = parser.parse_args()
     print("| config | images/s without | with | cost | rounds |\n|---|---|---|---|---|")
     for name, steps in RUNS.items():
-        pairs = [
-            (rate(name, steps, False), rate(name, steps, True)) for _ in range(arguments.rounds)
-        ]
+        pairs = [[rate(name, steps, x) for x in (False, True)] for _ in range(arguments.rounds)]
         costs = sorted(1 - often / seldom for seldom, often in pairs)
         seldom, often = (statistics.median(side) for side in zip(*pairs, strict=True))
         print(

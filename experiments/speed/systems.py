@@ -1,5 +1,5 @@
-"""The systems whose speed is compared, by their names in the tables: each with its documented
-networks, batch, optimiser and order of updates."""
+"""The systems whose speed is compared, by their names in the tables. Each has the networks, batch,
+optimiser and order of updates of its paper or document."""
 
 import pathlib
 
@@ -11,7 +11,7 @@ from jaxgan.training.gan import Gan, build_gan
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 E1 = "mnist,document"
-# Config, ARG, channels.
+# Name: config, ARG, channels.
 SYSTEMS = {
     "A": ("gan", "mnist", 1),
     "B": ("gan", "mnist,paper", 1),
@@ -21,7 +21,7 @@ SYSTEMS = {
     "D1": ("cgan", "mnist,mlp", 1),
     "D2": ("cgan", "mnist", 1),
     "E1, document": ("infogan", E1, 1),
-    # The discriminator on 64 + 64 at once, then the generator and Q on the same 64.
+    # The discriminator trains on 64 + 64 images at once, then the generator and Q on the same 64.
     "E1, document, 64": (
         "infogan",
         f"{E1},discriminator_batch_size=64,discriminator_batches=together,fresh_noise=false",
@@ -33,12 +33,12 @@ SYSTEMS = {
 
 
 def load_config(name: str, arg: str) -> ConfigDict:
-    """get_config(arg) of a file in configs/."""
+    """The config of a file in configs/."""
     return from_file(ROOT / "configs" / f"{name}.py", arg)
 
 
 def build(config: ConfigDict, channels: int) -> Gan:
-    """The networks and rules of a config, for images with as many channels."""
+    """The Gan of a config, for images with this number of channels."""
     size = config.dataset.size
     condition = conditions.make(config, tuple("0123456789"), tuple(range(10)))
     return build_gan(config, (size, size, channels), condition)

@@ -1,23 +1,26 @@
-"""SPEC's systems in PyTorch, as a PyTorch user would write them: networks in NCHW.
+"""The networks of `systems.py` in PyTorch, as a PyTorch user would write them, in NCHW.
 
-A layer has the name that it has in jaxgan's networks, so that `load_parameters` finds it. PyTorch
-pads the odd pixel of a strided convolution on the other side, so C1 to C3 are jaxgan's networks
-mirrored; nobody would notice.
+Layers have the names of jaxgan's layers, by which `load_parameters` finds them. PyTorch and XLA pad
+the odd pixel of a strided convolution on opposite sides, so the DCGAN's networks are mirror images
+of jaxgan's.
 """
 
 import itertools
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 import torch.nn.functional as F
 from ml_collections import ConfigDict
 from torch import nn
 
-from jaxgan.models.latents import parse_codes
+from jaxgan.models.latents import Code, parse_codes
+
+# Epsilon and momentum of BatchNorm, as PyTorch and Keras have them.
+TORCH_NORM, KERAS_NORM = (1e-5, 0.1), (1e-3, 0.01)
 
 
 class Maxout(nn.Linear):
-    """max over `pieces` affine maps, for each of `units`."""
+    """The maximum over `pieces` affine maps, for each of `units` units."""
 
     def __init__(self, inputs: int, units: int, pieces: int) -> None:
         super().__init__(inputs, units * pieces)
@@ -28,30 +31,27 @@ class Maxout(nn.Linear):
 
 
 class Network(nn.Module):
-    """A network; `maps` names the layers whose outputs are a flattened map [C, H, W], `reads`
-    those whose inputs are."""
+    """A network. `maps` holds the shape [C, H, W] of each layer whose output is a flattened feature
+    map, and `reads` that of each layer whose input is."""
 
     mirrored = False
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.maps: dict[str, tuple[int, int, int]] = {}
-        self.reads: dict[str, tuple[int, int, int]] = {}
+    maps: ClassVar[dict[str, tuple[int, int, int]]] = {}
+    reads: ClassVar[dict[str, tuple[int, int, int]]] = {}
 
 
 def as_float(x: torch.Tensor) -> torch.Tensor:
-    """In the type that new parameters have."""
+    """Converts to the dtype of new parameters."""
     return x.to(torch.get_default_dtype())
 
 
-def joined(noise: torch.Tensor, codes: list, condition: torch.Tensor | None) -> torch.Tensor:
-    """What a generator is fed, side by side."""
+def concatenate(noise: torch.Tensor, codes: list, condition: torch.Tensor | None) -> torch.Tensor:
+    """Concatenates the inputs of a generator."""
     parts = [noise, *codes] + ([] if condition is None else [condition])
     return torch.cat(parts, 1) if len(parts) > 1 else noise
 
 
 class MlpGenerator(Network):
-    """A and B."""
+    """The generator of gan:mnist and gan:mnist,paper."""
 
     def __init__(self, paper: bool) -> None:
         super().__init__()
@@ -71,7 +71,7 @@ class MlpGenerator(Network):
 
 
 class MlpDiscriminator(Network):
-    """A's."""
+    """The discriminator of gan:mnist."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -84,7 +84,7 @@ class MlpDiscriminator(Network):
 
 
 class MaxoutDiscriminator(Network):
-    """B's."""
+    """The discriminator of gan:mnist,paper."""
 
     def __init__(self, input_dropout: float, dropout: float) -> None:
         super().__init__()
@@ -99,7 +99,7 @@ class MaxoutDiscriminator(Network):
 
 
 class ConditionalMlpGenerator(Network):
-    """D1's."""
+    """The generator of cgan:mnist,mlp."""
 
     def __init__(self, dropout: float) -> None:
         super().__init__()
@@ -115,7 +115,7 @@ class ConditionalMlpGenerator(Network):
 
 
 class ConditionalMlpDiscriminator(Network):
-    """D1's."""
+    """The discriminator of cgan:mnist,mlp."""
 
     def __init__(self, dropout: float) -> None:
         super().__init__()
@@ -124,14 +124,14 @@ class ConditionalMlpDiscriminator(Network):
         self.drop = nn.Dropout(dropout)
 
     def forward(self, x: torch.Tensor, condition: torch.Tensor) -> tuple:
-        image = self.drop(self.image(x.flatten(1)))
-        told = self.drop(self.condition(condition))
-        x = self.joint(torch.cat([image, told], 1))
+        a = self.drop(self.image(x.flatten(1)))
+        b = self.drop(self.condition(condition))
+        x = self.joint(torch.cat([a, b], 1))
         return self.logit(self.drop(x))[:, 0], x
 
 
 class DcganGenerator(Network):
-    """C1 to C3."""
+    """The generator of dcgan:mnist, dcgan:cifar10 and dcgan:size=64."""
 
     mirrored = True
 
@@ -140,23 +140,22 @@ class DcganGenerator(Network):
         depth = 4 if size == 64 else 3
         wide = 64 * 2**depth
         widths = [wide // 2**i for i in range(depth)] + [channels]
-        epsilon, momentum = (1e-5, 0.1) if paper else (1e-3, 0.01)
+        norm = TORCH_NORM if paper else KERAS_NORM
         self.paper, self.depth, self.wide = paper, depth, wide
         self.maps = {"dense": (wide, 4, 4), "dense_norm": (wide, 4, 4)}
         self.dense = nn.Linear(100, 16 * wide)
-        self.dense_norm = nn.BatchNorm1d(16 * wide, epsilon, momentum)
+        self.dense_norm = nn.BatchNorm1d(16 * wide, *norm)
         for i, (a, b) in enumerate(itertools.pairwise(widths), 1):
             if i == 1 and size == 28:
                 layer = nn.ConvTranspose2d(a, b, 4)
             elif i == 1 and not paper:
                 layer = nn.ConvTranspose2d(a, b, 4, 2, padding=1)
-            elif paper:
-                layer = nn.ConvTranspose2d(a, b, 5, 2, padding=2, output_padding=1)
             else:
-                layer = nn.ConvTranspose2d(a, b, 3, 2, padding=1, output_padding=1)
+                k = 5 if paper else 3
+                layer = nn.ConvTranspose2d(a, b, k, 2, padding=k // 2, output_padding=1)
             setattr(self, "image" if i == depth else f"conv_{i}", layer)
             if i < depth:
-                setattr(self, f"conv_{i}_norm", nn.BatchNorm2d(b, epsilon, momentum))
+                setattr(self, f"conv_{i}_norm", nn.BatchNorm2d(b, *norm))
         self.drop = nn.Dropout(dropout)
 
     def finish(self, x: torch.Tensor) -> torch.Tensor:
@@ -171,7 +170,7 @@ class DcganGenerator(Network):
 
 
 class DcganDiscriminator(Network):
-    """C1 to C3."""
+    """The discriminator of dcgan:mnist, dcgan:cifar10 and dcgan:size=64."""
 
     mirrored = True
 
@@ -179,13 +178,12 @@ class DcganDiscriminator(Network):
         super().__init__()
         self.depth = 4 if size == 64 else 3
         widths = [channels] + [64 * 2**i for i in range(1, self.depth + 1)]
-        epsilon, momentum = (1e-5, 0.1) if paper else (1e-3, 0.01)
-        self.slope = 0.2 if paper else 0.01
+        self.slope, k = (0.2, 5) if paper else (0.01, 3)
         for i, (a, b) in enumerate(itertools.pairwise(widths), 1):
-            k = 5 if paper else 3
             setattr(self, f"conv_{i}", nn.Conv2d(a, b, k, 2, padding=k // 2))
             if i > 1:
-                setattr(self, f"conv_{i}_norm", nn.BatchNorm2d(b, epsilon, momentum))
+                norm = nn.BatchNorm2d(b, *(TORCH_NORM if paper else KERAS_NORM))
+                setattr(self, f"conv_{i}_norm", norm)
         self.logit = nn.Linear(16 * widths[-1], 1)
         self.reads = {"logit": (widths[-1], 4, 4)}
         self.drop = nn.Dropout(dropout)
@@ -201,28 +199,27 @@ class DcganDiscriminator(Network):
 
 
 class FixedScaleNorm(nn.BatchNorm2d):
-    """BatchNorm with gamma fixed at 1 (D2)."""
+    """BatchNorm with gamma fixed at 1, of cgan:mnist."""
 
     def __init__(self, features: int) -> None:
-        super().__init__(features, 1e-5, 0.1)
+        super().__init__(features, *TORCH_NORM)
         self.weight.requires_grad_(False)
 
 
 class CganGenerator(Network):
-    """D2's."""
+    """The generator of cgan:mnist."""
 
     def __init__(self) -> None:
         super().__init__()
         self.conv_1 = nn.ConvTranspose2d(106, 384, 4, bias=False)
-        self.conv_1_norm = FixedScaleNorm(384)
         self.conv_2 = nn.ConvTranspose2d(384, 192, 3, 2, padding=1, bias=False)
-        self.conv_2_norm = FixedScaleNorm(192)
         self.conv_3 = nn.ConvTranspose2d(192, 96, 4, 2, padding=1, bias=False)
-        self.conv_3_norm = FixedScaleNorm(96)
         self.image = nn.ConvTranspose2d(96, 1, 4, 2, padding=1, bias=False)
+        for i, features in enumerate((384, 192, 96), 1):
+            setattr(self, f"conv_{i}_norm", FixedScaleNorm(features))
 
     def forward(self, noise: torch.Tensor, codes: list, condition: torch.Tensor) -> torch.Tensor:
-        x = joined(noise, codes, condition)[:, :, None, None]
+        x = concatenate(noise, codes, condition)[:, :, None, None]
         x = F.relu(self.conv_1_norm(self.conv_1(x)))
         x = F.relu(self.conv_2_norm(self.conv_2(x)))
         x = F.relu(self.conv_3_norm(self.conv_3(x)))
@@ -230,7 +227,7 @@ class CganGenerator(Network):
 
 
 class CganDiscriminator(Network):
-    """D2's."""
+    """The discriminator of cgan:mnist."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -252,36 +249,37 @@ class CganDiscriminator(Network):
 
 
 class DocumentGenerator(Network):
-    """E1's, of the document."""
+    """The generator of infogan:mnist,document."""
 
     def __init__(self, inputs: int) -> None:
         super().__init__()
         self.maps = {"dense": (512, 7, 7), "dense_norm": (512, 7, 7)}
         self.dense = nn.Linear(inputs, 7 * 7 * 512)
-        self.dense_norm = nn.BatchNorm1d(7 * 7 * 512, 1e-3, 0.01)
+        self.dense_norm = nn.BatchNorm1d(7 * 7 * 512, *KERAS_NORM)
         self.conv = nn.Conv2d(512, 128, 4, padding="same")
-        self.conv_norm = nn.BatchNorm2d(128, 1e-3, 0.01)
+        self.conv_norm = nn.BatchNorm2d(128, *KERAS_NORM)
         self.conv_transpose = nn.ConvTranspose2d(128, 64, 4, 2, padding=1)
-        self.conv_transpose_norm = nn.BatchNorm2d(64, 1e-3, 0.01)
+        self.conv_transpose_norm = nn.BatchNorm2d(64, *KERAS_NORM)
         self.image = nn.ConvTranspose2d(64, 1, 4, 2, padding=1)
 
     def forward(self, noise: torch.Tensor, codes: list, condition: Any) -> torch.Tensor:
-        x = self.dense_norm(F.relu(self.dense(joined(noise, codes, None)))).view(-1, 512, 7, 7)
+        x = concatenate(noise, codes, None)
+        x = self.dense_norm(F.relu(self.dense(x))).view(-1, 512, 7, 7)
         x = self.conv_norm(F.relu(self.conv(x)))
         x = self.conv_transpose_norm(F.relu(self.conv_transpose(x)))
         return torch.tanh(self.image(x))
 
 
 class DocumentDiscriminator(Network):
-    """E1's, of the document."""
+    """The discriminator of infogan:mnist,document."""
 
     def __init__(self) -> None:
         super().__init__()
         self.conv_1 = nn.Conv2d(1, 64, 4, 2, padding=1)
         self.conv_2 = nn.Conv2d(64, 128, 4, 2, padding=1)
-        self.conv_2_norm = nn.BatchNorm2d(128, 1e-3, 0.01)
+        self.conv_2_norm = nn.BatchNorm2d(128, *KERAS_NORM)
         self.conv_3 = nn.Conv2d(128, 256, 4, padding="same")
-        self.conv_3_norm = nn.BatchNorm2d(256, 1e-3, 0.01)
+        self.conv_3_norm = nn.BatchNorm2d(256, *KERAS_NORM)
         self.logit = nn.Linear(12_544, 1)
         self.reads = {"logit": (256, 7, 7)}
 
@@ -293,7 +291,7 @@ class DocumentDiscriminator(Network):
 
 
 class PaperGenerator(Network):
-    """E's, of the paper."""
+    """The generator of infogan:mnist,paper."""
 
     def __init__(self, inputs: int) -> None:
         super().__init__()
@@ -307,14 +305,14 @@ class PaperGenerator(Network):
         self.image = nn.ConvTranspose2d(64, 1, 4, 2, padding=1)
 
     def forward(self, noise: torch.Tensor, codes: list, condition: Any) -> torch.Tensor:
-        x = F.relu(self.dense_1_norm(self.dense_1(joined(noise, codes, None))))
+        x = F.relu(self.dense_1_norm(self.dense_1(concatenate(noise, codes, None))))
         x = F.relu(self.dense_2_norm(self.dense_2(x))).view(-1, 128, 7, 7)
         x = F.relu(self.conv_transpose_norm(self.conv_transpose(x)))
         return torch.sigmoid(self.image(x))
 
 
 class PaperDiscriminator(Network):
-    """E's, of the paper."""
+    """The discriminator of infogan:mnist,paper."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -334,7 +332,7 @@ class PaperDiscriminator(Network):
 
 
 class Q(Network):
-    """The head that reads the codes; a continuous one as mean and logarithm of the deviation."""
+    """The head that predicts the codes: logits, or mean and logarithm of the deviation [B, 2]."""
 
     def __init__(self, codes: tuple, document: bool) -> None:
         super().__init__()
@@ -342,22 +340,20 @@ class Q(Network):
         self.dense = nn.Linear(12_544 if document else 1024, 128)
         if document:
             self.reads = {"dense": (256, 7, 7)}
-        self.dense_norm = nn.BatchNorm1d(128, *((1e-3, 0.01) if document else (1e-5, 0.1)))
+        self.dense_norm = nn.BatchNorm1d(128, *(KERAS_NORM if document else TORCH_NORM))
         for i, code in enumerate(codes):
-            if code.categorical:
-                setattr(self, f"code_{i}_logits", nn.Linear(128, code.values))
-            else:
-                setattr(self, f"code_{i}_mean", nn.Linear(128, 1))
-                setattr(self, f"code_{i}_deviation", nn.Linear(128, 1))
+            for name in self.outputs(code):
+                width = code.values if code.categorical else 1
+                setattr(self, f"code_{i}_{name}", nn.Linear(128, width))
+
+    @staticmethod
+    def outputs(code: Code) -> tuple[str, ...]:
+        return ("logits",) if code.categorical else ("mean", "deviation")
 
     def forward(self, features: torch.Tensor) -> list[torch.Tensor]:
         x = F.leaky_relu(self.dense_norm(self.dense(features)), 0.1)
         return [
-            getattr(self, f"code_{i}_logits")(x)
-            if code.categorical
-            else torch.cat(
-                [getattr(self, f"code_{i}_mean")(x), getattr(self, f"code_{i}_deviation")(x)], 1
-            )
+            torch.cat([getattr(self, f"code_{i}_{name}")(x) for name in self.outputs(code)], 1)
             for i, code in enumerate(self.codes)
         ]
 
@@ -365,17 +361,17 @@ class Q(Network):
 def networks(config: ConfigDict, channels: int) -> tuple[Network, Network, Network | None]:
     """Generator, discriminator and Q of a config's system."""
     paper, size = config.networks == "paper", config.dataset.size
-    of_g, of_d = config.generator.dropout, config.discriminator.dropout
+    g_dropout, d_dropout = config.generator.dropout, config.discriminator.dropout
     if config.system == "gan":
-        of_input = config.discriminator.input_dropout
-        d = MaxoutDiscriminator(of_input, of_d) if paper else MlpDiscriminator()
+        input_dropout = config.discriminator.input_dropout
+        d = MaxoutDiscriminator(input_dropout, d_dropout) if paper else MlpDiscriminator()
         return MlpGenerator(paper), d, None
     if config.system == "dcgan":
-        g = DcganGenerator(size, channels, paper, of_g)
-        return g, DcganDiscriminator(size, channels, paper, of_d), None
+        g = DcganGenerator(size, channels, paper, g_dropout)
+        return g, DcganDiscriminator(size, channels, paper, d_dropout), None
     if config.system == "cgan":
         if paper:
-            return ConditionalMlpGenerator(of_g), ConditionalMlpDiscriminator(of_d), None
+            return ConditionalMlpGenerator(g_dropout), ConditionalMlpDiscriminator(d_dropout), None
         return CganGenerator(), CganDiscriminator(), None
     codes = parse_codes(config.latent.codes)
     inputs = config.latent.noise + sum(code.values if code.categorical else 1 for code in codes)
@@ -386,5 +382,5 @@ def networks(config: ConfigDict, channels: int) -> tuple[Network, Network, Netwo
 
 
 def count(network: nn.Module) -> int:
-    """How many parameters learn."""
+    """The number of trainable parameters."""
     return sum(p.numel() for p in network.parameters() if p.requires_grad)

@@ -1,4 +1,4 @@
-"""Parameters of jaxgan's networks, in PyTorch's order of axes."""
+"""Converts parameters of jaxgan's networks to PyTorch's order of axes."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -10,30 +10,33 @@ from torch_networks import Network
 
 
 def load_parameters(network: Network, params: dict[str, Any]) -> None:
-    """Takes over the parameters of jaxgan's network."""
+    """Copies the parameters of jaxgan's network into the PyTorch network."""
+    with torch.no_grad():
+        for value, parameter in _converted(network, params):
+            parameter.copy_(torch.tensor(value))
+
+
+def parameter_pairs(
+    network: Network, params: dict[str, Any]
+) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    """Each of jaxgan's parameters, converted, and the PyTorch network's."""
+    for value, parameter in _converted(network, params):
+        yield value, parameter.detach().numpy()
+
+
+def _converted(
+    network: Network, params: dict[str, Any]
+) -> Iterator[tuple[np.ndarray, nn.Parameter]]:
     for name, leaves in params.items():
         layer = network.get_submodule(name)
         for leaf, value in leaves.items():
-            value = np.asarray(value)
-            at = "bias" if leaf == "bias" else "weight"
-            tensor = torch.tensor(_as_torch(network, name, layer, leaf, value))
-            with torch.no_grad():
-                getattr(layer, at).copy_(tensor)
-
-
-def parameters_like(network: Network, params: dict[str, Any]) -> Iterator[tuple[str, Any, Any]]:
-    """For each of jaxgan's parameters its name, its value laid out as here, and this network's."""
-    for name, leaves in params.items():
-        layer = network.get_submodule(name)
-        for leaf, value in leaves.items():
-            here = getattr(layer, "bias" if leaf == "bias" else "weight")
-            value = _as_torch(network, name, layer, leaf, np.asarray(value))
-            yield f"{name}/{leaf}", value, here.detach().numpy()
+            parameter = getattr(layer, "bias" if leaf == "bias" else "weight")
+            yield _as_torch(network, name, layer, leaf, np.asarray(value)), parameter
 
 
 def _as_torch(network: Network, name: str, layer: Any, leaf: str, x: np.ndarray) -> np.ndarray:
     if isinstance(layer, nn.Conv2d | nn.ConvTranspose2d) and leaf == "kernel":
-        # A transposed convolution is the gradient of one with the kernel turned round.
+        # A transposed convolution is the gradient of a convolution with the reversed kernel.
         if network.mirrored != isinstance(layer, nn.ConvTranspose2d):
             x = x[::-1, ::-1]
         order = (2, 3, 0, 1) if isinstance(layer, nn.ConvTranspose2d) else (3, 2, 0, 1)

@@ -1,5 +1,5 @@
-"""A step in PyTorch, as a PyTorch user would write it: fused or foreach optimisers, the player that
-does not learn frozen, generated images made once where both updates look at the same.
+"""A training step in PyTorch, as a PyTorch user would write it: fused or foreach optimisers, the
+network that is not updated frozen, and images generated once if both updates use the same ones.
 """
 
 import math
@@ -17,7 +17,7 @@ Draw = tuple[torch.Tensor, list[torch.Tensor], torch.Tensor | None]
 
 
 class MomentumDescent(torch.optim.Optimizer):
-    """Gradient descent whose rate falls and whose momentum rises at each update (B, D1)."""
+    """The paper's gradient descent of gan and cgan: a falling rate and a rising momentum."""
 
     def __init__(self, params: Any, settings: ConfigDict) -> None:
         super().__init__(list(params), {})
@@ -37,7 +37,7 @@ class MomentumDescent(torch.optim.Optimizer):
 
 
 def optimizer(settings: ConfigDict, params: Any) -> torch.optim.Optimizer:
-    """The optimiser that one player's group of keys asks for."""
+    """The optimiser of one network's group of keys."""
     if settings.optimizer == "adam":
         betas = (settings.beta1, settings.beta2)
         return torch.optim.Adam(params, settings.learning_rate, betas, settings.epsilon, fused=True)
@@ -48,18 +48,20 @@ def optimizer(settings: ConfigDict, params: Any) -> torch.optim.Optimizer:
     return MomentumDescent(params, settings)
 
 
-# --- The step
+def cross_entropy(logits: torch.Tensor, target: float) -> torch.Tensor:
+    """The mean sigmoid cross entropy of logits and one target for all."""
+    return F.binary_cross_entropy_with_logits(logits, torch.full_like(logits, target))
 
 
 class Trainer:
-    """The networks, their optimisers, and a step by the config's rules.
+    """The networks, their optimisers, and the training step.
 
     Args:
-      config: of the system.
-      channels: of its images.
-      device: where it trains.
-      compiled: None, or the mode of torch.compile.
-      channels_last: whether images and kernels lie in memory as NHWC.
+      config: the system's config.
+      channels: number of channels of its images.
+      device: the device that trains.
+      compiled: the mode of torch.compile, or None for eager execution.
+      channels_last: whether images and kernels are in memory as NHWC.
     """
 
     def __init__(
@@ -72,26 +74,26 @@ class Trainer:
     ) -> None:
         self.config, self.device = config, device
         self.codes = parse_codes(config.latent.codes)
-        nets = [n.to(device) if n is not None else None for n in networks(config, channels)]
+        nets = [n and n.to(device) for n in networks(config, channels)]
         if channels_last:
             nets = [n and n.to(memory_format=torch.channels_last) for n in nets]
         self.generator, self.discriminator, self.q = nets
         self.low = 0.0 if config.networks == "paper" and config.system != "dcgan" else -1.0
         self.by_document = config.information == "document"
-        of_g = [p for p in self.generator.parameters() if p.requires_grad]
-        of_d = [p for p in self.discriminator.parameters() if p.requires_grad]
-        self.of_q = [] if self.q is None else list(self.q.parameters())
-        self.of_d = of_d
-        self.by_g = of_g + (self.of_q if self.by_document else [])
-        self.by_d = of_d + ([] if self.by_document else self.of_q)
-        self.g_optimizer = optimizer(config.generator, self.by_g)
-        self.d_optimizer = optimizer(config.discriminator, self.by_d)
+        g = [p for p in self.generator.parameters() if p.requires_grad]
+        d = [p for p in self.discriminator.parameters() if p.requires_grad]
+        q = [] if self.q is None else list(self.q.parameters())
+        # The parameters of each update; Q's belong to the generator's or the discriminator's.
+        self.g_params, self.d_params = (g + q, d) if self.by_document else (g, d + q)
+        self.g_optimizer = optimizer(config.generator, self.g_params)
+        self.d_optimizer = optimizer(config.discriminator, self.d_params)
+        self.frozen = d if self.by_document else d + q
         if compiled is not None:
             for net in filter(None, nets):
                 net.compile(mode=compiled)
 
     def draw(self, n: int, labels: torch.Tensor | None) -> Draw:
-        """Noise, codes and conditions of n images."""
+        """Samples noise, codes and conditions for n images."""
         latent = self.config.latent
         if latent.noise_prior == "normal":
             noise = torch.randn(n, latent.noise, device=self.device)
@@ -112,85 +114,84 @@ class Trainer:
         return noise, codes, as_float(F.one_hot(labels, 10))
 
     def to_network(self, images: torch.Tensor) -> torch.Tensor:
-        """uint8 [B, C, H, W] in the networks' range."""
+        """Converts uint8 [B, C, H, W] to the networks' range."""
         return as_float(images) / 255 * (1 - self.low) + self.low
 
     def step(
         self, images: torch.Tensor, labels: torch.Tensor | None, draws: list[Draw] | None = None
     ) -> dict[str, torch.Tensor]:
-        """One step on real images, uint8 [B, C, H, W], and their labels [B] (or None).
+        """One step.
 
         Args:
-          images, labels: of the discriminator's batch.
-          draws: what the images are made of, in the order of use; None draws afresh.
+          images, labels: the discriminator's batch: uint8 [B, C, H, W], and int [B] or None.
+          draws: the generator's inputs in the order of use, or None to sample them.
+
+        Returns:
+          The losses.
         """
         config, losses = self.config, {}
-        b = config.batch_size
-        real = self.to_network(images)
-        told = None
+        b, real, condition = config.batch_size, self.to_network(images), None
         if config.condition.kind == "label":
-            told = as_float(F.one_hot(labels, 10))
+            condition = as_float(F.one_hot(labels, 10))
         else:
             labels = None
-        drawn = iter(draws or ())
+        given = iter(draws or ())
 
         def next_draw(n: int) -> Draw:
-            return next(drawn) if draws else self.draw(n, labels)
+            return next(given) if draws else self.draw(n, labels)
 
         if config.order == "generator_first":
             draw = next_draw(b)
             self.generator_step(self.generator(*draw), draw, losses)
             with torch.no_grad():
                 fake = self.generator(*draw)
-            self.discriminator_steps(real, told, fake, draw, losses)
+            self.discriminator_steps(real, condition, fake, draw, losses)
         elif config.order == "simultaneous":
             draw = next_draw(b)
             fake = self.generator(*draw)
             self.d_optimizer.zero_grad()
-            self.discriminator_loss(real, told, fake.detach(), draw, losses).backward()
+            self.discriminator_loss(real, condition, fake.detach(), draw, losses).backward()
             self.generator_step(fake, draw, losses)
             self.d_optimizer.step()
         elif config.fresh_noise:
             draw = next_draw(len(real))
             with torch.no_grad():
                 fake = self.generator(*draw)
-            self.discriminator_steps(real, told, fake, draw, losses)
+            self.discriminator_steps(real, condition, fake, draw, losses)
             draw = next_draw(b)
             self.generator_step(self.generator(*draw), draw, losses)
         else:
             draw = next_draw(b)
             fake = self.generator(*draw)
-            self.discriminator_steps(real, told, fake.detach(), draw, losses)
+            self.discriminator_steps(real, condition, fake.detach(), draw, losses)
             self.generator_step(fake, draw, losses)
         return losses
 
     def discriminator_steps(
-        self, real: Any, told: Any, fake: torch.Tensor, draw: Draw, losses: dict
+        self, real: Any, condition: Any, fake: torch.Tensor, draw: Draw, losses: dict
     ) -> None:
-        """One update on both batches, or two, as `discriminator_batches` has it."""
+        """One update on both batches together, or one on each, by `discriminator_batches`."""
         for part in self.config.discriminator_batches.split("_"):
             self.d_optimizer.zero_grad()
             some_real = None if part == "fake" else real
             some_fake = None if part == "real" else fake
-            self.discriminator_loss(some_real, told, some_fake, draw, losses).backward()
+            self.discriminator_loss(some_real, condition, some_fake, draw, losses).backward()
             if self.config.discriminator.clip:
-                nn.utils.clip_grad_value_(self.by_d, self.config.discriminator.clip)
+                nn.utils.clip_grad_value_(self.d_params, self.config.discriminator.clip)
             self.d_optimizer.step()
 
     def discriminator_loss(
-        self, real: Any, told: Any, fake: Any, draw: Draw, losses: dict
+        self, real: Any, condition: Any, fake: Any, draw: Draw, losses: dict
     ) -> torch.Tensor:
         config, total = self.config, torch.zeros((), device=self.device)
         if real is not None:
-            logits, _ = self.discriminator(real, told)
-            targets = torch.full_like(logits, config.real_target)
-            loss = config.real_factor * F.binary_cross_entropy_with_logits(logits, targets)
+            logits, _ = self.discriminator(real, condition)
+            loss = config.real_factor * cross_entropy(logits, config.real_target)
             losses["loss/discriminator_real"] = loss.detach()
             total = total + loss
         if fake is not None:
             logits, features = self.discriminator(fake, draw[2])
-            targets = torch.full_like(logits, config.fake_target)
-            loss = config.fake_factor * F.binary_cross_entropy_with_logits(logits, targets)
+            loss = config.fake_factor * cross_entropy(logits, config.fake_target)
             losses["loss/discriminator_fake"] = loss.detach()
             total = total + loss
             if self.q is not None and not self.by_document:
@@ -198,13 +199,11 @@ class Trainer:
         return total
 
     def generator_step(self, fake: torch.Tensor, draw: Draw, losses: dict) -> None:
-        frozen = self.of_d + ([] if self.by_document else self.of_q)
-        for p in frozen:
+        for p in self.frozen:
             p.requires_grad_(False)
         self.g_optimizer.zero_grad()
         logits, features = self.discriminator(fake, draw[2])
-        targets = torch.full_like(logits, self.config.generator_target)
-        loss = self.config.generator_factor * F.binary_cross_entropy_with_logits(logits, targets)
+        loss = self.config.generator_factor * cross_entropy(logits, self.config.generator_target)
         losses["loss/generator"] = loss.detach()
         if self.q is not None:
             term = self.information(features, draw[1])
@@ -212,19 +211,19 @@ class Trainer:
             loss = loss + term
         loss.backward()
         if self.config.generator.clip:
-            nn.utils.clip_grad_value_(self.by_g, self.config.generator.clip)
+            nn.utils.clip_grad_value_(self.g_params, self.config.generator.clip)
         self.g_optimizer.step()
-        for p in frozen:
+        for p in self.frozen:
             p.requires_grad_(True)
 
     def information(self, features: torch.Tensor, codes: list[torch.Tensor]) -> torch.Tensor:
-        """The information term, weighted."""
+        """The weighted information term."""
         total = torch.zeros((), device=self.device)
-        for code, value, read in zip(self.codes, codes, self.q(features), strict=True):
+        for code, value, output in zip(self.codes, codes, self.q(features), strict=True):
             if code.categorical:
-                loss = self.config.lambda_categorical * F.cross_entropy(read, value)
+                loss = self.config.lambda_categorical * F.cross_entropy(output, value)
             else:
-                mean, log_deviation = read[:, :1], read[:, 1:]
+                mean, log_deviation = output[:, :1], output[:, 1:]
                 z = (value - mean) * torch.exp(-log_deviation)
                 loss = z.square() / 2 + log_deviation + math.log(2 * math.pi) / 2
                 loss = self.config.lambda_continuous * loss.mean()

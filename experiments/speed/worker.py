@@ -1,9 +1,9 @@
-"""One system in one framework: started by compare.py, which talks to it over its pipes.
+"""Trains one system in one framework; compare.py starts it and communicates over its pipes.
 
 python experiments/speed/worker.py SYSTEM FORM, with FORM jaxgan, eager, channels_last or a mode of
-torch.compile. Once the first step is done it says so; each line "SECONDS" on its input makes it
-train for as long and answer with the seconds of each step; at the end of the input it says how much
-memory it took at most.
+torch.compile. It writes a line of JSON after the first step; for each input line SECONDS it trains
+for that time and writes the seconds of each step; at the end of the input it writes its peak
+memory.
 """
 
 import json
@@ -19,11 +19,11 @@ from systems import SYSTEMS, build, load_config
 from jaxgan.training import jax_setup
 
 IMAGES = 1_000
-LEAST = 3  # Steps a turn, at least.
+MIN_STEPS = 3  # In a turn.
 
 
 def training_data(config: Any, channels: int) -> tuple[np.ndarray, np.ndarray]:
-    """Noise: a step's time does not depend on what the images show."""
+    """Random images and labels: the time of a step does not depend on their content."""
     size = config.dataset.size
     random = np.random.default_rng(0)
     images = random.integers(0, 256, (IMAGES, size, size, channels), dtype=np.uint8)
@@ -31,7 +31,7 @@ def training_data(config: Any, channels: int) -> tuple[np.ndarray, np.ndarray]:
 
 
 def in_jaxgan(config: Any, channels: int) -> Callable[[], None]:
-    """A step of jaxgan's, from the places of its images to the end of it."""
+    """A step of jaxgan, including the choice of its images."""
     import jax
 
     from jaxgan.data.batches import Batch
@@ -42,18 +42,18 @@ def in_jaxgan(config: Any, channels: int) -> Callable[[], None]:
     jax_setup.configure_jax()
     images, labels = training_data(config, channels)
     gan = build(config, channels)
-    told = isinstance(gan.condition, conditions.Label)
-    data = Batch(images, labels.astype(np.int32) if told else None)
+    labelled = isinstance(gan.condition, conditions.Label)
+    data = Batch(images, labels.astype(np.int32) if labelled else None)
     mesh = program_lib.make_mesh(1, [gan.config.batch_size], jax.devices()[:1])
     calls = 1 if jax.default_backend() == "cpu" else 16
     program = program_lib.Program(gan, (0,), data, mesh, calls)
     shape = (gan.config.discriminator_steps, gan.discriminator_batch_size)
-    places = ExampleIndices((0,), IMAGES, shape, config.dataset.replacement)
+    indices = ExampleIndices((0,), IMAGES, shape, config.dataset.replacement)
     state, count = program.initialise(), 0
 
     def step() -> None:
         nonlocal state, count
-        state, _ = program.run(state, places(count)[:, None])
+        state, _ = program.run(state, indices(count)[:, None])
         jax.block_until_ready(state)
         count += 1
 
@@ -61,7 +61,7 @@ def in_jaxgan(config: Any, channels: int) -> Callable[[], None]:
 
 
 def in_pytorch(config: Any, channels: int, form: str) -> Callable[[], None]:
-    """The same in PyTorch."""
+    """A step of PyTorch, including the choice of its images."""
     import torch
     from torch_trainer import Trainer
 
@@ -76,8 +76,8 @@ def in_pytorch(config: Any, channels: int, form: str) -> Callable[[], None]:
     n = config.discriminator_batch_size or config.batch_size
 
     def step() -> None:
-        some = torch.randint(IMAGES, (n,), device=device)
-        trainer.step(all_images[some], all_labels[some])
+        indices = torch.randint(IMAGES, (n,), device=device)
+        trainer.step(all_images[indices], all_labels[indices])
         if device == "cuda":
             torch.cuda.synchronize()
 
@@ -85,7 +85,7 @@ def in_pytorch(config: Any, channels: int, form: str) -> Callable[[], None]:
 
 
 def operations(step: Callable[[], None]) -> int:
-    """The floating point operations of a step's convolutions and matrix products."""
+    """The number of floating point operations in a step's convolutions and matrix products."""
     from torch.utils.flop_counter import FlopCounterMode
 
     with FlopCounterMode(display=False) as counter:
@@ -94,9 +94,9 @@ def operations(step: Callable[[], None]) -> int:
 
 
 def main() -> None:
-    """Trains when told to."""
+    """Trains one step, and then for as long as each input line says."""
     name, form = sys.argv[1:]
-    # Only the answers go to the pipe, whatever a library prints.
+    # What libraries print must not reach the pipe of the answers.
     answers, sys.stdout = sys.stdout, sys.stderr
 
     def answer(what: dict[str, Any]) -> None:
@@ -104,15 +104,15 @@ def main() -> None:
 
     file, arg, channels = SYSTEMS[name]
     config = load_config(file, arg)
-    make = in_jaxgan if form == "jaxgan" else in_pytorch
-    step = make(config, channels, *([] if form == "jaxgan" else [form]))
+    jaxgan = form == "jaxgan"
+    step = in_jaxgan(config, channels) if jaxgan else in_pytorch(config, channels, form)
     step()
     answer({"flops": operations(step) if form == "eager" else 0})
     for _ in range(2):
         step()
     for line in sys.stdin:
         times: list[float] = []
-        while len(times) < LEAST or sum(times) < float(line):
+        while len(times) < MIN_STEPS or sum(times) < float(line):
             began = time.perf_counter()
             step()
             times.append(time.perf_counter() - began)

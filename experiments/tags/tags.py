@@ -1,9 +1,9 @@
-"""Tags for drawn glyphs: the multi-modal CGAN over seeds, beside lists of words that want no GAN.
+"""Tags for drawn glyphs: the multi-modal CGAN over seeds, against lists of words that need no GAN.
 
 python experiments/tags/tags.py [--seeds=2] [--steps=…]
 
-The run is kept in runs/tags-N-seeds and goes on where it stopped. Writes table.md and tags.png (the
-last sheet of the first seed) beside this file.
+The run is kept in runs/tags-N-seeds, and the same command resumes it. Writes table.md and tags.png
+(the last sheet of the first seed) to this file's folder.
 """
 
 import argparse
@@ -25,8 +25,8 @@ ROWS = {
 }
 
 
-def trained(seeds: int, steps: int | None) -> pathlib.Path:
-    """Trains, or goes on with, a run of the default config; its folder."""
+def train(seeds: int, steps: int | None) -> pathlib.Path:
+    """Trains or resumes a run of the default config; returns its folder."""
     folder = ROOT / "runs" / f"tags-{seeds}-seeds"
     command = [sys.executable, "-m", "jaxgan.main", "--config=configs/tags.py"]
     command += [f"--config.seeds={seeds}", f"--workdir={folder}"]
@@ -40,21 +40,17 @@ def table(measures: list[dict]) -> str:
     lines = ["| tags of unseen images | precision at 10 | recall at 10 |", "|---|---|---|"]
     for suffix, title in ROWS.items():
         for checkpoint in ("best", "last") if not suffix else ("last",):
+            found = [m for m in measures if m["checkpoint"] == checkpoint]
             cells = [
-                cell([m["value"] for m in measures if is_one(m, name + suffix, checkpoint)])
+                cell([m["value"] for m in found if m["name"] == name + suffix])
                 for name in ("tag_precision", "tag_recall")
             ]
             lines.append(f"| {title.format(checkpoint)} | {' | '.join(cells)} |")
     return "\n".join(lines) + "\n"
 
 
-def is_one(measure: dict, name: str, checkpoint: str) -> bool:
-    """Whether a row of results.json is this measure, of these networks."""
-    return (measure["name"], measure["checkpoint"]) == (name, checkpoint)
-
-
 def cell(values: list[float]) -> str:
-    """A figure of a table."""
+    """The mean of the values, and their range if they differ."""
     if len(set(values)) == 1:
         return f"{values[0]:.3f}"
     return f"{np.mean(values):.3f} ({min(values):.3f} to {max(values):.3f})"
@@ -65,11 +61,11 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--seeds", type=int, default=2)
     parser.add_argument("--steps", type=int)
-    asked = parser.parse_args()
-    folder = trained(asked.seeds, asked.steps)
+    arguments = parser.parse_args()
+    folder = train(arguments.seeds, arguments.steps)
     measures = json.loads((folder / "results.json").read_text())["measures"]
     (HERE / "table.md").write_text(table(measures))
-    first = "_seed_0" if asked.seeds > 1 else ""
+    first = "_seed_0" if arguments.seeds > 1 else ""
     shutil.copy(sorted(folder.glob(f"samples/step_*{first}.png"))[-1], HERE / "tags.png")
     print("\n" + table(measures))
 
