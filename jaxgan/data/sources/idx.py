@@ -40,7 +40,7 @@ def load(data_dir: str, size: int, validation: int = -1) -> Dataset:
     """
     folder = os.path.expanduser(data_dir)
     if not os.path.isdir(folder):
-        raise UserError(f"{folder}: no such folder", "set dataset.data_dir to it")
+        raise UserError(f"{folder}: no such folder", "set dataset.data_dir to an existing folder")
     train = _read_split(folder, "train", size)
     if train is None:
         raise UserError(

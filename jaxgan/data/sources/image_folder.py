@@ -46,7 +46,7 @@ def load(
     """
     folder = os.path.abspath(os.path.expanduser(data_dir))
     if not os.path.isdir(folder):
-        raise UserError(f"{folder}: no such folder", "set dataset.data_dir to it")
+        raise UserError(f"{folder}: no such folder", "set dataset.data_dir to an existing folder")
     files, labels, names = _scan(folder)
     listing = "".join(f"{name}\0{length}\n" for name, length in files)
     digest = hashlib.sha256(listing.encode(errors="surrogateescape")).hexdigest()[:16]
