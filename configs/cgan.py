@@ -1,19 +1,18 @@
-"""The conditional GAN (Mirza and Osindero 2014): both networks are conditioned on a
-label, or on a part of the image.
+"""The conditional GAN (Mirza and Osindero 2014): both networks are conditioned on a label, or on a
+part of the image.
 
     python -m jaxgan.main --config=configs/cgan.py[:ARG]
 
-Without ARG: the convolutional networks of the document on the digits, conditioned on the digit.
+Without ARG: the document's convolutional networks on the embedded digits, conditioned on the digit.
 
     mnist             the same on MNIST: 2,400 updates of 64, 12 minutes on one core; .972 of the
-                      labels are read as asked (three seeds), with ema_decay=0.999 .987 (one)
-    mnist,mlp         the paper's fully connected networks, SGD; the best step by the Parzen
-                      log-likelihood of the validation split; 24,000 updates in some 20 minutes on
-                      one core: .979 of the labels, 168 nats
-    mnist,inpaint     conditioned on the image without its central square, which it fills in
+                      images show the requested label (three seeds), .987 with ema_decay=0.999 (one)
+    mnist,mlp         the paper's fully connected networks, SGD; best step by Parzen log-likelihood
+                      of the validation split; 24,000 updates, about 20 minutes on one core: .979
+                      of the labels, 168 nats
+    mnist,inpaint     fills in the central square of an image
 
-Words of ARG: a dataset (`digits`, `glyphs`, `mnist`, `fashion_mnist`, `cifar10`), `mlp`,
-`inpaint`.
+Words of ARG: a dataset (`digits`, `glyphs`, `mnist`, `fashion_mnist`, `cifar10`), `mlp`, `inpaint`.
 """
 
 from typing import Any
@@ -48,8 +47,7 @@ DOCUMENT = {
     "log_every": 25,
     "eval_every": 400,
 }
-# The length of the momentum's ramp is not given in the paper; these are the 250 epochs of the
-# original GAN's code.
+# The paper does not give the length of the momentum's ramp; the original GAN's code has 250 epochs.
 SGD = {
     "optimizer": "sgd",
     "learning_rate": 0.1,
@@ -61,9 +59,9 @@ SGD = {
     "clip": 0.0,
     "dropout": 0.5,
 }
-# Dropped activations are what varies the generator's images in training: it learns to leave its
-# noise alone, and without dropout in sampling all images of a label are one (Parzen estimate after
-# 24,082 updates: -42 nats without, 168 with).
+# In training, dropout alone varies the generator's images: it learns to ignore its noise, and
+# without dropout in sampling all images of a label are the same (Parzen estimate after 24,082
+# updates: -42 nats without, 168 with).
 MLP = {
     "networks": "paper",
     "sample_dropout": True,
@@ -78,8 +76,8 @@ MLP = {
     "steps": 20_000,
     "eval_every": 1_000,
 }
-# The paper trains on 50,000 of the 60,000 images. These are the first in TFDS's order, which is not
-# that of the original files: not the same 50,000.
+# The paper trains on 50,000 of the 60,000 images. These 50,000 are others: the first in the order
+# of TFDS, which differs from the original files'.
 FIRST_50_000 = {"dataset.validation": 10_000}
 WORDS: dict[str, dict[str, Any]] = {
     "digits": {"dataset.name": "digits"},

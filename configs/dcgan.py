@@ -1,24 +1,24 @@
-"""DCGAN: convolutions, strided up and down, with BatchNorm (Radford et al. 2016).
+"""DCGAN: strided convolutions with BatchNorm in both networks (Radford et al. 2016).
 
     python -m jaxgan.main --config=configs/dcgan.py[:ARG]
 
 Without ARG: the document's networks at a quarter of their width on the embedded digits.
 
-    mnist                    the document's own training, 5 epochs, full width, 75 minutes on one
-                             core: Fréchet distance 2.5
+    mnist                    the document's training, 5 epochs, full width, 75 minutes on one core:
+                             Fréchet distance 2.5
     cifar10,classes=horse    the same at 32x32x3 on 5,000 horses, 50 epochs, 64 minutes on one core:
-                             horses (the README shows them)
-    stacked_mnist            three digits as the channels of an image, 128,000 of them, 5 epochs:
-                             how many of the 1,000 modes are drawn
+                             horses (shown in the README)
+    stacked_mnist            128,000 images with a digit on each of three channels, 5 epochs; counts
+                             how many of the 1,000 modes are generated
     folder,dataset.data_dir=DIR
-                             a folder of your own images, of any size, brought to 32x32x3; half the
+                             a folder of your own images, of any size, resized to 32x32x3; half the
                              width, 2,000 updates
-    size=64                  the paper's networks and training, for 64x64 images: with a dataset,
-                             such as `dataset.name=lsun/bedroom,size=64`, or a folder of images
+    size=64                  the paper's networks and training for 64x64 images, with a dataset such
+                             as `dataset.name=lsun/bedroom,size=64` or a folder of images
 
-Words of ARG: a dataset (`digits`, `glyphs`, `mnist`, `fashion_mnist`, `cifar10`,
-`stacked_digits`, `stacked_mnist`, `folder`), `classes=NAME[+NAME]`, `size=64`, and `paper` for the
-paper's networks and training at any size.
+Words of ARG: a dataset (`digits`, `glyphs`, `mnist`, `fashion_mnist`, `cifar10`, `stacked_digits`,
+`stacked_mnist`, `folder`), `classes=NAME[+NAME]`, `size=64`, and `paper` for the paper's networks
+and training at any size.
 """
 
 from typing import Any
@@ -70,14 +70,14 @@ WORDS: dict[str, dict[str, Any]] = {
     "glyphs": {"dataset.name": "glyphs"},
     "mnist": FULL | {"dataset.name": "mnist", "steps": 5 * 859},
     "fashion_mnist": FULL | {"dataset.name": "fashion_mnist", "steps": 5 * 859},
-    # 77 batches of the 5,000 images of one class are an epoch.
+    # An epoch of the 5,000 images of one class is 77 batches.
     "cifar10": FULL
     | {"dataset.name": "cifar10", "dataset.size": 32, "steps": 50 * 77, "eval_every": 385},
-    # A classifier of a thousand modes would have to pick the best.
+    # Choosing the best would take a classifier of 1,000 modes.
     "stacked_digits": {"dataset.name": "stacked_digits", "best_by": "none"},
     "stacked_mnist": FULL
     | {"dataset.name": "stacked_mnist", "steps": 5 * 2_000, "eval_every": 2_000, "best_by": "none"},
-    # For one's own images, some minutes on two cores.
+    # Your own images: some minutes on two cores.
     "folder": {
         "dataset.name": "folder",
         "dataset.size": 32,
@@ -86,7 +86,7 @@ WORDS: dict[str, dict[str, Any]] = {
         "eval_every": 500,
     },
     "paper": PAPER,
-    # The same 5 epochs in the paper's batches of 128.
+    # The same 5 epochs, in the paper's batches of 128.
     "mnist,paper": {"steps": 5 * 430, "eval_every": 430},
     "fashion_mnist,paper": {"steps": 5 * 430, "eval_every": 430},
     "stacked_mnist,paper": {"steps": 5 * 1_000},

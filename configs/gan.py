@@ -2,13 +2,12 @@
 
     python -m jaxgan.main --config=configs/gan.py[:ARG]
 
-Without ARG: the baseline of the DCGAN document (one hidden layer in each network) on the embedded
-digits. `paper`: the networks and the training of Goodfellow et al. 2014 for MNIST (two hidden
-layers of 1,200; maxout; SGD). Both choose their best step by the Parzen log-likelihood of the
-validation split.
+Without ARG: the DCGAN document's baseline (one hidden layer per network) on the embedded digits.
+`paper`: the networks and training of Goodfellow et al. 2014 for MNIST (two hidden layers of 1,200;
+maxout; SGD). Both choose the best step by Parzen log-likelihood of the validation split.
 
     mnist            300 epochs, 13 minutes on one core: Fréchet distance 10.8 (see the README)
-    mnist,paper      70,000 updates, some 50 minutes on one core: Parzen estimate 161 nats (after
+    mnist,paper      70,000 updates, about 50 minutes on one core: Parzen estimate 161 nats (after
                      71,714)
 
 Words of ARG: a dataset (`digits`, `glyphs`, `mnist`, `fashion_mnist`, or `ring`: eight Gaussians
@@ -23,7 +22,7 @@ from jaxgan.config import apply_argument, base, update
 
 DATASETS = ("digits", "glyphs", "mnist", "fashion_mnist", "ring")
 
-# Smoothing by .1 is, in this source, a factor of .9 on the real and on the generator's term.
+# The document smooths by .1 with a factor of .9 on the real and on the generator's term.
 DOCUMENT = {
     "system": "gan",
     "networks": "document",
@@ -40,7 +39,6 @@ DOCUMENT = {
     "best_by": "parzen_log_likelihood",
     "steps": 3_000,
 }
-# The discriminator's loss is half the sum of its two terms, and both players step at once.
 SGD = {
     "optimizer": "sgd",
     "learning_rate": 0.1,
@@ -50,6 +48,7 @@ SGD = {
     "final_momentum": 0.7,
     "momentum_steps": 125_000,
 }
+# The discriminator's loss is half the sum of its two terms; both players update simultaneously.
 PAPER = {
     "networks": "paper",
     "latent.noise_prior": "normal",
@@ -69,13 +68,13 @@ RING = {
     "latent.noise_prior": "normal",
     "real_factor": 1.0,
     "generator_factor": 1.0,
-    # With Adam's .9 two seeds of three lose most modes; with .5 three of three find all eight.
+    # With beta1 .9, two of three seeds lose most modes; with .5, all three find all eight.
     "discriminator.beta1": 0.5,
     "generator.beta1": 0.5,
     "best_by": "none",
 }
-# The paper trains on 50,000 of the 60,000 images. These are the first in TFDS's order, which is not
-# that of the original files: not the same 50,000.
+# The paper trains on 50,000 of the 60,000 images. These 50,000 are others: the first in the order
+# of TFDS, which differs from the original files'.
 FIRST_50_000 = {"dataset.validation": 10_000}
 WORDS: dict[str, dict[str, Any]] = {
     "digits": {"dataset.name": "digits"},

@@ -1,12 +1,12 @@
-"""InfoGAN (Chen et al. 2016): codes of the generator's input that can be read off its images.
+"""InfoGAN (Chen et al. 2016): codes in the generator's input that its images reveal.
 
     python -m jaxgan.main --config=configs/infogan.py[:ARG]
 
-Without ARG: the embedded digits, one code of ten values, the paper's networks at a quarter of
-their width; 1,000 updates, 40 s on two cores, start included. The code then agrees with the digit
-on .780 of the test images (four seeds, .757 to .828).
+Without ARG: the embedded digits, one code of ten values, the paper's networks at a quarter of their
+width; 1,000 updates, 40 s on two cores, start included. The code then agrees with the digit on .780
+of the test images (four seeds, .757 to .828).
 
-Words of ARG: a dataset (`digits`, `glyphs`, `mnist`, `fashion_mnist`), whose networks and
+Words of ARG: a dataset (`digits`, `glyphs`, `mnist`, `fashion_mnist`), the source of networks and
 training (`document`, `paper`), and `continuous` for one categorical and two continuous codes.
 
     mnist            the default's networks, 5,000 updates of 256, 15 minutes on one core: .88
@@ -20,8 +20,9 @@ from ml_collections import ConfigDict
 
 from jaxgan.config import apply_argument, base, update
 
-# With the deviation learned, a continuous code's log-likelihood has no ceiling, and at lambda 1 its
-# gradient drowns the categorical code's (digits, 750 updates: code accuracy .38, at 0.1 .80).
+# With a learned deviation, a continuous code's log-likelihood has no ceiling, and its gradient
+# swamps the categorical code's (digits, 750 updates: code accuracy .38 with lambda 1, .80 with
+# 0.1).
 CONTINUOUS = {"latent.codes": "categorical:10+uniform:2", "lambda_continuous": 0.1}
 DOCUMENT = {
     "networks": "document",
@@ -58,8 +59,8 @@ PAPER = {
     "steps": 5_000,
     "eval_every": 500,
 }
-# With the default's small networks on MNIST, 5,000 updates, the code accuracy of batches of 64 is
-# .835 and .772, of 128 .846 and .864, of 256 .882 (seeds 0 and 1; 0 alone).
+# Code accuracy of the default's small networks on MNIST after 5,000 updates, seeds 0 and 1: .835
+# and .772 in batches of 64, .846 and .864 in batches of 128; .882 in batches of 256 (seed 0).
 LARGE = {"batch_size": 256, "steps": 5_000, "eval_every": 500}
 DATASETS = ("digits", "glyphs", "mnist", "fashion_mnist")
 WORDS: dict[str, dict[str, Any]] = {
@@ -72,11 +73,10 @@ WORDS: dict[str, dict[str, Any]] = {
     "continuous": CONTINUOUS,
 }
 
-
-# For the digits on two cores: the paper's training at a quarter of its width. Adam moves
-# each weight by about the learning rate, whatever the layer's size, so a layer of a quarter of the
-# inputs moves a quarter as far: with the paper's own rates the code accuracy after 1,000 updates is
-# .39, with four times those it is .80 (three and four seeds).
+# For the digits on two cores: the paper's training at a quarter of its width. Adam moves each
+# weight by about the learning rate whatever the layer's size, so a layer with a quarter of the
+# inputs changes its output a quarter as much: after 1,000 updates the code accuracy is .39 with the
+# paper's rates, .80 with four times those (three and four seeds).
 DEFAULT = PAPER | {
     "latent.codes": "categorical:10",
     "lambda_continuous": 0.1,

@@ -1,21 +1,20 @@
-"""Tags for images (Mirza and Osindero 2014, section 4.2): conditioned on an image's features, the
-generator makes vectors of words that fit it.
+"""Tags for images (Mirza and Osindero 2014, section 4.2): given an image's features, the generator
+makes vectors of words that fit the image.
 
     python -m jaxgan.main --config=configs/tags.py[:ARG]
 
-Without ARG: drawn glyphs with 25 true words each; features from a network trained here on what they
-were drawn from, word vectors from skip-gram trained here on captions (both once). Two things are
-changed in the paper's training: of each word vector the discriminator sees a fifth of the
-coordinates at a time, and the generator that tags is a moving average. A quarter of the width,
-5,000 updates.
+Without ARG: drawn glyphs with 25 true words each. A network trained here to predict the glyphs'
+factors gives the features, skip-gram trained here on captions the word vectors (both once). Two
+things differ from the paper's training: the discriminator sees a random fifth of each word vector's
+coordinates, and the tagging generator is a moving average. A quarter of the width, 5,000 updates.
 
-    mirflickr,dataset.data_dir=DIR    MIR Flickr 25,000 in its own folders, its features in
+    mirflickr,dataset.data_dir=DIR    MIR Flickr 25,000 in its own folders, with features in
                                       DIR/features.npy (or dataset.features=FILE, im1.jpg's first)
     paper                             without these two changes, at full width
     table,dataset.data_dir=FILE       any features and tags: an .npz with `features` and `tags`, or
                                       a folder with features.npy and tags.txt
 
-dataset.words=FILE takes word vectors in word2vec's format; without, they are trained on the tags.
+dataset.words=FILE reads word vectors in word2vec's format; without it they are trained on the tags.
 
 Words of ARG: `glyph_tags`, `mirflickr`, `table`, `paper`.
 """
@@ -28,7 +27,7 @@ from jaxgan.config import apply_argument, base, update
 
 DATASETS = ("glyph_tags", "mirflickr", "table")
 PLAYERS = ("discriminator", "generator")
-# As configs/cgan.py has it for the fully connected networks.
+# As in configs/cgan.py for the fully connected networks.
 SGD = {
     "optimizer": "sgd",
     "learning_rate": 0.1,
@@ -40,11 +39,11 @@ SGD = {
     "clip": 0.0,
     "dropout": 0.5,
 }
-# The real vectors are no more points than there are words (here 120), in a space of 200 dimensions:
-# a discriminator that sees all coordinates knows them by heart, and the generator learns little
-# (width 0.25, 3,000 updates, 100 validation images: precision .11 at skip-gram's own scale and .35
-# with half of the coordinates; with a fifth .51, and .60 by the moving average. The commonest ten
-# words have .37).
+# There are only as many real vectors as words (here 120), in 200 dimensions: a discriminator that
+# sees all coordinates memorises them, and the generator learns little. Precision at width 0.25
+# after 3,000 updates, 100 validation images: .11 (at skip-gram's own scale), .35 with half of the
+# coordinates, .51 with a fifth, .60 with the moving average too; the ten most frequent words have
+# .37.
 CHANGED = {"discriminator.input_dropout": 0.8, "ema_decay": 0.999, "width": 0.25}
 AS_IN_THE_PAPER = {"discriminator.input_dropout": 0.0, "ema_decay": 0.0, "width": 1.0}
 PAPER = {

@@ -1,18 +1,18 @@
-"""The reference classifier: a reader of classes and of features, trained on real images only.
+"""The reference classifier: predicts classes and extracts features, trained on real images only.
 
-Source: the idea is that of the Inception score and of FID (Salimans et al. 2016; Heusel et al.
-2017), which read generated images by a network that knows real ones. Inception-v3 has never seen a
-28x28 digit, so here a small network is trained for each dataset:
+Source: the Inception score and FID (Salimans et al. 2016; Heusel et al. 2017) look at generated
+images through a network that knows real ones. Inception-v3 has never seen a 28x28 digit, so a small
+network is trained for each dataset:
 
     5x5 convolution to 32, 3x3 to 64, 3x3 to 128, each stride 2, BatchNorm, ReLU;
     dense to 128, BatchNorm, ReLU (the features); dense to the classes.
 
-Protocol: cross entropy on the whole real training split, all classes, every image shifted at random
-by up to a fourteenth of its side; Adam under one cycle of its rate (Smith and Topin 2018);
-a fixed seed; the weights at the end. Judged once on the test split. Its hash, and its accuracy,
-belong beside every figure that it gave. Units: shares in [0, 1]; features have no unit.
+Protocol: cross entropy on the whole real training split, all classes, each image shifted at random
+by up to a fourteenth of its side; Adam under one cycle of its rate (Smith and Topin 2018); a fixed
+seed; the final weights, tested once on the test split. Each result that uses the classifier reports
+its hash and accuracy. Accuracies are fractions in [0, 1]; features are unitless.
 
-Trained once on a machine and kept under $XDG_CACHE_HOME/jaxgan (or ~/.cache/jaxgan).
+Each classifier is trained once per machine and cached in $XDG_CACHE_HOME/jaxgan (~/.cache/jaxgan).
 """
 
 import dataclasses
@@ -38,25 +38,24 @@ from jaxgan.data.dataset import Dataset, Split
 from jaxgan.data.pixels import to_network
 from jaxgan.models.variables import Variables, apply_network
 
-# Goes up with every change to the network or to how it is trained: it is part of the cache's key.
+# Part of the cache key: increment it with every change to the network or its training.
 VERSION = "1"
 SEED = 0
 FEATURES = 128
-# Images that are read at once.
+# Images per forward pass.
 _BATCH = 250
-# Images that the accuracy is read on, at most.
+# Most images that the accuracy is measured on.
 _MOST_JUDGED = 10_000
 
 
 class ReferenceNetwork(nn.Module):
-    """Images [B, H, W, C] in [-1, 1] -> (features [B, 128] from 0 up, logits [B, classes])."""
+    """Images [B, H, W, C] in [-1, 1] -> (features [B, 128], at least 0, logits [B, classes])."""
 
     classes: int
 
     @nn.compact
     def __call__(self, x: jax.Array, train: bool) -> tuple[jax.Array, jax.Array]:
-        # Strides, not pooling: convolutions at full size are three quarters of such a network's
-        # time on a CPU.
+        # No pooling: full-size convolutions would take three quarters of the time on a CPU.
         for i, (width, size) in enumerate(((32, 5), (64, 3), (128, 3)), start=1):
             x = nn.Conv(width, (size, size), strides=2, use_bias=False, name=f"conv_{i}")(x)
             x = nn.relu(self._norm(f"conv_{i}_norm", train)(x))
@@ -70,8 +69,8 @@ class ReferenceNetwork(nn.Module):
 
 @dataclasses.dataclass(frozen=True)
 class Recipe:
-    """How long the classifier trains: `updates` batches of `batch` images; `rate` is Adam's at the
-    top of its cycle."""
+    """Training length, `updates` batches of `batch` images, and Adam's highest learning `rate`. Its
+    repr is part of the cache key."""
 
     batch: int
     updates: int
@@ -79,12 +78,12 @@ class Recipe:
 
 
 def recipe_for(images: int, channels: int) -> Recipe:
-    """The recipe for a training split of so many images.
+    """The recipe for a training split of `images` images.
 
-    Grey images are seen 4 times and coloured ones 8 times; a small set is seen more often, until
-    9,000 (grey) or 24,000 images have gone by, in batches of 32 and not 128. Test accuracy, on
-    one CPU core that other programs used too: MNIST 99.36 % in 182 s (99.24 % with 3 passes),
-    CIFAR-10 78.45 % in 418 s, the digits 99.66 % in 29 s (8 s of updates, the rest compiling).
+    4 epochs of grey images, 8 of colour images, in batches of 128; below 10,000 images, batches of
+    32, and at least 9,000 (grey) or 24,000 examples in all. Test accuracy on one shared CPU core:
+    MNIST 99.36 % in 182 s (99.24 % with 3 epochs), CIFAR-10 78.45 % in 418 s, the digits 99.66 % in
+    29 s (8 s of updates, the rest compiling).
     """
     passes, least = (4, 9_000) if channels == 1 else (8, 24_000)
     batch = 128 if images >= 10_000 else min(32, images)
@@ -93,14 +92,14 @@ def recipe_for(images: int, channels: int) -> Recipe:
 
 @dataclasses.dataclass(frozen=True)
 class Classifier:
-    """A trained reference classifier. Images are uint8 [N, H, W, C], any N, of its dataset's shape.
+    """A trained reference classifier of uint8 images [N, H, W, C] of its dataset's shape.
 
     Attributes:
-      name: "reference classifier 1 (mnist)", for the record.
-      network, variables: the module and its numbers, NumPy arrays.
+      name: such as "reference classifier 1 (mnist)".
+      network, variables: the Linen module and its variables, NumPy arrays.
       image_shape: (H, W, C).
-      accuracy: on real images that it was not trained on, a share.
-      judged: their split, "test" ("validation", or even "train", where there is no other).
+      accuracy: fraction of the real images in the split `judged` that it classifies correctly.
+      judged: "test", or without such a split "validation", or "train" as a last resort.
       digest: SHA-256 of its weights, 16 hexadecimal digits.
     """
 
@@ -113,15 +112,15 @@ class Classifier:
     digest: str
 
     def predict(self, images: np.ndarray) -> np.ndarray:
-        """The likeliest class of each image, int64 [N]."""
+        """The most likely class of each image, int64 [N]."""
         return self._read(images)[1].argmax(axis=-1)
 
     def features(self, images: np.ndarray) -> np.ndarray:
-        """The last hidden layer, float32 [N, 128], from 0 up."""
+        """Activations of the last hidden layer, float32 [N, 128], at least 0."""
         return self._read(images)[0]
 
     def probabilities(self, images: np.ndarray) -> np.ndarray:
-        """The probability of each class, float32 [N, classes]; a row sums to 1."""
+        """Class probabilities, float32 [N, classes]; each row sums to 1."""
         logits = self._read(images)[1]
         shifted = np.exp(logits - logits.max(axis=-1, keepdims=True))
         return shifted / shifted.sum(axis=-1, keepdims=True)
@@ -140,9 +139,9 @@ def reference_classifier(
     """The reference classifier of a dataset, from the cache or trained now.
 
     Args:
-      dataset: with all its classes (so before `Dataset.only`), whatever the run trains on.
-      say: called with a line before and after a training; not if the cache has it.
-      recipe: None is `recipe_for` the training split.
+      dataset: all its classes (before `Dataset.only`), whichever of them the run trains on.
+      say: prints a line of progress; called only if the classifier is trained.
+      recipe: None for `recipe_for` the training split.
 
     Raises:
       UserError: if the dataset has no labels.
@@ -150,11 +149,10 @@ def reference_classifier(
     if dataset.train.labels is None:
         raise UserError(
             f"{dataset.name} has no labels: no reference classifier can be trained on it",
-            "a measure by thumbnails wants none",
+            "use a metric on thumbnails, which needs none",
         )
-    images = dataset.train.images
-    recipe = recipe or recipe_for(len(images), images.shape[-1])
-    # Outside this block a run in float64 would draw other random numbers, and cost twice the time.
+    recipe = recipe or recipe_for(len(dataset.train.images), dataset.image_shape[-1])
+    # With x64, a run in float64 would draw other random numbers and take twice the time.
     with jax.enable_x64(False):
         return _cached(dataset, recipe, say)
 
@@ -170,10 +168,10 @@ def _cached(dataset: Dataset, recipe: Recipe, say: Callable[[str], None]) -> Cla
         arrays, seconds = _train(network, dataset, recipe, say)
         classified = _read(network, _variables(arrays), unseen.images)[1].argmax(axis=-1)
         arrays["accuracy"] = np.mean(classified == unseen.labels)
-        kept = cache.save_npz(path, arrays, say)
+        cached = cache.save_npz(path, arrays, say)
         say(
             f"reference classifier of {dataset.name}: {arrays['accuracy']:.2%} of {len(unseen)}"
-            f" {judged} images right, {seconds:.0f} s{f', kept in {path}' if kept else ''}"
+            f" {judged} images right, {seconds:.0f} s{f', cached in {path}' if cached else ''}"
         )
     accuracy = float(arrays.pop("accuracy"))
     return Classifier(
@@ -188,7 +186,7 @@ def _cached(dataset: Dataset, recipe: Recipe, say: Callable[[str], None]) -> Cla
 
 
 def _judged(dataset: Dataset) -> tuple[str, Split]:
-    """The split that the accuracy is read on, and its name."""
+    """Name and images of the split that the accuracy is measured on."""
     for name in ("test", "validation"):
         split: Split = getattr(dataset, name)
         if len(split) and split.labels is not None:
@@ -196,13 +194,10 @@ def _judged(dataset: Dataset) -> tuple[str, Split]:
     return "train", dataset.train.first(_MOST_JUDGED)
 
 
-# Training
-
-
 def _train(
     network: ReferenceNetwork, dataset: Dataset, recipe: Recipe, say: Callable[[str], None]
 ) -> tuple[dict[str, np.ndarray], float]:
-    """The weights, by path, and how many seconds they took."""
+    """The weights by path, and the training time in seconds."""
     images, labels = dataset.train.images, dataset.train.labels
     assert labels is not None
     n = len(images)
@@ -214,13 +209,13 @@ def _train(
     variables = _initialise(network, dataset.image_shape)
     opt_state = optimizer.init(variables.params)
     update = jax.jit(functools.partial(_update, network, optimizer), donate_argnums=(0, 1))
-    # The first updates compile; the ten after them say how long the rest will take.
+    # The first updates include compilation; the ten after them predict the remaining time.
     warm, timed = 5, 15
     started = began
     for i in range(recipe.updates):
-        places = indices(SEED, i, n, (recipe.batch,), replacement=False)
-        batch = _shifted(images[places], i)
-        variables, opt_state = update(variables, opt_state, batch, labels[places])
+        chosen = indices(SEED, i, n, (recipe.batch,), replacement=False)
+        batch = _shifted(images[chosen], i)
+        variables, opt_state = update(variables, opt_state, batch, labels[chosen])
         if i in (warm, timed):
             jax.block_until_ready(variables)
             now = time.monotonic()
@@ -265,18 +260,15 @@ def _update(
 
 
 def _shifted(images: np.ndarray, step: int) -> np.ndarray:
-    """Each image moved by its own whole number of pixels, the edge's pixels drawn out behind it."""
+    """Shifts each image by a random whole number of pixels, repeating its edge pixels."""
     n, height, width, _ = images.shape
     reach = max(height, width) // 14
-    # The third number keeps these draws apart from the batches'.
+    # The 2 separates these random numbers from those of the batches.
     generator = np.random.default_rng([SEED, step, 2])
     down, right = generator.integers(-reach, reach + 1, (2, n))
     rows = np.clip(np.arange(height)[None, :] + down[:, None], 0, height - 1)
     columns = np.clip(np.arange(width)[None, :] + right[:, None], 0, width - 1)
     return images[np.arange(n)[:, None, None], rows[:, :, None], columns[:, None, :]]
-
-
-# Reading
 
 
 def _read(
@@ -298,11 +290,8 @@ def _forward(
     return apply_network(network, variables, to_network(images, -1.0), train=False)[0]
 
 
-# The cache
-
-
 def _key(dataset: Dataset, recipe: Recipe, classes: int) -> str:
-    """16 hexadecimal digits of all that the weights and the accuracy come from."""
+    """Hash of everything that determines the weights and the accuracy, 16 hexadecimal digits."""
     judged, unseen = _judged(dataset)
     assert dataset.train.labels is not None
     assert unseen.labels is not None
@@ -321,7 +310,7 @@ def _variables(arrays: dict[str, np.ndarray]) -> Variables:
 
 
 def _digest(arrays: dict[str, np.ndarray]) -> bytes:
-    """SHA-256 of names, shapes and bytes, in the names' order."""
+    """SHA-256 of names, dtypes, shapes and bytes, in order of the names."""
     hasher = hashlib.sha256()
     for name in sorted(arrays):
         hasher.update(f"{name} {arrays[name].dtype.str} {arrays[name].shape} ".encode())

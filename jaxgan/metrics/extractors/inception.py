@@ -1,32 +1,32 @@
-"""Inception-v3, the extractor of the published FID and KID, from a weights file of the user's.
+"""Inception-v3, the extractor of the published FID and KID, with weights from the user's file.
 
 Source: Szegedy et al. 2016 (the network); Heusel et al. 2017 (its last pooling as features). The
-weights that the field uses are TensorFlow's of 2015, as a PyTorch state dictionary (pytorch-fid's
-`pt_inception-2015-12-05-6726825d.pth`); this file is theirs to download, nothing is fetched here.
-The layers below bear that dictionary's names: `Mixed_5b.branch1x1.conv.weight` and so on.
+standard weights are TensorFlow's of 2015 as a PyTorch state dictionary (pytorch-fid's
+`pt_inception-2015-12-05-6726825d.pth`), which the user downloads; nothing is fetched here. Layers
+have that dictionary's names: `Mixed_5b.branch1x1.conv.weight` and so on.
 
-Protocol: images of 0 to 255 to [-1, 1], grey ones three times over, brought to 299x299 bilinearly
-(half-pixel centres, no antialiasing); average pools count no padding, and the last block pools by
-the maximum, as that network does and torchvision's does not; BatchNorm by its stored statistics.
-Features: the mean over the last 8x8 map, 2,048 from 0 up. Units: none. The original FID resizes in
-TensorFlow 1's way (whole-pixel corners), so that figures differ a little from both.
+Protocol: images in [0, 255] are scaled to [-1, 1], grey ones repeated on three channels, and then
+resized to 299x299 bilinearly (half-pixel centres, no antialiasing). Average pools exclude padding;
+the last block pools by maximum, as in that network, unlike torchvision's. BatchNorm uses its stored
+statistics. Features: the mean over the last 8x8 map, 2,048 numbers, at least 0. The original FID
+resizes as TensorFlow 1 does (whole-pixel corners), so values differ a little from both.
 
-What was tried, with random weights: three blocks against NumPy (a test), and the whole against the
-same network in PyTorch (once; features up to 60 agree to 1e-4). What was not, for want of the file:
-the real weights, and so any published figure. Weights of torchvision's own bear the same names and
-load too; they are another extractor, with another hash, and give no FID. 10,000 images are some
-10^14 operations: a task for an accelerator (one CPU core reads about 2 images a second).
+Verified with random weights: three blocks against NumPy (a test), and the whole network against
+PyTorch's (once; features up to 60 agree to 1e-4). Not verified, for lack of the file: the real
+weights, and so any published value. torchvision's own weights have the same names and load too, but
+are another extractor, with another hash, and give no FID. 10,000 images take some 10^14 operations,
+a task for an accelerator (one CPU core processes about 2 images a second).
 """
 
 import dataclasses
 import functools
 import hashlib
 import os
-import pickle
-import zipfile
 import zlib
 from collections.abc import Callable
+from pickle import UnpicklingError
 from typing import Any, BinaryIO, cast
+from zipfile import BadZipFile
 
 import flax.linen as nn
 import jax
@@ -39,17 +39,17 @@ from jaxgan.data.batches import map_batches
 
 FEATURES = 2048
 SIZE = 299
-# Images that are read at once.
+# Images per forward pass.
 _BATCH = 50
 
-# A branch is a chain of steps: a convolution (width, height and width of the kernel, stride where
-# it is not 1), a pool by name, or, at the end, a fork: two convolutions of what came before.
+# A branch is a chain of steps: a convolution (channels, kernel height and width, stride unless 1)
+# or a pool by name; the last may be a fork into two convolutions of the same input.
 Step = Any
 Block = dict[str, list[Step]]
 
 
 class BasicConv2d(nn.Module):
-    """Convolution, BatchNorm by its stored statistics, ReLU."""
+    """Convolution, BatchNorm with its stored statistics, ReLU."""
 
     width: int
     kernel: tuple[int, int]
@@ -65,7 +65,7 @@ class BasicConv2d(nn.Module):
 
 
 class Mixed(nn.Module):
-    """Branches side by side, joined on channels."""
+    """Parallel branches, concatenated on channels."""
 
     branches: Block
 
@@ -74,15 +74,15 @@ class Mixed(nn.Module):
         return _join([self._branch(name, steps, x) for name, steps in self.branches.items()])
 
     def _branch(self, name: str, steps: list[Step], x: jax.Array) -> jax.Array:
-        # As the weights have it, the convolutions of a chain are numbered and a single one is not.
-        alone = sum(not isinstance(step, str) for step in steps) == 1
+        # In the weights' names, the convolutions of a chain are numbered; a single one is not.
+        single = sum(not isinstance(step, str) for step in steps) == 1
         number = 0
         for step in steps:
             if isinstance(step, str):
                 x = POOLS[step](x)
                 continue
             number += 1
-            stem = name if alone else f"{name}_{number}"
+            stem = name if single else f"{name}_{number}"
             if isinstance(step[0], int):
                 x = _conv(x, stem, *step)
             else:
@@ -91,9 +91,9 @@ class Mixed(nn.Module):
         return x
 
 
-def _conv(x: jax.Array, name: str, width: int, high: int, wide: int, strides: int = 1) -> jax.Array:
+def _conv(x: jax.Array, name: str, width: int, kh: int, kw: int, strides: int = 1) -> jax.Array:
     padding = "SAME" if strides == 1 else "VALID"
-    return BasicConv2d(width, (high, wide), strides, padding, name=name)(x)
+    return BasicConv2d(width, (kh, kw), strides, padding, name=name)(x)
 
 
 def _join(parts: list[jax.Array]) -> jax.Array:
@@ -176,13 +176,13 @@ class InceptionNetwork(nn.Module):
 
 @dataclasses.dataclass(frozen=True)
 class Inception:
-    """Inception-v3 with the weights of a file.
+    """Inception-v3 with weights from a file.
 
     Attributes:
-      name: "Inception-v3 (FILE)", for the record.
-      variables: of `InceptionNetwork`, NumPy arrays.
-      digest: SHA-256 of the file, 16 hexadecimal digits; so an .npz made of a .pth is another
-        extractor.
+      name: "Inception-v3 (FILE)".
+      variables: variables of `InceptionNetwork`, NumPy arrays.
+      digest: SHA-256 of the file, 16 hexadecimal digits; an .npz made from a .pth therefore counts
+        as another extractor.
     """
 
     name: str
@@ -190,12 +190,12 @@ class Inception:
     digest: str
 
     def features(self, images: np.ndarray) -> np.ndarray:
-        """The last pooling of uint8 images [N, H, W, C], C 1 or 3: float32 [N, 2048], from 0 up."""
+        """Features of uint8 images [N, H, W, C], C 1 or 3: float32 [N, 2048], at least 0."""
         if images.dtype != np.uint8 or images.ndim != 4 or images.shape[3] not in (1, 3):
             raise ValueError(f"images are {images.dtype} {images.shape}, not uint8 [N, H, W, 1|3]")
         if not len(images):
             return np.zeros((0, FEATURES), np.float32)
-        # Outside this block a run in float64 would pay twice for the same.
+        # With x64, a run in float64 would take twice the time for the same features.
         with jax.enable_x64(False):
             features: np.ndarray = map_batches(
                 lambda batch, _: _forward(self.variables, batch), images, _BATCH
@@ -204,14 +204,14 @@ class Inception:
 
 
 def load(path: str) -> Inception:
-    """Inception-v3 with the weights of a file.
+    """Reads Inception-v3's weights from a file.
 
     Args:
-      path: an .npz of arrays under the state dictionary's names, in PyTorch's layout, or that
-        dictionary itself (.pth, .pt) where PyTorch is installed. Other entries are passed over.
+      path: an .npz of arrays in PyTorch's layout under the state dictionary's names, or, if PyTorch
+        is installed, that dictionary itself (.pth, .pt). Other entries are ignored.
 
     Raises:
-      UserError: if the file is not there, cannot be read, or lacks arrays.
+      UserError: if the file is missing, cannot be read, or lacks arrays.
     """
     try:
         with open(path, "rb") as file:
@@ -227,7 +227,7 @@ def load(path: str) -> Inception:
 
 
 def prepared(images: jax.Array) -> jax.Array:
-    """uint8 [B, H, W, C] as the network's input, float32 [B, 299, 299, 3] in [-1, 1]."""
+    """uint8 [B, H, W, C] -> the network's input, float32 [B, 299, 299, 3] in [-1, 1]."""
     x = images.astype(jnp.float32) / 127.5 - 1
     x = jax.image.resize(x, (len(x), SIZE, SIZE, x.shape[3]), "bilinear", antialias=False)
     return jnp.broadcast_to(x, (*x.shape[:3], 3))
@@ -238,25 +238,18 @@ def _forward(variables: dict[str, Any], images: jax.Array) -> jax.Array:
     return cast(jax.Array, InceptionNetwork().apply(variables, prepared(images)))
 
 
-# What NumPy and PyTorch raise at a file that is damaged, cut short, or of another kind.
-_UNREADABLE = (
-    EOFError,
-    ValueError,
-    RuntimeError,
-    pickle.UnpicklingError,
-    zipfile.BadZipFile,
-    zlib.error,
-)
+# What NumPy and PyTorch raise for a file that is damaged, cut short, or of another kind.
+_UNREADABLE = (EOFError, ValueError, RuntimeError, UnpicklingError, BadZipFile, zlib.error)
 
 
 def _arrays(path: str, file: BinaryIO) -> dict[str, np.ndarray]:
     try:
         return _npz(file) if path.endswith(".npz") else _state_dictionary(path, file)
     except _UNREADABLE as error:
-        said = " ".join(str(error).split())[:100]
+        reason = " ".join(str(error).split())[:100]
         raise UserError(
-            f"{path} is no file of weights: {said}",
-            "it is to be an .npz of arrays or a PyTorch state dictionary",
+            f"{path} is not a file of weights: {reason}",
+            "use an .npz of arrays or a PyTorch state dictionary",
         ) from None
 
 
@@ -273,9 +266,9 @@ def _state_dictionary(path: str, file: BinaryIO) -> dict[str, np.ndarray]:
         import torch
     except ImportError:
         raise UserError(
-            f"{path} wants PyTorch, which is not installed", "save it as an .npz of its arrays"
+            f"{path} needs PyTorch, which is not installed", "save it as an .npz of its arrays"
         ) from None
-    # Weights only: a pickle could run anything.
+    # Weights only, because a pickle can run any code.
     loaded = torch.load(file, map_location="cpu", weights_only=True)
     if not isinstance(loaded, dict):
         raise ValueError(f"it holds a {type(loaded).__name__}, not a state dictionary")
@@ -284,13 +277,13 @@ def _state_dictionary(path: str, file: BinaryIO) -> dict[str, np.ndarray]:
 
 @functools.cache
 def _shapes() -> dict[tuple[str, ...], tuple[int, ...]]:
-    """The shape of every variable of the network, by its path."""
+    """The shape of each of the network's variables by its path."""
     image = jax.ShapeDtypeStruct((1, SIZE, SIZE, 3), jnp.float32)
     tree = jax.eval_shape(InceptionNetwork().init, jax.random.key(0), image)
     return {path: leaf.shape for path, leaf in flatten_dict(tree).items()}
 
 
-# Linen's names of what a layer holds, and PyTorch's.
+# PyTorch's names for Linen's variables.
 _NAMES = {
     "kernel": "weight",
     "scale": "weight",
@@ -301,23 +294,23 @@ _NAMES = {
 
 
 def _variables(path: str, arrays: dict[str, np.ndarray]) -> dict[str, Any]:
-    wanted = {place: ".".join((*place[1:-1], _NAMES[place[-1]])) for place in _shapes()}
-    lacking = [name for name in wanted.values() if name not in arrays]
-    if lacking:
+    names = {key: ".".join((*key[1:-1], _NAMES[key[-1]])) for key in _shapes()}
+    missing = [name for name in names.values() if name not in arrays]
+    if missing:
         raise UserError(
-            f"{path} lacks {len(lacking)} of Inception-v3's {len(wanted)} arrays, such as"
-            f" {lacking[0]}",
+            f"{path} lacks {len(missing)} of Inception-v3's {len(names)} arrays, such as"
+            f" {missing[0]}",
             "name a file with the arrays of pytorch-fid's weights, under their names",
         )
     leaves = {}
-    for place, name in wanted.items():
+    for key, name in names.items():
         leaf = np.asarray(arrays[name], np.float32)
-        # From [out, in, height, width].
+        # PyTorch's kernels are [out, in, height, width].
         leaf = leaf.transpose(2, 3, 1, 0) if leaf.ndim == 4 else leaf
-        if leaf.shape != _shapes()[place]:
+        if leaf.shape != _shapes()[key]:
             raise UserError(
                 f"{path}: {name} is {arrays[name].shape}, not of Inception-v3's shape",
                 "name a file with the arrays of pytorch-fid's weights",
             )
-        leaves[place] = leaf
+        leaves[key] = leaf
     return unflatten_dict(leaves)

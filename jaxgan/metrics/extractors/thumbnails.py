@@ -1,4 +1,4 @@
-"""Images averaged down to 8x8 pixels: features that need no network."""
+"""Thumbnails: features that need no network."""
 
 import numpy as np
 
@@ -6,20 +6,20 @@ SIDE = 8
 
 
 def thumbnails(images: np.ndarray) -> np.ndarray:
-    """The extractor that wants no label and no training: images area-averaged to 8x8.
+    """Images averaged down to 8x8 pixels: features that need neither labels nor training.
 
-    It sees where ink and colour lie and nothing finer. Each output pixel is the mean over its
-    share of the image, edge pixels counted by the part of them that lies inside, so any size
-    from 8 on will do. Smaller images (points are 1x1x2) are taken as they are.
+    They show where ink and colour lie, but nothing finer. Each output pixel averages its area of
+    the image, with border pixels weighted by their overlap, so any size from 8 works. Smaller
+    images (points are 1x1x2) are kept.
 
     Args:
       images: uint8 [N, H, W, C].
 
     Returns:
-      float32 in [0, 1], [N, 64 * C]; [N, H * W * C] where a side is shorter than 8.
+      float32 in [0, 1], [N, 64 * C]; [N, H * W * C] if a side is shorter than 8.
 
     Raises:
-      ValueError: if the images are not uint8 or have not four axes.
+      ValueError: if the images are not uint8 or do not have four axes.
     """
     if images.ndim != 4 or images.dtype != np.uint8:
         raise ValueError(f"images are {images.dtype} {images.shape}, not uint8 [N, H, W, C]")
@@ -36,7 +36,7 @@ def thumbnails(images: np.ndarray) -> np.ndarray:
 
 
 def _averaging(size: int) -> np.ndarray:
-    """The matrix [8, size] that averages `size` pixels to 8, by the area that each covers."""
+    """The matrix, [8, size], that averages `size` pixels to 8 by their overlap with each."""
     edges = np.linspace(0, size, SIDE + 1)
     pixels = np.arange(size)
     low = np.maximum(edges[:-1, None], pixels[None, :])

@@ -1,16 +1,13 @@
-"""How far a conditional generator draws what it was asked for.
+"""How often a conditional generator generates the class that it was asked for.
 
-Source: in common use since conditional GANs (Mirza and Osindero 2014 show only sheets). It
-is as good as its reader, whose name and hash are therefore reported.
-
-A generator is asked for class y_i, and a reader (see `classifier`) names the class r_i that it
-sees in the image that came:
+Source: in common use since conditional GANs (Mirza and Osindero 2014 only show sample sheets). A
+generator is asked for class y_i, and a classifier (see `classifier`) predicts r_i for its image:
 
     conditional_accuracy = (1 / N) sum_i [r_i = y_i]
 
-Protocol: as many images of each class; the reader was trained on real images only, and its own
-accuracy on real images, which bounds what the metric can resolve, is its reference.
-Units: shares in [0, 1]; chance is 1 / classes.
+Protocol: as many images of each class. The classifier was trained on real images only; the result
+is no better than the classifier, so its name and hash are reported, and its accuracy on real images
+is the reference. Fractions in [0, 1]; chance is 1 / classes.
 """
 
 import numpy as np
@@ -19,11 +16,11 @@ from jaxgan.common.files import text_table
 
 
 def conditional_accuracy(asked: np.ndarray, read: np.ndarray) -> float:
-    """The share of images that are read as the class that was asked for, in [0, 1].
+    """The fraction of images classified as the class that was asked for, in [0, 1].
 
     Args:
       asked: the classes that the generator was given, int [N].
-      read: the classes that were read off its images, int [N].
+      read: the classes predicted for its images, int [N].
 
     Raises:
       ValueError: if the two differ in shape or are empty.
@@ -33,18 +30,8 @@ def conditional_accuracy(asked: np.ndarray, read: np.ndarray) -> float:
 
 
 def per_class(asked: np.ndarray, read: np.ndarray, classes: int) -> np.ndarray:
-    """The same share for each class that was asked for.
-
-    Args:
-      asked, read: int [N], in [0, classes).
-      classes: how many there are.
-
-    Returns:
-      float64 [classes]; NaN for a class that was never asked for.
-
-    Raises:
-      ValueError: as `confusion`.
-    """
+    """The same fraction for each class that was asked for: float64 [classes], NaN for a class that
+    was never asked for. Arguments and errors as in `confusion`."""
     counts = confusion(asked, read, classes)
     totals = counts.sum(axis=1)
     shares = np.full(classes, np.nan)
@@ -53,14 +40,11 @@ def per_class(asked: np.ndarray, read: np.ndarray, classes: int) -> np.ndarray:
 
 
 def confusion(asked: np.ndarray, read: np.ndarray, classes: int) -> np.ndarray:
-    """How often each class was asked for (rows) and each was read (columns).
+    """Counts of each class asked for (rows) and predicted (columns): int64 [classes, classes].
 
     Args:
       asked, read: int [N], in [0, classes).
-      classes: how many there are.
-
-    Returns:
-      int64 [classes, classes].
+      classes: number of classes.
 
     Raises:
       ValueError: if the two differ in shape or are empty, or a class is out of range.
@@ -77,15 +61,15 @@ def confusion(asked: np.ndarray, read: np.ndarray, classes: int) -> np.ndarray:
 
 
 def confusion_table(counts: np.ndarray, names: tuple[str, ...]) -> str:
-    """A confusion matrix as text: a row for each class asked for, its share read rightly at the
-    end of the row ("-" where it was never asked for).
+    """A confusion matrix as text: a row for each class asked for, ending with its accuracy ("-" if
+    the class was never asked for).
 
     Args:
-      counts: from `confusion`, int [classes, classes].
-      names: of the classes.
+      counts: int [classes, classes], from `confusion`.
+      names: names of the classes.
 
     Raises:
-      ValueError: if there are not as many names as rows and columns.
+      ValueError: if the numbers of names, rows and columns differ.
     """
     if counts.shape != (len(names), len(names)):
         raise ValueError(f"counts are {counts.shape} for {len(names)} names")
@@ -99,6 +83,6 @@ def confusion_table(counts: np.ndarray, names: tuple[str, ...]) -> str:
 
 def _check(asked: np.ndarray, read: np.ndarray) -> None:
     if asked.shape != read.shape or asked.ndim != 1:
-        raise ValueError(f"asked is {asked.shape}, read is {read.shape}: both are to be [N]")
+        raise ValueError(f"asked is {asked.shape}, read is {read.shape}: both must be [N]")
     if not len(asked):
         raise ValueError("no examples")

@@ -1,22 +1,21 @@
-"""A trained discriminator's convolutions as features for a linear classifier.
+"""A linear classifier on the features of a trained discriminator's convolutions.
 
-Source: Radford et al. 2016, section 5.1: the activations of all convolution layers of the
-discriminator, each map max-pooled to 4x4, flattened and joined, under a linear L2-SVM, read on
-unseen images: 82.8 % of CIFAR-10 with a discriminator trained on ImageNet-1k; with 1,000 labels of
-SVHN an error of 22.48 % (section 5.2). An L2-SVM minimises, for each class against the rest,
+Source: Radford et al. 2016, section 5.1: the activations of all convolutions of the discriminator,
+each map max-pooled to 4x4, flattened and concatenated, classify unseen images through a linear
+L2-SVM. A discriminator trained on ImageNet-1k reaches 82.8 % on CIFAR-10, and 22.48 % error with
+1,000 labels of SVHN (section 5.2). For each class against the rest, an L2-SVM minimises
 
     (|w|^2 + b^2) / 2 + C sum_i max(0, 1 - y_i (w . x_i + b))^2
 
-(scikit-learn's LinearSVC; the usual form leaves b out of the penalty).
+(scikit-learn's LinearSVC; the usual form does not penalise b).
 
-Protocol: a layer's activations are what the next layer is given: after BatchNorm, the activation
-and a pooling of the network's own, dropout off. BatchNorm has statistics re-estimated on the
-training images. The pooling is adaptive: a side of H is cut at i H / 4, a pixel on a cut belongs to
-both windows, and maps smaller than 4x4 stay as they are. Features are standardised by the training
-images and divided by the root of their number, so that one range of C suits all kinds of them. C
-is chosen on a fifth of the training images, then all of them are fitted. Baselines are the same
-on raw pixels, and on an untrained discriminator of the same networks. Units: the share of test
-images that are classified rightly.
+Protocol: a layer's activations are the next layer's input: after BatchNorm (recalibrated on
+training images), activation and the network's own pooling, without dropout. The pooling is
+adaptive: a side of H is cut at i H / 4, a pixel on a cut belongs to both windows, and smaller maps
+are kept. Features are standardised on the training images and divided by the square root of their
+number, so that one range of C suits all of them. C is chosen on a fifth of the training images;
+then all are fitted. Baselines: raw pixels, and an untrained discriminator of the same architecture.
+The result is the fraction of test images classified correctly.
 """
 
 import warnings
@@ -25,18 +24,18 @@ from typing import Any, NamedTuple
 import numpy as np
 
 CS = (0.01, 0.1, 1.0, 10.0)
-# Liblinear's stopping criterion: 0.01 reads the same shares to .001 in a third of the time of 1e-4.
+# Liblinear's stopping criterion: 0.01 gives 1e-4's accuracies to .001 in a third of the time.
 _TOLERANCE = 0.01
 
 
 class Svm(NamedTuple):
-    """A linear classifier of one class against the rest.
+    """A linear classifier of each class against the rest.
 
     Attributes:
-      weights, bias: of features as they come, float32 [K, F] and float64 [K]; of two classes K is
-        1, how far it is the second.
+      weights, bias: for unscaled features, float32 [K, F] and float64 [K]; K is 1 for two classes,
+        with the score of the second.
       classes: int [2 or K].
-      c: that was chosen.
+      c: the chosen C.
     """
 
     weights: np.ndarray
@@ -47,86 +46,83 @@ class Svm(NamedTuple):
     def predict(self, features: np.ndarray) -> np.ndarray:
         """The class of each example, int [N], from float [N, F]."""
         scores = features @ self.weights.T + self.bias
-        several = len(self.weights) > 1
-        return np.asarray(
-            self.classes[scores.argmax(1) if several else (scores[:, 0] > 0).astype(int)]
-        )
+        best = scores.argmax(1) if len(self.weights) > 1 else (scores[:, 0] > 0).astype(int)
+        return np.asarray(self.classes[best])
 
 
 def fit_svm(features: np.ndarray, labels: np.ndarray, cs: tuple[float, ...] = CS) -> Svm:
-    """Fits the L2-SVM, C chosen on the last fifth of the examples, which are in random order.
+    """Fits the L2-SVM, choosing C on the last fifth of the examples.
 
     Args:
-      features: float [N, F].
+      features: float [N, F], in random order.
       labels: int [N].
-      cs: to choose from; of equally good ones the first.
+      cs: candidates for C; the first wins a tie.
 
     Raises:
-      ValueError: if there are not as many labels as features, or the examples that C is fitted on
-        show fewer than 2 classes.
+      ValueError: if the numbers of labels and features differ, or the first four fifths of the
+        examples show fewer than 2 classes.
     """
     if features.ndim != 2 or len(features) != len(labels):
         raise ValueError(f"features are {features.shape}, labels {labels.shape}")
     kept = len(labels) - len(labels) // 5
     if len(np.unique(labels[:kept])) < 2:
-        raise ValueError("a classifier wants two classes to tell apart")
+        raise ValueError("a classifier needs two classes")
     mean, scale = _scaling(features)
     standard = (features - mean) * scale
-    x, back = _fewer(standard)
+    x, back = _compressed(standard)
 
     def fitted(c: float, n: int) -> Svm:
         weights, bias, classes = _fit(x[:n], labels[:n], c)
         weights = back(weights) * scale
         return Svm(weights, bias - weights.astype(np.float64) @ mean, classes, c)
 
-    def right(c: float) -> float:
+    def accuracy(c: float) -> float:
         return float(np.mean(fitted(c, kept).predict(features[kept:]) == labels[kept:]))
 
-    return fitted(max(cs, key=right), len(labels))
+    return fitted(max(cs, key=accuracy), len(labels))
 
 
 def _scaling(features: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """What standardises features to deviations of 1 / sqrt(F): mean and factor, float32 [F]. A
-    feature that never varies comes to 0."""
+    """Mean and factor, float32 [F], that scale features to standard deviations of 1 / sqrt(F);
+    constant features become 0."""
     mean, deviation = features.mean(0, np.float64), features.std(0, np.float64)
     factor = np.zeros_like(mean)
     np.divide(1 / np.sqrt(len(mean)), deviation, out=factor, where=deviation > 0)
     return mean.astype(np.float32), factor.astype(np.float32)
 
 
-def _fewer(x: np.ndarray) -> tuple[np.ndarray, Any]:
-    """The examples, [N, F], in a space of min(N, F) numbers with the same inner products, where
-    the classifier is fitted in a fraction of the time; and what brings its weights [K, N] back.
+def _compressed(x: np.ndarray) -> tuple[np.ndarray, Any]:
+    """Examples [N, min(N, F)] with the inner products of x, [N, F], but much faster to fit; and a
+    function that maps their weights back to those of x, [K, N] -> [K, F].
 
-    The weights are a sum of examples, X^T a. With X X^T = L L^T the rows of L have the products of
-    X's rows, and weights w of theirs are L^T a.
+    The weights are a sum of examples, X^T a. With X X^T = L L^T, the rows of L have the inner
+    products of X's rows, and their weights are L^T a.
     """
     from scipy.linalg import cholesky, solve_triangular
 
-    n, numbers = x.shape
-    if n >= numbers:
+    if x.shape[0] >= x.shape[1]:
         return x, lambda weights: weights
     products = (x @ x.T).astype(np.float64)
-    # Float32's rounding leaves eigenvalues below 0, and two equal examples one of 0.
-    products[np.diag_indices(n)] += 1e-5
+    # float32's rounding makes eigenvalues negative; two equal examples make one 0.
+    products[np.diag_indices(len(x))] += 1e-5
     lower = cholesky(products, lower=True, check_finite=False)
 
     def back(weights: np.ndarray) -> np.ndarray:
-        shares = solve_triangular(lower, weights.T, lower=True, trans=1, check_finite=False)
-        return np.asarray(shares.T.astype(np.float32) @ x)
+        a = solve_triangular(lower, weights.T, lower=True, trans=1, check_finite=False)
+        return np.asarray(a.T.astype(np.float32) @ x)
 
     return lower, back
 
 
 def _fit(x: np.ndarray, labels: np.ndarray, c: float) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Weights [K, F], bias [K] and classes."""
+    """LinearSVC's weights [K, F], bias [K] and classes."""
     from sklearn.exceptions import ConvergenceWarning
     from sklearn.svm import LinearSVC
 
     dual = len(x) <= x.shape[1]
     svm = LinearSVC(C=c, dual=dual, tol=_TOLERANCE, random_state=0)
     with warnings.catch_warnings():
-        # 1,000 passes are enough to tell two sets of features apart.
+        # 1,000 passes are enough to compare two sets of features.
         warnings.simplefilter("ignore", ConvergenceWarning)
         svm.fit(x, labels)
     return svm.coef_.astype(np.float32), svm.intercept_, svm.classes_

@@ -54,8 +54,8 @@ def choose_sigma(
 
 
 def mean_and_error(values: np.ndarray) -> tuple[float, float]:
-    """Mean and standard error of the mean (standard deviation / sqrt(N), divided by N, not N - 1,
-    as in the authors' code), in nats, from float64 [N]."""
+    """Mean and standard error (standard deviation / sqrt(N), divided by N, not N - 1, as in the
+    authors' code), in nats, from float64 [N]."""
     return float(values.mean()), float(values.std() / np.sqrt(len(values)))
 
 

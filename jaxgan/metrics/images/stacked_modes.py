@@ -1,18 +1,17 @@
-"""Modes of stacked digits: how many of the 1,000 a generator draws, and how evenly.
+"""Modes of stacked digits: how many of the 1,000 a generator covers, and how evenly.
 
-Source: Metz et al. 2017, section 3.3.1; Lin et al. 2018 (PacGAN), section 4.2. A classifier of the
-single digits reads each channel of each generated image; the three readings name its mode m. Of the
-share g(m) of generated images in each mode, and p(m) of real ones,
+Source: Metz et al. 2017, section 3.3.1; Lin et al. 2018 (PacGAN), section 4.2. A classifier of
+single digits predicts each channel of each generated image; the three predictions are its mode m.
+With the fractions g(m) of generated and p(m) of real images in each mode,
 
     modes hit:   the modes with at least one image
     KL(g || p) = sum_m g(m) log (g(m) / p(m))
 
-Protocol: 26,000 generated images. The direction is generated against data: a mode that is never
-drawn costs little, one that is drawn too often much; the other way round every lost mode would make
-it infinite. p is the product of the digits' shares in the training split, as the channels are drawn
-independently; others take 1 / 1,000 for each, to which MNIST's own p has a KL of 0.004 nats. Even
-26,000 real images are not at 0: their expected KL is some (modes - 1) / 2N, 0.019 nats. Units:
-modes; nats.
+Protocol: 26,000 generated images. The KL is from generated to data: a missing mode costs little, an
+overrepresented one much (in the other direction every missing mode would cost infinity). p is the
+product of the digits' frequencies in the training split, as the channels are drawn independently;
+others use 1 / 1,000 for each mode, from which MNIST's own p has a KL of 0.004 nats. The expected KL
+of N real images is about (modes - 1) / 2N: 0.019 nats for 26,000. Units: modes; nats.
 """
 
 from collections.abc import Callable
@@ -31,8 +30,8 @@ def modes_read(
 
     Args:
       images: uint8 [N, H, W, 3].
-      predict: the likeliest class, int [N], of images of one channel, uint8 [N, H, W, 1].
-      classes: that it tells apart.
+      predict: maps images of one channel, uint8 [N, H, W, 1], to their most likely class, int [N].
+      classes: number of classes.
 
     Raises:
       ValueError: if there are not three channels.
@@ -44,14 +43,14 @@ def modes_read(
 
 
 def mode_shares(labels: np.ndarray, classes: int) -> np.ndarray:
-    """The share of each mode where channels are drawn independently: float64 [classes^3], from the
-    single images' labels, int [n] in [0, classes)."""
+    """The frequency of each mode for independent channels, float64 [classes^3], from the labels of
+    single images, int [n] in [0, classes)."""
     shares = np.bincount(labels, minlength=classes) / len(labels)
     return np.asarray(np.einsum("a,b,c->abc", shares, shares, shares).reshape(-1))
 
 
 def modes_hit(modes: np.ndarray) -> int:
-    """How many different modes there are among int [N]."""
+    """The number of different modes in int [N]."""
     return len(np.unique(modes))
 
 
@@ -59,19 +58,19 @@ def kl_to_data(modes: np.ndarray, shares: np.ndarray) -> float:
     """KL(generated || data) in nats.
 
     Args:
-      modes: of generated images, int [N] in [0, M).
-      shares: of each mode in the data, [M], summing to 1.
+      modes: modes of generated images, int [N] in [0, M).
+      shares: frequency of each mode in the data, [M], summing to 1.
 
     Returns:
-      At least 0; infinite where an image lies in a mode that the data does not have.
+      At least 0; infinite if an image lies in a mode that the data lacks.
 
     Raises:
       ValueError: if there is no image.
     """
     if not len(modes):
         raise ValueError("no images")
-    drawn = np.bincount(modes, minlength=len(shares)) / len(modes)
-    met = drawn > 0
-    if not shares[met].all():
+    frequencies = np.bincount(modes, minlength=len(shares)) / len(modes)
+    g, p = frequencies[frequencies > 0], shares[frequencies > 0]
+    if not p.all():
         return float("inf")
-    return max(float(np.sum(drawn[met] * np.log(drawn[met] / shares[met]))), 0.0)
+    return max(float(np.sum(g * np.log(g / p))), 0.0)

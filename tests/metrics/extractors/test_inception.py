@@ -204,9 +204,9 @@ def test_refuses_files_that_are_no_weights(tmp_path):
     refused("one.npz", "lacks 469 of")
     content = (tmp_path / "one.npz").read_bytes()
     (tmp_path / "torn.npz").write_bytes(content[:-100])
-    refused("torn.npz", "is no file of weights")
+    refused("torn.npz", "is not a file of weights")
     (tmp_path / "text.npz").write_text("weights")
-    refused("text.npz", "is no file of weights")
+    refused("text.npz", "is not a file of weights")
     np.save(tmp_path / "array.npy", np.zeros(3))
     (tmp_path / "array.npy").rename(tmp_path / "array.npz")
     refused("array.npz", "single array")
@@ -234,17 +234,17 @@ def test_reads_only_state_dictionaries_of_pytorch(tmp_path):
         load(path)
     # A pickle that would run something is not run.
     torch.save({"a": np.random.default_rng}, path)
-    with pytest.raises(UserError, match="no file of weights"):
+    with pytest.raises(UserError, match="not a file of weights"):
         load(path)
     (tmp_path / "w.pth").write_bytes(b"PK\x03\x04 torn")
-    with pytest.raises(UserError, match="no file of weights"):
+    with pytest.raises(UserError, match="not a file of weights"):
         load(path)
 
 
 def test_without_pytorch_a_state_dictionary_is_refused(tmp_path, monkeypatch):
     monkeypatch.setitem(__import__("sys").modules, "torch", None)
     (tmp_path / "w.pth").write_bytes(b"")
-    with pytest.raises(UserError, match="wants PyTorch, which is not installed"):
+    with pytest.raises(UserError, match="needs PyTorch, which is not installed"):
         load(str(tmp_path / "w.pth"))
 
 
