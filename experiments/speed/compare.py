@@ -44,7 +44,6 @@ class Worker:
         self.megabytes = 0.0
 
     def answer(self) -> dict[str, Any]:
-        assert self.process.stdout is not None
         line = self.process.stdout.readline()
         if not line:
             raise SystemExit(f"a worker ended with status {self.process.wait()}")
@@ -52,12 +51,10 @@ class Worker:
 
     def turn(self, seconds: float) -> float:
         """Trains for some seconds; returns the median seconds of a step."""
-        assert self.process.stdin is not None
         print(seconds, file=self.process.stdin, flush=True)
         return statistics.median(self.answer()["times"])
 
     def end(self) -> None:
-        assert self.process.stdin is not None
         self.process.stdin.close()
         self.megabytes = self.answer()["megabytes"]
         self.process.wait()
