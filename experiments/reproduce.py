@@ -175,7 +175,7 @@ class Children:
             child.send_signal(signal.SIGTERM)
 
 
-def train_and_evaluate(job: Job, children: Children) -> int:
+def run_job(job: Job, children: Children) -> int:
     """Trains, evaluates, and keeps the result; returns the first exit status that is not 0."""
     workdir = f"--workdir={job.workdir}"
     status = children.call("jaxgan.main", [*job.flags, workdir], job.log)
@@ -412,9 +412,7 @@ def main(argv: list[str] | None = None) -> int:
             return 0
         if not arguments.table:
             with children:
-                status = run_all(
-                    jobs, children, arguments.jobs, lambda job: train_and_evaluate(job, children)
-                )
+                status = run_all(jobs, children, arguments.jobs, lambda job: run_job(job, children))
         write(study, every, folder)
     except Mistake as mistake:
         print(f"reproduce: {mistake}", file=sys.stderr)

@@ -21,17 +21,7 @@ import pathlib
 import random
 import sys
 
-from reproduce import (
-    Children,
-    Job,
-    Mistake,
-    as_flags,
-    in_digits,
-    load_result,
-    ours,
-    run_all,
-    train_and_evaluate,
-)
+from reproduce import Children, Job, Mistake, in_digits, load_result, ours, run_all, run_job
 
 from jaxgan.common.files import write_json, write_text
 from jaxgan.config.keys import KEYS
@@ -177,7 +167,8 @@ def search(arguments: argparse.Namespace, space: list, fixed: list[str], childre
 
     def job(name: str, values: dict[str, str], seed: int) -> Job:
         flags = [f"--config={arguments.config}", f"--config.best_by={measure}", *fixed]
-        flags += [*as_flags("--config.", values), f"--config.seed={seed}"]
+        flags += [f"--config.{key}={value}" for key, value in values.items()]
+        flags.append(f"--config.seed={seed}")
         return Job(name, seed, tuple(flags), out.resolve() / "runs" / name, out / f"{name}.json")
 
     trials = [job(f"trial-{i:03}", values, seed) for i, values in enumerate(drawn)]
@@ -194,9 +185,7 @@ def search(arguments: argparse.Namespace, space: list, fixed: list[str], childre
             job(f"trial-{best:03}-seed-{other}", drawn[best], other)
             for other in range(seed + 1, seed + 1 + arguments.fresh)
         ]
-        status = run_all(
-            fresh, children, arguments.jobs, lambda one: train_and_evaluate(one, children)
-        )
+        status = run_all(fresh, children, arguments.jobs, lambda one: run_job(one, children))
     out.mkdir(parents=True, exist_ok=True)
     text = table(f"Random search: {arguments.config}", drawn, trials, fresh, measure)
     write_text(str(out / "table.md"), text)

@@ -14,13 +14,8 @@ import sys
 import numpy as np
 
 from jaxgan.data.sources import digits
+from jaxgan.metrics.codes import code_accuracy as accuracy_lib
 from jaxgan.metrics.codes.clustering import adjusted_rand_index, normalized_mutual_information
-from jaxgan.metrics.codes.code_accuracy import (
-    code_accuracy,
-    contingency,
-    match_many_to_one,
-    match_one_to_one,
-)
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 NAMES = ("code_accuracy", "code_accuracy_many_to_one", "nmi", "ari")
@@ -34,11 +29,11 @@ def k_means(seed: int) -> dict[str, float]:
     data = digits.load()
     train, test = (s.images.reshape(len(s), -1) / 255 for s in (data.train, data.test))
     fitted = KMeans(10, n_init=10, random_state=seed).fit(train)
-    counts = contingency(fitted.labels_, data.train.labels, 10, 10)
+    counts = accuracy_lib.contingency(fitted.labels_, data.train.labels, 10, 10)
     clusters, labels = fitted.predict(test), data.test.labels
     values = (
-        code_accuracy(match_one_to_one(counts), clusters, labels),
-        code_accuracy(match_many_to_one(counts), clusters, labels),
+        accuracy_lib.code_accuracy(accuracy_lib.match_one_to_one(counts), clusters, labels),
+        accuracy_lib.code_accuracy(accuracy_lib.match_many_to_one(counts), clusters, labels),
         normalized_mutual_information(clusters, labels),
         adjusted_rand_index(clusters, labels),
     )

@@ -44,7 +44,6 @@ class Worker:
         self.megabytes = 0.0
 
     def answer(self) -> dict[str, Any]:
-        assert self.process.stdout is not None
         line = self.process.stdout.readline()
         if not line:
             raise SystemExit(f"a worker ended with status {self.process.wait()}")
@@ -52,12 +51,10 @@ class Worker:
 
     def turn(self, seconds: float) -> float:
         """Trains for some seconds; returns the median seconds of a step."""
-        assert self.process.stdin is not None
         print(seconds, file=self.process.stdin, flush=True)
         return statistics.median(self.answer()["times"])
 
     def end(self) -> None:
-        assert self.process.stdin is not None
         self.process.stdin.close()
         self.megabytes = self.answer()["megabytes"]
         self.process.wait()
@@ -96,27 +93,17 @@ def compare(system: str, rounds: int, seconds: float, forms: tuple[str, ...]) ->
     fastest = min(forms, key=lambda form: statistics.median(times[form]))
     rows = []
     for form, worker in workers.items():
-        name, ratio, spread, start = "jaxgan", "", "", f"{worker.start:.1f}"
+        name, start = TITLES.get(form, form.replace("_", " ")), f"{worker.start:.1f}"
+        name = f"**{name}**" if form == fastest else name
+        ratios = sorted(b / a for a, b in zip(times["jaxgan"], times[form], strict=True))
+        faster = (f"{statistics.median(ratios):.2f}", f"{ratios[0]:.2f} to {ratios[-1]:.2f}")
         if form == "jaxgan":
-            start = f"{cold.start:.1f}, again {start}"
-        else:
-            ratios = sorted(b / a for a, b in zip(times["jaxgan"], times[form], strict=True))
-            ratio, spread = (
-                f"{statistics.median(ratios):.2f}",
-                f"{ratios[0]:.2f} to {ratios[-1]:.2f}",
-            )
-            name = TITLES.get(form, form.replace("_", " "))
+            faster, start = ("", ""), f"{cold.start:.1f}, again {start}"
         median = statistics.median(times[form])
-        share = flops / median / 1e9 / statistics.median(peaks)
         rates = f"{batch / max(times[form]):,.0f} to {batch / min(times[form]):,.0f}"
-        cells = (
-            system,
-            f"**{name}**" if form == fastest else name,
-            f"{batch / median:,.0f}",
-            rates,
-        )
-        cells += (ratio, spread, f"{share:.0%}", start, f"{worker.megabytes:,.0f}")
-        rows.append(f"| {' | '.join(cells)} |")
+        share = f"{flops / median / 1e9 / statistics.median(peaks):.0%}"
+        cells = (system, name, f"{batch / median:,.0f}", rates, *faster, share, start)
+        rows.append(f"| {' | '.join(cells)} | {worker.megabytes:,.0f} |")
     return rows
 
 

@@ -198,12 +198,11 @@ class DcganDiscriminator(Network):
         return self.logit(x)[:, 0], x
 
 
-class FixedScaleNorm(nn.BatchNorm2d):
+def fixed_scale_norm(features: int) -> nn.BatchNorm2d:
     """BatchNorm with gamma fixed at 1, of cgan:mnist."""
-
-    def __init__(self, features: int) -> None:
-        super().__init__(features, *TORCH_NORM)
-        self.weight.requires_grad_(False)
+    norm = nn.BatchNorm2d(features, *TORCH_NORM)
+    norm.weight.requires_grad_(False)
+    return norm
 
 
 class CganGenerator(Network):
@@ -216,7 +215,7 @@ class CganGenerator(Network):
         self.conv_3 = nn.ConvTranspose2d(192, 96, 4, 2, padding=1, bias=False)
         self.image = nn.ConvTranspose2d(96, 1, 4, 2, padding=1, bias=False)
         for i, features in enumerate((384, 192, 96), 1):
-            setattr(self, f"conv_{i}_norm", FixedScaleNorm(features))
+            setattr(self, f"conv_{i}_norm", fixed_scale_norm(features))
 
     def forward(self, noise: torch.Tensor, codes: list, condition: torch.Tensor) -> torch.Tensor:
         x = concatenate(noise, codes, condition)[:, :, None, None]
@@ -235,7 +234,7 @@ class CganDiscriminator(Network):
         self.conv_2 = nn.Conv2d(24, 32, 3, 2, bias=False)
         self.conv_3 = nn.Conv2d(32, 64, 4, bias=False)
         for i, features in enumerate((24, 32, 64), 1):
-            setattr(self, f"conv_{i}_norm", FixedScaleNorm(features))
+            setattr(self, f"conv_{i}_norm", fixed_scale_norm(features))
         self.logit = nn.Linear(576, 1)
         self.reads = {"logit": (64, 3, 3)}
 

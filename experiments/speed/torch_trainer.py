@@ -136,32 +136,27 @@ class Trainer:
         else:
             labels = None
         given = iter(draws or ())
-
-        def next_draw(n: int) -> Draw:
-            return next(given) if draws else self.draw(n, labels)
-
+        fresh = config.fresh_noise and config.order == "discriminator_first"
+        n = len(real) if fresh else b
+        draw = next(given) if draws else self.draw(n, labels)
         if config.order == "generator_first":
-            draw = next_draw(b)
             self.generator_step(self.generator(*draw), draw, losses)
             with torch.no_grad():
                 fake = self.generator(*draw)
             self.discriminator_steps(real, condition, fake, draw, losses)
         elif config.order == "simultaneous":
-            draw = next_draw(b)
             fake = self.generator(*draw)
             self.d_optimizer.zero_grad()
             self.discriminator_loss(real, condition, fake.detach(), draw, losses).backward()
             self.generator_step(fake, draw, losses)
             self.d_optimizer.step()
-        elif config.fresh_noise:
-            draw = next_draw(len(real))
+        elif fresh:
             with torch.no_grad():
                 fake = self.generator(*draw)
             self.discriminator_steps(real, condition, fake, draw, losses)
-            draw = next_draw(b)
+            draw = next(given) if draws else self.draw(b, labels)
             self.generator_step(self.generator(*draw), draw, losses)
         else:
-            draw = next_draw(b)
             fake = self.generator(*draw)
             self.discriminator_steps(real, condition, fake.detach(), draw, losses)
             self.generator_step(fake, draw, losses)

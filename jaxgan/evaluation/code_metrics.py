@@ -8,12 +8,7 @@ from jaxgan.evaluation.context import GeneratedSamples
 from jaxgan.evaluation.results import MetricResult
 from jaxgan.losses.information import code_loss
 from jaxgan.metrics.codes import clustering, information
-from jaxgan.metrics.codes.code_accuracy import (
-    code_accuracy,
-    contingency,
-    match_many_to_one,
-    match_one_to_one,
-)
+from jaxgan.metrics.codes import code_accuracy as accuracy_lib
 from jaxgan.metrics.codes.r_squared import r_squared
 from jaxgan.models.infogan import CategoricalParameters, GaussianParameters, PointParameters
 
@@ -38,9 +33,9 @@ def codes_of_real_images(samples: GeneratedSamples) -> list[MetricResult]:
     train = dataset.train.first(limit)
     unseen_name, unseen = dataset.split("validation")
     test_name, test = dataset.split("test")
-    read = samples.code_reader(train.images)
+    predict = samples.code_predictor(train.images)
     splits = {"train": train, unseen_name: unseen.first(limit), test_name: test.first(limit)}
-    predicted = {name: read(split.images) for name, split in splits.items()}
+    predicted = {name: predict(split.images) for name, split in splits.items()}
     protocol = _REAL_PROTOCOL.format(n=len(train))
     rows = []
     for i, code in enumerate(samples.gan.latent.codes):
@@ -89,15 +84,14 @@ def _compare_with_labels(
       values: number of values that the code can take.
     """
     classes = int(max(train_labels.max(), labels.max())) + 1
-    counts = contingency(train_codes, train_labels, values, classes)
-    one, many = match_one_to_one(counts), match_many_to_one(counts)
+    counts = accuracy_lib.contingency(train_codes, train_labels, values, classes)
+    one, many = accuracy_lib.match_one_to_one(counts), accuracy_lib.match_many_to_one(counts)
+    one_to_one, many_to_one = (accuracy_lib.code_accuracy(x, codes, labels) for x in (one, many))
     fitted = "; matching fitted on them"
-    many_to_one = code_accuracy(many, codes, labels)
-    nmi = clustering.normalized_mutual_information(codes, labels)
     return [
-        ("code_accuracy", code_accuracy(one, codes, labels), "share", f"{fitted} (Hungarian)"),
+        ("code_accuracy", one_to_one, "share", f"{fitted} (Hungarian)"),
         ("code_accuracy_many_to_one", many_to_one, "share", f"{fitted} (commonest class)"),
-        ("nmi", nmi, "1", ""),
+        ("nmi", clustering.normalized_mutual_information(codes, labels), "1", ""),
         ("ari", clustering.adjusted_rand_index(codes, labels), "1", ""),
     ]
 
@@ -107,7 +101,7 @@ def codes_of_generated_images(samples: GeneratedSamples) -> list[MetricResult]:
     distribution, with the code's entropy as the reference, and R^2 of each continuous code."""
     latent = samples.latent(samples.context.limit)
     images = samples.context.functions.sample(samples.networks.generator, latent)
-    predicted = samples.code_reader(images)(images)
+    predicted = samples.code_predictor(images)(images)
     codes, rows = samples.gan.latent.codes, []
     for i, (code, parameters, value) in enumerate(zip(codes, predicted, latent.codes, strict=True)):
         about: dict[str, Any] = {"protocol": _GENERATED_PROTOCOL, "code": i}

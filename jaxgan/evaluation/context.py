@@ -128,16 +128,16 @@ class GeneratedSamples:
         unit: str,
         split: str,
         protocol: str,
-        read_by: Extractor | Classifier | None = None,
+        network: Extractor | Classifier | None = None,
         **fields: Any,
     ) -> MetricResult:
-        """A row of results.json about these networks; `read_by` computed the features or classes,
+        """A row of results.json about these networks; `network` computed the features or classes,
         and `fields` are further fields of `MetricResult`."""
-        if read_by is not None:
-            fields |= {"extractor": read_by.name, "extractor_hash": read_by.digest}
+        if network is not None:
+            fields |= {"extractor": network.name, "extractor_hash": network.digest}
         return MetricResult(name, value, unit, split, protocol=protocol, **fields, **self.about)
 
-    def code_reader(self, images: Any) -> Callable[[Any], tuple[Any, ...]]:
+    def code_predictor(self, images: Any) -> Callable[[Any], tuple[Any, ...]]:
         """Q with BatchNorm recalibrated on `images`: from images to each code's parameters."""
         functions, networks = self.context.functions, self.networks
         assert networks.q is not None

@@ -37,10 +37,10 @@ def codes_against_factors(samples: GeneratedSamples) -> list[MetricResult]:
     train = dataset.train.first(context.limit)
     test_name, test = dataset.split("test")
     test = test.first(context.limit)
-    read = samples.code_reader(train.images)
+    predict = samples.code_predictor(train.images)
 
     def codes_of(images: np.ndarray) -> list[np.ndarray]:
-        return [_value(code) for code in read(images)]
+        return [_value(code) for code in predict(images)]
 
     factors, (train_factors, test_factors) = _varying(dataset.factors, train, test)
     names = [factor.name for factor in factors]

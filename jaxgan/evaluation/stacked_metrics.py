@@ -11,19 +11,15 @@ from jaxgan.data.pixels import to_uint8
 from jaxgan.evaluation.context import GeneratedSamples
 from jaxgan.evaluation.results import MetricResult
 from jaxgan.metrics.extractors.classifier import reference_classifier
-from jaxgan.metrics.images.stacked_modes import (
-    SAMPLES,
-    kl_to_data,
-    mode_shares,
-    modes_hit,
-    modes_read,
-)
+from jaxgan.metrics.images import stacked_modes
 
 # Images in memory at once.
 _BLOCK = 2_000
 
 
-def modes_of_stacked_digits(samples: GeneratedSamples, count: int = SAMPLES) -> list[MetricResult]:
+def modes_of_stacked_digits(
+    samples: GeneratedSamples, count: int = stacked_modes.SAMPLES
+) -> list[MetricResult]:
     """Modes hit, and KL(generated || data); the references are those of as many real test images.
 
     Returns [] if only some of the modes are trained on, and for a conditional generator, whose
@@ -46,7 +42,8 @@ def modes_of_stacked_digits(samples: GeneratedSamples, count: int = SAMPLES) -> 
 
     def modes(images_of: Callable[[slice], np.ndarray], n: int) -> np.ndarray:
         parts = [slice(start, start + _BLOCK) for start in range(0, n, _BLOCK)]
-        read = [modes_read(images_of(part), classifier.predict, classes) for part in parts]
+        predict = classifier.predict
+        read = [stacked_modes.modes_read(images_of(part), predict, classes) for part in parts]
         return np.concatenate(read)
 
     def generated(part: slice) -> np.ndarray:
@@ -59,7 +56,7 @@ def modes_of_stacked_digits(samples: GeneratedSamples, count: int = SAMPLES) -> 
     n_real = min(count, len(real))
     drawn = modes(generated, count)
     expected = modes(lambda part: real.images[part.start : min(part.stop, n_real)], n_real)
-    shares = mode_shares(single.train.labels, classes)
+    shares = stacked_modes.mode_shares(single.train.labels, classes)
     protocol = (
         f"each channel read by the classifier of {single.name}; of {classes**3} modes; reference:"
         f" {n_real} real {real_name} images"
@@ -71,11 +68,11 @@ def modes_of_stacked_digits(samples: GeneratedSamples, count: int = SAMPLES) -> 
         return samples.row(name, value_drawn, unit, "generated", how, classifier, **counts)
 
     return [
-        row("stacked_modes", "modes", modes_hit, protocol),
+        row("stacked_modes", "modes", stacked_modes.modes_hit, protocol),
         row(
             "stacked_kl",
             "nats",
-            lambda found: kl_to_data(found, shares),
+            lambda found: stacked_modes.kl_to_data(found, shares),
             f"{protocol}; KL(generated || training shares)",
         ),
     ]

@@ -102,7 +102,10 @@ class RunRecorder:
         self._clock_step, self._clock = start, time.monotonic()
         if rollback is not None:
             self._note_rollback(rollback, start)
-        self._note_ended(states)
+        for seed, state in self._by_seed(states):
+            if not bool(state.alive):
+                step = int(state.step) + 1
+                self._end(seed, step, f"not finite at step {step}")
 
     # --- Rows: metrics are fetched one interval late, so that the devices never wait for the host
 
@@ -170,13 +173,6 @@ class RunRecorder:
                     failed[seed] = step, what
                 else:
                     self._end(seed, step, what)
-
-    def _note_ended(self, states: list[GanState]) -> None:
-        """Ends the seeds that have ended according to the states."""
-        for seed, state in self._by_seed(states):
-            if not bool(state.alive):
-                step = int(state.step) + 1
-                self._end(seed, step, f"not finite at step {step}")
 
     def _end(self, seed: int, step: int, what: str) -> None:
         # A checkpoint holds no more than this, and results.json must be the same after a restart.
