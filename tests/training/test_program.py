@@ -15,8 +15,10 @@ from jaxgan.data.batches import Batch, indices
 from jaxgan.data.dataset import Split
 from jaxgan.data.loader import BatchLoader, ExampleIndices
 from jaxgan.data.streaming import ArraySource, Streamed
+from jaxgan.models import layers
 from jaxgan.models.conditions import Label
 from jaxgan.training import program as program_lib
+from jaxgan.training import step as step_lib
 from jaxgan.training.checkpoint import Checkpoints
 from jaxgan.training.gan import build_gan
 
@@ -116,6 +118,48 @@ def assert_close(a, b, tolerance=1e-9):
 )
 def test_numbers_of_devices_agree(system, devices):
     assert_close(train(program(system, devices=devices), 20), alone(system, 3))
+
+
+def test_pmap_twin_agrees(monkeypatch):
+    """`jax.pmap` of the step on four devices: each takes its slice of the batch; BatchNorm's
+    moments and the gradients are averaged."""
+    devices = jax.devices()[:4]
+    expected, _ = alone("paper", 3)
+    apply_gradients = step_lib._apply_gradients
+
+    def batch_norm(self, name, train, scale=True):
+        return layers.BatchNorm(
+            use_running_average=not train,
+            momentum=self.momentum,
+            epsilon=self.epsilon,
+            use_scale=scale,
+            axis_name="data",
+            name=name,
+            **self.types(),
+        )
+
+    def averaged(gan, state, players, gradients, stats, metrics):
+        gradients, metrics = jax.lax.pmean((gradients, metrics), "data")
+        return apply_gradients(gan, state, players, gradients, stats, metrics)
+
+    def local_slice(batch):
+        def take(x):
+            size = len(x) // len(devices)
+            return jax.lax.dynamic_slice_in_dim(x, jax.lax.axis_index("data") * size, size)
+
+        return jax.tree.map(take, batch)
+
+    def twin(state, batch, key):
+        return step_lib.train_step(single.gan, state, batch, key, local_slice)[0]
+
+    monkeypatch.setattr(layers.Network, "batch_norm", batch_norm)
+    monkeypatch.setattr(step_lib, "_apply_gradients", averaged)
+    single = program("paper")
+    step = jax.pmap(twin, axis_name="data", in_axes=(0, None, None), devices=devices)
+    state = jax.tree.map(lambda x: np.stack([x[0]] * len(devices)), single.initialise())
+    for i in range(20):
+        state = step(state, Batch(IMAGES).at(places(single, i)[0, 0]), single.keys[0])
+    assert_close(jax.tree.map(lambda x: x[:1], state), expected)
 
 
 @pytest.mark.parametrize("devices", [1, 2])
