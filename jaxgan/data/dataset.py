@@ -85,7 +85,7 @@ def check_holding_out(count: int, available: int, name: str) -> None:
     if count >= available:
         raise UserError(
             f"dataset.validation={count}: {name} has {available} training images",
-            "hold out fewer, and leave a batch to train on; -1 is the dataset's own number",
+            "hold out fewer, so that a batch is left to train on; -1 is the dataset's default",
         )
 
 
@@ -132,7 +132,7 @@ class Dataset:
       draw: draws further images: factors, float64 [N, F] -> images [N, H, W, C].
       stacked: the dataset whose images are the channels of these images, or None.
       drawn_from: digest of the dataset before near-duplicates were left out, or "".
-      alike: groups of near-duplicates, as indices in the training split before that.
+      alike: groups of near-duplicates, as indices into the original training split.
       tags: vocabulary and tagged images if the examples are word vectors, or None.
     """
 
@@ -189,8 +189,8 @@ class Dataset:
 
     def digest(self) -> str:
         """SHA-256 (16 hex digits) of the fingerprint, or else of the training images and labels and
-        the label names; the same for streamed images. It includes near-duplicates that were left
-        out, because two machines may disagree on a few of them."""
+        the label names; the same for streamed images. Near-duplicates that were left out
+        still count, because two machines may disagree on which images are near-duplicates."""
         if self.drawn_from:
             return _sha256([f"{self.drawn_from} without near-duplicates".encode()])
         if self.fingerprint:

@@ -1,7 +1,7 @@
 """Rows of metrics that compare the features of generated and of real images.
 
-The reference of a row is the same metric of as many real training images in place of the generated
-ones: what a perfect generator would reach. Without held-out images there is no reference.
+The reference of a row is the same metric with the generated images replaced by an equal number of
+training images: the value of a perfect generator. Without held-out images there is no reference.
 """
 
 from collections.abc import Callable
@@ -21,7 +21,7 @@ from jaxgan.metrics.images.memorisation import CopyingResult, CopyingTest, neare
 MIN_IMAGES = 20
 # Training images that are searched for the nearest one.
 MAX_TRAINING = 60_000
-# Of `nearest_training_images`: generated images, and training images of each.
+# How many generated images `nearest_training_images` shows, and training images for each.
 _ROWS, _NEAREST = 10, 8
 
 
@@ -41,13 +41,23 @@ def kernel_distance(samples: GeneratedSamples) -> list[MetricResult]:
 def precision_and_recall(samples: GeneratedSamples) -> list[MetricResult]:
     """The shares of generated images that look real, and of real ones that could be generated."""
     names = {"precision": ("precision", "share"), "recall": ("recall", "share")}
-    return _compare(samples, precision_recall.precision_recall, names, "balls to the 3rd nearest")
+    return _compare(
+        samples,
+        precision_recall.precision_recall,
+        names,
+        "balls that reach to the 3rd nearest neighbour",
+    )
 
 
 def density_and_coverage(samples: GeneratedSamples) -> list[MetricResult]:
     """Counterparts of precision and recall that are less sensitive to outliers."""
     names = {"density": ("density", "1"), "coverage": ("coverage", "share")}
-    return _compare(samples, precision_recall.density_coverage, names, "balls to the 5th nearest")
+    return _compare(
+        samples,
+        precision_recall.density_coverage,
+        names,
+        "balls that reach to the 5th nearest neighbour",
+    )
 
 
 def two_sample_accuracy(samples: GeneratedSamples) -> list[MetricResult]:
@@ -88,7 +98,7 @@ def _compare(
             lambda: metric(real.of_split(split, seen), real.of_split("train", seen)),
         )
     protocol = (
-        f"features of as many generated as {split} images{samples.condition_note};"
+        f"features of equal numbers of generated and {split} images{samples.condition_note};"
         f" {protocol.format(found)}{note}"
     )
     return [
@@ -150,8 +160,8 @@ def nearest_neighbour_error(samples: GeneratedSamples) -> list[MetricResult]:
             nearest_neighbour.nearest_neighbour_error(samples.images, samples.labels, *test),
             "share",
             samples.split,
-            "pixels; fitted on generated images, as many of each label; reference: fitted on"
-            f" {len(train)} training images",
+            "pixels; fitted on generated images, the same number of each label; reference: fitted"
+            f" on {len(train)} training images",
             n_real=samples.count,
             n_generated=len(samples.images),
             reference=samples.context.once(
@@ -167,8 +177,8 @@ def nearest_neighbour_error(samples: GeneratedSamples) -> list[MetricResult]:
 
 def memorisation(samples: GeneratedSamples) -> list[MetricResult]:
     """The statistic C_T, and how often a generated image is closer to its nearest training image
-    than a real one is. Uses the dataset's own features: another extractor would have to compute
-    those of the whole training split."""
+    than a real one is. Always uses the dataset's own extractor, because any other would have to be
+    run on the whole training split."""
     context, split, count = samples.context, samples.split, samples.count
     train = _training_features(context)
     if split == "train" or min(count, len(train)) < MIN_IMAGES:
@@ -189,8 +199,9 @@ def memorisation(samples: GeneratedSamples) -> list[MetricResult]:
     protocol = (
         f"distances of features, not of pixels, to the nearest of {len(train)} training images;"
         f" generated{samples.condition_note} against {split} images; {found.cells} cells with at"
-        f" least {LEAST_IN_CELL} of each, {found.covered:.0%} of the {split} images{note}; below 0"
-        " (share: above 0.5) generated images are the closer ones"
+        f" least {LEAST_IN_CELL} of each, {found.covered:.0%} of the {split} images{note}; a"
+        " statistic below 0, or a share above 0.5, means that generated images are closer to"
+        " training images than real ones are"
     )
 
     def row(name: str, unit: str, value: Callable[[CopyingResult], float]) -> MetricResult:

@@ -33,7 +33,8 @@ def frechet_distance(samples: GeneratedSamples) -> list[MetricResult]:
             frechet.frechet_distance(features, samples.features),
             "feature units squared",
             split,
-            f"features of as many generated as {split} images{samples.condition_note}{note}",
+            f"features of equal numbers of generated and {split} images"
+            f"{samples.condition_note}{note}",
             real.extractor,
             n_real=count,
             n_generated=count,

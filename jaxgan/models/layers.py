@@ -262,8 +262,8 @@ def max_pool(x: jax.Array, size: int) -> jax.Array:
 
     Equal to `flax.linen.max_pool` with that stride, in value and gradient (a tie goes to the first
     pixel). The alternatives are worse: XLA's gradient of a pooling is slow on the CPU; a gradient
-    through `jnp.argmax` takes twice as long; and that of `jnp.max` divides by the number of maxima,
-    which is 0 if XLA computes the input twice with different rounding.
+    through `jnp.argmax` takes twice as long; and that of `jnp.max` divides by the number of pixels
+    equal to the maximum, which is 0 if XLA computes the input twice and rounds differently.
     """
     h, w = x.shape[1] // size * size, x.shape[2] // size * size
     pixels = [x[:, i:h:size, j:w:size] for i, j in np.ndindex(size, size)]

@@ -30,11 +30,11 @@ from jaxgan.training import distributed, run_folder
 from jaxgan.training.gan import Gan
 from jaxgan.training.state import Best, GanState, networks
 
-# Metrics on the progress line; the accuracies are what the conditional GAN's document prints.
+# Metrics on the progress line. A conditional GAN also shows accuracies, as its document does.
 SHOWN = ("loss/discriminator_real", "loss/discriminator_fake", "loss/generator", "loss/information")
 SHOWN_CGAN = (*SHOWN, "accuracy/real", "accuracy/fake")
 
-# The last step of some steps, their number, and their metrics on the devices.
+# A block of consecutive steps: its last step, its length, and its metrics, still on the devices.
 _Steps = tuple[int, int, list[Any]]
 
 
@@ -91,10 +91,9 @@ class RunRecorder:
                 self.board = TensorBoard(os.path.join(workdir, "tensorboard"), start, seeds)
             self.progress = Progress(config.steps, start, config.progress)
         self.metrics = TrainingMetrics(self.functions, dataset, config.best_by, self.progress.say)
-        # Steps since the last due row, and before it; due rows: step and images/s.
-        self._pending: list[_Steps] = []
-        self._ready: list[_Steps] = []
-        self._due: list[tuple[int, float]] = []
+        self._pending: list[_Steps] = []  # Since the last row that is due.
+        self._ready: list[_Steps] = []  # Up to that row.
+        self._due: list[tuple[int, float]] = []  # Rows to be written: step and images/s.
         self._evaluations: dict[int, dict[int, dict[str, float]]] = {}
         # Seeds that have stopped, and why: they get no more rows and sheets.
         self._ended: dict[int, str] = {}
@@ -110,15 +109,15 @@ class RunRecorder:
     # --- Rows: metrics are fetched one interval late, so that the devices never wait for the host
 
     def add_metrics(self, step: int, count: int, metrics: list[Any]) -> None:
-        """Keeps the metrics of the `count` steps up to `step` on the devices."""
+        """Stores the metrics of the `count` steps that end at `step` without fetching them."""
         self._pending.append((step, count, metrics))
 
     def log(self, step: int) -> None:
         """Marks a row as due at `step`, and writes the previous row. Call it before sampling or
-        evaluating at `step`: both wait for the devices, and the next interval would then time how
-        fast the host dispatches steps (a thousand times too fast)."""
+        evaluating at `step`: both block until the devices are idle, and the next `log` would then
+        time only the host's dispatch, a thousand times too fast."""
         self._write(self._ready, self._due)
-        # The write has waited for the previous interval, so the host cannot run ahead any further.
+        # The write waited for the previous interval, so the host is at most one interval ahead.
         now = time.monotonic()
         rate = float(self.gan.config.batch_size * (step - self._clock_step))
         rate /= max(now - self._clock, 1e-9)
@@ -175,7 +174,8 @@ class RunRecorder:
                     self._end(seed, step, what)
 
     def _end(self, seed: int, step: int, what: str) -> None:
-        # A checkpoint holds no more than this, and results.json must be the same after a restart.
+        # Only the step, not the metrics that failed: a checkpoint stores no more, and results.json
+        # must be the same after a restart.
         self._ended[seed] = f"seed {seed}: not finite at step {step}"
         self._end_messages.append(f"seed {seed}: {what}")
         self.progress.say(self._end_messages[-1])

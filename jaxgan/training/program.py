@@ -115,7 +115,7 @@ class Program:
         self._gather = jax.jit(_copy, out_shardings=self._replicated)
 
     def for_seeds(self, seeds: Sequence[int]) -> "Program":
-        """The same compiled functions and data, for another group of as many seeds."""
+        """The same compiled functions and data for another group with the same number of seeds."""
         program = copy.copy(self)
         program.seeds = tuple(seeds)
         program.keys = self._root_keys(np.asarray(seeds, np.int32))
@@ -158,7 +158,7 @@ class Program:
         return jax.tree.map(lambda x: x.addressable_data(0), self._gather(tree))
 
     def _put(self, examples: Any) -> Any:
-        """Global arrays of a call's examples, from this process's `local_slices` of them."""
+        """Builds a call's global arrays from this process's `local_slices` of the examples."""
         seeds, rows = self.local_slices
 
         def put(x: np.ndarray) -> jax.Array:
@@ -180,8 +180,9 @@ class Program:
 
         Args:
           state: the group's state.
-          examples: this process's `local_slices` of the real examples: if the training split is on
-            the devices, indices into it, int32 [S, T, k, B]; else the examples, [S, T, k, B, ...].
+          examples: this process's `local_slices` of the real examples. They are int32 indices
+            [S, T, k, B] if the training split is on the devices, otherwise the examples themselves,
+            [S, T, k, B, ...].
 
         Returns:
           The new state, and the metrics by name, each [S, T].
@@ -195,7 +196,8 @@ class Program:
             # deadlock.
             return jax.block_until_ready(result) if self._shares_threads else result
 
-        # Padded to a fixed shape: one trace, and the same bits wherever the calls are cut.
+        # Padded to a fixed shape, so that the program is traced once and its bits do not depend on
+        # how the steps are divided into calls.
         def pad(x: np.ndarray) -> np.ndarray:
             out = np.zeros((x.shape[0], self.steps_per_call, *x.shape[2:]), x.dtype)
             out[:, :steps] = x

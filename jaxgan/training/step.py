@@ -104,7 +104,8 @@ class GeneratedBatch(NamedTuple):
 
 
 def generate(gan: Gan, generator: NetworkState, draw: GeneratorInput) -> GeneratedBatch:
-    """Runs the generator in training mode, once for updates of both players on the same images."""
+    """Runs the generator once in training mode, so that both networks' updates can use the
+    images."""
 
     def forward(params: Any) -> tuple[jax.Array, Any]:
         variables = Variables(params, generator.batch_stats)
@@ -283,7 +284,7 @@ def train_step(
     for i in range(config.discriminator_steps):
         if draw is None or config.fresh_noise or i > 0:
             draw = sample("discriminator", gan.discriminator_batch_size, i)
-        # With order="simultaneous" the generator's update uses D as it was before its last step.
+        # With order="simultaneous" the generator's update uses D as it was before D's last update.
         before = state
         fake = generate(gan, state.generator, draw)
         generated = Examples(fake.images, draw.latent.condition, draw.latent.codes)
