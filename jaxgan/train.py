@@ -56,8 +56,9 @@ def train(
         return 0
     with distributed.synchronized():
         if dataset is not None and config.dataset.near_duplicates != "keep":
-            what = f"dataset.near_duplicates={config.dataset.near_duplicates}: the dataset is given"
-            remedy = "data.near_duplicates.without_near_duplicates(split) leaves them out"
+            wanted = config.dataset.near_duplicates
+            what = f"dataset.near_duplicates={wanted}: it has no effect on a dataset passed in"
+            remedy = "leave them out first: data.near_duplicates.without_near_duplicates(split)"
             raise UserError(what, remedy)
         dataset = data.load(config) if dataset is None else dataset
         registry.check_best_by(config.best_by, dataset)
@@ -130,7 +131,8 @@ def _train_until_stop(
                 step += count
                 recorder.add_metrics(step, count, metrics)
                 last = step == config.steps
-                # Asking the other processes blocks, so several do it only at the logged steps.
+                # Asking the other processes blocks, so a run of several asks at the logged steps
+                # only.
                 if distributed.is_single_process() or step % config.log_every == 0 or last:
                     stopping = distributed.all_max(stop.asked)
                 if step % config.log_every == 0 or step % config.eval_every == 0 or last:
@@ -173,7 +175,8 @@ def _train_until_stop(
 def _restore(
     config: ConfigDict, checkpoints: Checkpoints, programs: list[Program], rollback: RollBack | None
 ) -> tuple[int, list[GanState], list[Best], RollBack | None]:
-    """The step, states and best networks to start from, and the rollback if it takes effect here.
+    """The step, states and best networks to start from, and `rollback`, or None if its checkpoint
+    could not be restored.
 
     The primary process broadcasts the newest whole checkpoint; without one, the step is 0.
     """
@@ -185,8 +188,8 @@ def _restore(
             latest = None if rollback is None else _rollback_step(config, checkpoints, rollback)
             restored = checkpoints.restore(target, latest)
     start = distributed.all_max(0 if restored is None else restored[0])
-    # If the checkpoint to roll back to is damaged, an older one is restored. Its steps are then
-    # replayed with their old random numbers, and the rollback happens when they fail again.
+    # If the checkpoint to roll back to is damaged, an older one is restored. Training then repeats
+    # the steps after it with the same random numbers, fails again, and rolls back then.
     if not distributed.all_max(start == latest):
         rollback = None
     if start == 0:
@@ -200,11 +203,11 @@ def _restore(
 
 
 def _rollback_step(config: ConfigDict, checkpoints: Checkpoints, rollback: RollBack) -> int:
-    """The last step before the failure at which a checkpoint is due. One saved at a signal does not
-    count: a run that was stopped must end with the same bits as one that was not."""
+    """The last multiple of `checkpoint_every` before the failure. A checkpoint saved at a signal
+    does not count: a run that was stopped must end with the same bits as one that was not."""
     due = (rollback.failed_at - 1) // config.checkpoint_every * config.checkpoint_every
     saved = checkpoints.steps()
-    # If checkpoint_every was changed, there may be no checkpoint that old.
+    # If checkpoint_every was changed, every checkpoint may be newer than that.
     return saved[0] if saved and saved[-1] > due else due
 
 
@@ -224,7 +227,7 @@ def _is_finished(config: ConfigDict, workdir: str, dataset: Dataset | None) -> b
         return False
     _check_not_past(config, workdir, results["step"])
     moved = any(config_lib.get(config, path) != saved["config"][path] for path in keys.PLACES)
-    # Otherwise the data is not read, so that the table appears at once.
+    # Read the data only if it may have changed, so that the table usually appears at once.
     if moved or dataset is not None:
         dataset = data.load(config) if dataset is None else dataset
         run_folder.check_same_data(workdir, saved, dataset)

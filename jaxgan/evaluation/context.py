@@ -85,13 +85,13 @@ class GeneratedSamples:
       context: the run's data and compiled functions.
       networks: the networks to measure.
       about: their `seed`, `step` and `checkpoint`, repeated in every row of results.json.
-      split: name of the split of real images to compare with; if it is empty, the one before it
-        is used.
+      split: name of the split whose real images are compared with. If it has no images, the split
+        before it ("train", "validation", "test") is used.
 
     Attributes:
       requested_split: the `split` argument.
       split, real: the name and the images of the split that is used.
-      count: number of real images, and of generated ones, that a distance compares.
+      count: number of images on each side of a distance.
     """
 
     def __init__(
@@ -112,9 +112,9 @@ class GeneratedSamples:
 
     @property
     def condition_note(self) -> str:
-        """A clause for the protocol if part of each sample was given to the generator."""
+        """Appended to a protocol if the generator was given part of each image."""
         filled = isinstance(self.gan.condition, MaskedImage)
-        return ", whose known part the generator was given" if filled else ""
+        return ", with their known part given to the generator" if filled else ""
 
     def latent(self, count: int) -> Latent:
         """`count` latents from the evaluation's PRNG stream, with their condition."""
@@ -138,7 +138,8 @@ class GeneratedSamples:
         return MetricResult(name, value, unit, split, protocol=protocol, **fields, **self.about)
 
     def code_predictor(self, images: Any) -> Callable[[Any], tuple[Any, ...]]:
-        """Q with BatchNorm recalibrated on `images`: from images to each code's parameters."""
+        """A function from images to each code's parameters: Q, with BatchNorm recalibrated on
+        `images`."""
         functions, networks = self.context.functions, self.networks
         assert networks.q is not None
         recalibrated = functions.recalibrate_batch_norm(networks.discriminator, networks.q, images)

@@ -73,7 +73,8 @@ class Adversarial(NamedTuple):
     """The two losses of an adversarial game, each (logits, targets) -> one value per example.
 
     Attributes:
-      discriminator: applied to real examples with the real target, to generated ones with the fake.
+      discriminator: applied to real examples with the real target and to generated examples with
+        the fake target.
       generator: applied to generated examples.
       generator_aims_at_real: whether the generator's target is the real one; False for minimax,
         which negates the discriminator's loss.

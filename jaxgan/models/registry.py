@@ -5,7 +5,8 @@
     "document"  an article that explains a paper and trains its networks in a full tutorial
     "paper"     the paper itself, with its authors' code
 
-Modules cite the preset that uses them: gan:mnist,paper is --config=configs/gan.py:mnist,paper.
+Docstrings of modules name the preset that uses them: "gan:mnist,paper" is
+--config=configs/gan.py:mnist,paper.
 """
 
 from collections.abc import Callable

@@ -31,7 +31,7 @@ class Checkpoints:
       kept: how many of the newest checkpoints are kept.
       say: reports a damaged checkpoint.
       read_only: whether to change nothing in the folder; another process may be writing there.
-      regular: if not 0, the newest checkpoint whose step it divides is kept too.
+      regular: if not 0, the newest checkpoint whose step is a multiple of it is kept too.
     """
 
     def __init__(
@@ -60,7 +60,8 @@ class Checkpoints:
             if not self._read_only:
                 options = {"preservation_policy": self._kept, "cleanup_tmp_directories": True}
                 os.makedirs(self._folder, exist_ok=True)
-            # This process alone, whatever others there are. Orbax then cannot create the folder.
+            # Only this process takes part, even in a run of several. Orbax then cannot create the
+            # folder, so it is created above.
             this_process = ocp.options.MultiprocessingOptions(
                 primary_host=jax.process_index(), active_processes={jax.process_index()}
             )
@@ -121,7 +122,7 @@ class Checkpoints:
 
         Args:
           target: a tree of the same structure, of arrays or `jax.ShapeDtypeStruct`s.
-          most: the last step to restore; later checkpoints are deleted first.
+          most: the latest step that may be restored; checkpoints after it are deleted first.
 
         Returns:
           The step and a tree of NumPy arrays, or None if there are no checkpoints.
@@ -181,8 +182,8 @@ class Checkpoints:
 
 @dataclasses.dataclass(frozen=True)
 class _Kept:
-    """An Orbax policy that keeps the `newest` checkpoints, and the newest one whose step `regular`
-    divides. (Orbax's own EveryNSteps keeps all of these.)"""
+    """An Orbax policy that keeps the last `newest` checkpoints, and the last one whose step is a
+    multiple of `regular`. (Orbax's EveryNSteps keeps every such multiple.)"""
 
     newest: int
     regular: int
@@ -223,7 +224,8 @@ def _unflatten(arrays: dict[str, np.ndarray], target: Any, where: str) -> Any:
     differing = [name for name in expected | found if expected.get(name) != found.get(name)]
     if differing:
         raise UserError(
-            f"{where} is of other networks: {differing[0]} and {len(differing) - 1} more differ",
+            f"{where} was saved from other networks: {differing[0]} and {len(differing) - 1} other"
+            " arrays do not match",
             "custom networks must be passed as modules=…; runs of other versions cannot be read",
         )
     return jax.tree.unflatten(structure, [arrays[_name(path)] for path, _ in leaves])

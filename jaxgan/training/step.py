@@ -55,9 +55,11 @@ def sample_input(
     """Samples the generator's input for n images in a player's i-th update of a step.
 
     Args:
-      gan, key: networks and config; the step's key.
+      gan: the networks and their config.
+      key: the step's key.
       player: "discriminator" or "generator".
-      n, i: number of images; number of the update, from 0.
+      n: number of images.
+      i: number of the update, from 0.
       condition: condition of the real examples. The generator gets the same one, unless
         `gan.condition.prior` is "uniform", which samples other labels.
     """
@@ -126,7 +128,9 @@ def discriminator_update(
     statistics. With `information="paper"` the information term updates Q's head and the trunk here.
 
     Args:
-      gan, state, key: networks and config; state before the update; the update's key.
+      gan: the networks and their config.
+      state: before the update.
+      key: the update's key.
       real, fake: the examples; one of them may be None.
 
     Returns:
@@ -181,7 +185,9 @@ def generator_update(
     With `information="document"` Q's head is updated too, but not the trunk.
 
     Args:
-      gan, state, key: networks and config; state before the update; the update's key.
+      gan: the networks and their config.
+      state: before the update.
+      key: the update's key.
       draw, fake: the generator's input, and the images that `state.generator` made of it.
 
     Returns:
@@ -262,7 +268,8 @@ def train_step(
     update and step leaves the state unchanged. The metrics include "alive".
 
     Args:
-      gan, state: networks and config; state before the step.
+      gan: the networks and their config.
+      state: before the step.
       batch: the real examples, images [k, B, H, W, C].
       key: the run's root key; the step and the attempt are folded in here.
       shard: splits a batch along axis 0 over the devices.

@@ -231,7 +231,7 @@ def test_the_protocol_names_the_generators_condition(dataset):
     for functions, said in ((filled, True), (NO_LABELS, False)):
         samples = drawn_by(context_of(dataset, 100, functions), images(9, 100))
         [row] = feature_metrics.kernel_distance(samples)
-        assert ("whose known part the generator was given" in row.protocol) == said
+        assert ("with their known part given to the generator" in row.protocol) == said
 
 
 def test_the_sheet_shows_each_image_with_its_nearest(dataset):
