@@ -29,6 +29,8 @@ def codes_of_real_images(samples: GeneratedSamples) -> list[MetricResult]:
     need labels: codes are matched to classes on the training split, and the matching is applied to
     the test split. If a split is empty, the one before it is used and named.
     """
+    from scipy.special import softmax
+
     dataset, limit = samples.context.dataset, samples.context.limit
     train = dataset.train.first(limit)
     unseen_name, unseen = dataset.split("validation")
@@ -45,7 +47,7 @@ def codes_of_real_images(samples: GeneratedSamples) -> list[MetricResult]:
         rows.append(
             samples.row(
                 "code_information",
-                information.information_read(_softmax(logits[unseen_name])),
+                information.information_read(softmax(logits[unseen_name], axis=-1)),
                 "nats",
                 unseen_name,
                 protocol,
@@ -117,8 +119,3 @@ def codes_of_generated_images(samples: GeneratedSamples) -> list[MetricResult]:
             r2 = r_squared(np.asarray(parameters.mean)[:, 0], np.asarray(value)[:, 0])
             rows.append(samples.row("code_r2", r2, "1", reference=1.0, **about))
     return rows
-
-
-def _softmax(logits: np.ndarray) -> np.ndarray:
-    shifted = np.exp(logits - logits.max(axis=-1, keepdims=True))
-    return shifted / shifted.sum(axis=-1, keepdims=True)

@@ -121,9 +121,9 @@ class Classifier:
 
     def probabilities(self, images: np.ndarray) -> np.ndarray:
         """Class probabilities, float32 [N, classes]; each row sums to 1."""
-        logits = self._read(images)[1]
-        shifted = np.exp(logits - logits.max(axis=-1, keepdims=True))
-        return shifted / shifted.sum(axis=-1, keepdims=True)
+        from scipy.special import softmax
+
+        return np.asarray(softmax(self._read(images)[1], axis=-1))
 
     def _read(self, images: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         if images.dtype != np.uint8 or images.shape[1:] != self.image_shape:
