@@ -24,7 +24,8 @@ _STOPPING = (signal.SIGINT, signal.SIGTERM)
 class Source(Protocol):
     """Reads the images of one source by index; safe to call from several threads.
 
-    `processes` says whether worker processes pay off: reading is slow, pickling the source is fast.
+    `processes` says whether worker processes pay off: they do where reading is slow and pickling
+    the source is fast.
     """
 
     @property
@@ -112,8 +113,8 @@ def too_large(shape: tuple[int, ...]) -> bool:
 
 
 def wanted(streamed: str, shape: tuple[int, ...]) -> bool:
-    """Whether to stream images of this shape, (N, H, W, C) of all splits. `streamed` is the key
-    dataset.streamed, whose "auto" streams images that are too large."""
+    """Whether to stream a dataset of this shape, (N, H, W, C) with N over all splits. `streamed` is
+    the key dataset.streamed; "auto" streams datasets above `MOST_RESIDENT` bytes."""
     return streamed == "yes" or (streamed == "auto" and too_large(shape))
 
 
@@ -196,7 +197,7 @@ class _Read:
 def _block_signals() -> Iterator[None]:
     """Blocks SIGINT and SIGTERM, also in the processes that grain starts in this context (for the
     first batch), until `_start_worker` ignores them."""
-    # Started now, because starting it with the first process would unblock the signals.
+    # Before the workers: starting this tracker along with the first would unblock the signals.
     resource_tracker.ensure_running()
     before = signal.pthread_sigmask(signal.SIG_BLOCK, _STOPPING)
     try:

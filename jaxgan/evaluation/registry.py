@@ -34,11 +34,11 @@ class Better(enum.Enum):
 
 
 class Taken(enum.Enum):
-    """The cheapest occasion at which a metric is taken; it is taken at the later ones too."""
+    """The first occasion at which a metric is computed; it is computed at those below as well."""
 
     EVALUATION = "at every evaluation during training"
     END = "at the end of training"
-    # A run with codes is spared the cost of the classifier at its end.
+    # Runs with codes skip these at their end, mainly because two of them would train a classifier.
     END_WITHOUT_CODES = "at the end of training without codes"
     COMMAND = "by jaxgan.evaluate"
 
@@ -64,7 +64,7 @@ class Metric(NamedTuple):
       names: the names of those rows, each with the better direction. A name may be followed by a
         variant: `mig_rotation`, `svm_accuracy_pixels`.
       needs: properties that the run must have.
-      taken: the occasion.
+      taken: the first occasion at which it is computed.
     """
 
     function: Callable[[GeneratedSamples], list[MetricResult]]

@@ -151,8 +151,8 @@ class Run:
             ("features", features, conditions.Features, "configs/tags.py"),
         ):
             if value is not None and not isinstance(condition, kind):
-                what = f"{name}: the run's networks are not conditioned on one"
-                raise UserError(what, f"those of --config={config} are")
+                what = f"{name}: the run's networks take no such condition"
+                raise UserError(what, f"networks trained with --config={config} do")
         if isinstance(condition, conditions.Label):
             members = condition.members if label is None else (self._class_index(label),)
             labels = jnp.asarray(np.resize(members, n))
@@ -168,7 +168,7 @@ class Run:
             return jnp.repeat(masked, n, axis=0)
         if isinstance(condition, conditions.Features):
             if features is None:
-                raise UserError("features: the run tags images and needs an image's", "--image=…")
+                raise UserError("features: the run tags images and needs those of one", "--image=…")
             if features.shape != (condition.size,):
                 raise UserError(f"features: {list(features.shape)}, not [{condition.size}]")
             return jnp.tile(jnp.asarray(features, dtype), (n, 1))
@@ -212,10 +212,10 @@ def load(
 def load_every(
     workdir: str, seed: int | None = None, modules: Modules | None = None
 ) -> tuple[int, list[Run]]:
-    """Loads the last and, if kept, the best networks of every seed whose numbers are finite.
+    """Loads the last and, if kept, the best networks of every seed that stayed finite.
 
-    Args and errors as in `load`, but a seed of None is all seeds, and it is an error if none is
-    finite. Returns the step of the last networks, and the runs.
+    Args and errors as in `load`, but seed=None means all seeds, and UserError is also raised if
+    every one of them has become non-finite. Returns the step of the last networks, and the runs.
     """
     step, runs, finite = _restore(workdir, modules)
     if seed is not None and seed not in runs:

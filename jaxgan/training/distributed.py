@@ -60,11 +60,11 @@ def initialize(coordinator: str = "", processes: int = 0, process: int = 0) -> N
         if coordinator:
             raise
     except RuntimeError as error:
-        # A config file that uses JAX's devices initialises JAX too early for several processes,
-        # which does not matter to a single one.
+        # If a config file has already used JAX's devices, it is too late to connect several
+        # processes. That is harmless if there is only this one, so the error is ignored.
         if coordinator or "must be called before" not in str(error):
             what = f"the other processes cannot be joined: {str(error).splitlines()[0]}"
-            remedy = "without them: --coordinator=localhost:5432 --processes=1 --process=0"
+            remedy = "to run this one alone: --coordinator=localhost:5432 --processes=1 --process=0"
             raise UserError(what, remedy) from error
 
 
@@ -76,7 +76,7 @@ def _check_port_free(coordinator: str) -> None:
     except OSError as error:
         why = os.strerror(error.errno or 0)
         what = f"--coordinator={coordinator}: port {port} cannot be opened ({why})"
-        raise UserError(what, "name another on every host") from error
+        raise UserError(what, "choose another port, the same on every host") from error
 
 
 @contextlib.contextmanager

@@ -1,7 +1,7 @@
 """A categorical code as a classifier (Chen et al. 2016, section 7.2: 5 % error on MNIST).
 
-Codes have no order, so each is first matched to a class. With the matching m and the code
-k_i = argmax Q(c | x_i) predicted for real image i of label y_i,
+The values of a code are numbered arbitrarily, so each is first matched to a class. With the
+matching m and the code k_i = argmax Q(c | x_i) predicted for real image i of label y_i,
 
     accuracy = (1 / N) sum_i [m(k_i) = y_i]
 
