@@ -174,6 +174,14 @@ class GeneratedSamples:
         return np.asarray(self._condition(self.context.limit)).argmax(-1)
 
     @functools.cached_property
+    def predicted_labels(self) -> np.ndarray:
+        """The label that the reference classifier, which must exist, predicts for each image, int64
+        [limit]."""
+        classifier = self.context.real.classifier
+        assert classifier is not None
+        return classifier.predict(self.images)
+
+    @functools.cached_property
     def subset(self) -> np.ndarray:
         """`count` of the images, uint8 [count, H, W, C], each label equally often."""
         return self.images[even_indices(len(self.images), self.count)]

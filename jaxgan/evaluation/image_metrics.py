@@ -65,7 +65,7 @@ def conditional_accuracy(samples: GeneratedSamples) -> list[MetricResult]:
     condition, classifier = samples.gan.condition, samples.context.real.classifier
     if classifier is None or not isinstance(condition, Label):
         return []
-    predicted = classifier.predict(samples.images)
+    predicted = samples.predicted_labels
     shares = conditional.per_class(samples.labels, predicted, condition.classes)
     names = samples.context.dataset.label_names
     by_label = ", ".join(f"{names[i]} {shares[i]:.4f}" for i in condition.members)
@@ -87,11 +87,10 @@ def conditional_accuracy(samples: GeneratedSamples) -> list[MetricResult]:
 def confusion_table(samples: GeneratedSamples) -> str:
     """How often the classifier predicts each label for each label of the condition, as text; ""
     without a classifier."""
-    classifier = samples.context.real.classifier
-    if classifier is None:
+    if samples.context.real.classifier is None:
         return ""
     names = samples.context.dataset.label_names
-    counts = conditional.confusion(samples.labels, classifier.predict(samples.images), len(names))
+    counts = conditional.confusion(samples.labels, samples.predicted_labels, len(names))
     return conditional.confusion_table(counts, names)
 
 
