@@ -24,10 +24,22 @@ def cache_folder() -> str:
     return os.path.join(folder, "jaxgan")
 
 
-def save_npz(path: str, arrays: dict[str, Any], log: Callable[[str], None]) -> bool:
+def cached(
+    name: str, compute: Callable[[], dict[str, Any]], log: Callable[[str], None]
+) -> dict[str, Any]:
+    """The arrays of the cache's file `name`.npz, or else those of `compute()`, then saved there."""
+    path = os.path.join(cache_folder(), f"{name}.npz")
+    arrays = _load_npz(path, log)
+    if arrays is None:
+        arrays = compute()
+        _save_npz(path, arrays, log)
+    return arrays
+
+
+def _save_npz(path: str, arrays: dict[str, Any], log: Callable[[str], None]) -> None:
     """Writes an .npz file followed by its own SHA-256, which readers of .npz ignore.
 
-    Returns whether it succeeded. A failure only costs the next run time: it is logged, not raised.
+    A failure only costs the next run time: it is logged, not raised.
     """
     buffer = io.BytesIO()
     np.savez(buffer, allow_pickle=False, **arrays)
@@ -37,12 +49,10 @@ def save_npz(path: str, arrays: dict[str, Any], log: Callable[[str], None]) -> b
         write_whole(path, lambda file: file.write(content + hashlib.sha256(content).digest()))
     except OSError as error:
         log(f"{path} cannot be written ({error.strerror}): the next run computes it again")
-        return False
-    return True
 
 
-def load_npz(path: str, log: Callable[[str], None]) -> dict[str, Any] | None:
-    """Reads a file of `save_npz`; None if it is missing, unreadable or damaged (logged)."""
+def _load_npz(path: str, log: Callable[[str], None]) -> dict[str, Any] | None:
+    """Reads a file of `_save_npz`; None if it is missing, unreadable or damaged (logged)."""
     try:
         with open(path, "rb") as file:
             content = file.read()

@@ -18,7 +18,6 @@ of MNIST (experiments/near_duplicates).
 import functools
 import hashlib
 import itertools
-import os
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, NamedTuple
 
@@ -101,17 +100,17 @@ def near_duplicates(
     """
     if len(images) > MOST_COMPARED:
         bits = 0
-    path = os.path.join(cache.cache_folder(), f"near-duplicates-{_key(images, bits, reach)}.npz")
-    found = cache.load_npz(path, say)
-    if found is None:
+
+    def find() -> dict[str, np.ndarray]:
         say(f"near-duplicates: {len(images)} images are compared")
         trained = train_autoencoder(images)
         # Many equal images (blank ones) would make a quadratic number of pairs.
         first, equal = _distinct(images)
         distinct = Split(images, None).take(first).images
         group = group_of(functools.partial(codes, trained), distinct, bits, reach)
-        found = {"group": group[equal]}
-        cache.save_npz(path, found, say)
+        return {"group": group[equal]}
+
+    found = cache.cached(f"near-duplicates-{_key(images, bits, reach)}", find, say)
     return Groups(_members(found["group"]), bits)
 
 

@@ -10,7 +10,6 @@ units of the factor's deviation. The network plays the part of the one that give
 
 import functools
 import hashlib
-import os
 import sys
 import time
 from collections.abc import Callable, Sequence
@@ -72,18 +71,18 @@ def reader(
     assert split.factors is not None
     hasher = hashlib.sha256(f"{VERSION} {BATCH} {PASSES} {RATE} {factors}".encode())
     hasher.update(split.images.tobytes() + split.factors.tobytes())
-    path = os.path.join(cache.cache_folder(), f"glyph-features-{hasher.hexdigest()[:16]}.npz")
-    arrays = cache.load_npz(path, say)
-    if arrays is None:
+
+    def train() -> dict[str, np.ndarray]:
         say(f"training the network for glyph features on {len(split)} images, once")
         began = time.monotonic()
         # A float64 run would draw other numbers, and take twice as long.
         with jax.enable_x64(False):
             arrays = _train(network, split)
-        cache.save_npz(path, arrays, say)
         say(f"trained the network for glyph features: {time.monotonic() - began:.0f} s")
-    variables = unflatten_dict({tuple(name.split("/")): leaf for name, leaf in arrays.items()})
-    return functools.partial(_features, network, variables)
+        return arrays
+
+    arrays = cache.cached(f"glyph-features-{hasher.hexdigest()[:16]}", train, say)
+    return functools.partial(_features, network, unflatten_dict(arrays, sep="/"))
 
 
 def _train(network: FactorNetwork, split: Split) -> dict[str, np.ndarray]:
@@ -121,8 +120,8 @@ def _train(network: FactorNetwork, split: Split) -> dict[str, np.ndarray]:
         rows = indices(SEED, i, len(split), (BATCH,), replacement=False)
         batch = [target[rows] for target in targets]
         params, stats, opt_state = update(params, stats, opt_state, split.images[rows], batch)
-    tree = flatten_dict({"params": params, "batch_stats": stats})
-    return {"/".join(path): np.asarray(leaf) for path, leaf in tree.items()}
+    arrays = flatten_dict({"params": params, "batch_stats": stats}, sep="/")
+    return {name: np.asarray(leaf) for name, leaf in arrays.items()}
 
 
 def _standardised(values: np.ndarray, factor: Factor) -> np.ndarray:

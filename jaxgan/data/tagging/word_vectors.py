@@ -6,7 +6,6 @@ CRC-32 instead of Python's hash.
 
 import hashlib
 import logging
-import os
 import zlib
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -46,11 +45,8 @@ def skip_gram(
     hasher = hashlib.sha256(f"{VERSION} {SEED} {EPOCHS} {size} {min_count} {window}\n".encode())
     for sentence in sentences:
         hasher.update((" ".join(sentence) + "\n").encode())
-    path = os.path.join(cache.cache_folder(), f"words-{hasher.hexdigest()[:16]}.npz")
-    arrays = cache.load_npz(path, say)
-    if arrays is None:
-        arrays = _train(sentences, size, min_count, window)
-        cache.save_npz(path, arrays, say)
+    name = f"words-{hasher.hexdigest()[:16]}"
+    arrays = cache.cached(name, lambda: _train(sentences, size, min_count, window), say)
     return WordVectors(tuple(arrays["words"].tolist()), arrays["vectors"])
 
 

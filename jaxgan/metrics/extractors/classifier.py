@@ -19,7 +19,6 @@ import dataclasses
 import functools
 import hashlib
 import math
-import os
 import time
 from collections.abc import Callable
 
@@ -162,17 +161,18 @@ def _cached(dataset: Dataset, recipe: Recipe, say: Callable[[str], None]) -> Cla
     classes = max(len(dataset.label_names), int(dataset.train.labels.max()) + 1)
     network = ReferenceNetwork(classes)
     judged, unseen = _judged(dataset)
-    path = os.path.join(cache.cache_folder(), f"classifier-{_key(dataset, recipe, classes)}.npz")
-    arrays = cache.load_npz(path, say)
-    if arrays is None:
+
+    def train() -> dict[str, np.ndarray]:
         arrays, seconds = _train(network, dataset, recipe, say)
         classified = _read(network, _variables(arrays), unseen.images)[1].argmax(axis=-1)
-        arrays["accuracy"] = np.mean(classified == unseen.labels)
-        cached = cache.save_npz(path, arrays, say)
+        accuracy = np.mean(classified == unseen.labels)
         say(
-            f"reference classifier of {dataset.name}: {arrays['accuracy']:.2%} of {len(unseen)}"
-            f" {judged} images right, {seconds:.0f} s{f', cached in {path}' if cached else ''}"
+            f"reference classifier of {dataset.name}: {accuracy:.2%} of {len(unseen)} {judged}"
+            f" images right, {seconds:.0f} s"
         )
+        return {**arrays, "accuracy": accuracy}
+
+    arrays = cache.cached(f"classifier-{_key(dataset, recipe, classes)}", train, say)
     accuracy = float(arrays.pop("accuracy"))
     return Classifier(
         f"reference classifier {VERSION} ({dataset.name})",
@@ -223,9 +223,8 @@ def _train(
                 rest = (now - started) / (timed - warm) * (recipe.updates - 1 - timed)
                 say(f"reference classifier: {recipe.updates} updates, about {rest:.0f} s")
             started = now
-    arrays = {
-        "/".join(path): np.asarray(leaf) for path, leaf in flatten_dict(variables._asdict()).items()
-    }
+    leaves = flatten_dict(variables._asdict(), sep="/")
+    arrays = {name: np.asarray(leaf) for name, leaf in leaves.items()}
     return arrays, time.monotonic() - began
 
 
@@ -304,9 +303,7 @@ def _key(dataset: Dataset, recipe: Recipe, classes: int) -> str:
 
 
 def _variables(arrays: dict[str, np.ndarray]) -> Variables:
-    paths = {tuple(name.split("/")): leaf for name, leaf in arrays.items() if "/" in name}
-    tree = unflatten_dict(paths)
-    return Variables(tree["params"], tree["batch_stats"])
+    return Variables(**unflatten_dict(arrays, sep="/"))
 
 
 def _digest(arrays: dict[str, np.ndarray]) -> bytes:
