@@ -1,7 +1,6 @@
 """Shared by the commands: flags, errors in one or two lines, exit statuses, signals."""
 
 import ast
-import errno
 import glob
 import itertools
 import os
@@ -13,7 +12,7 @@ from typing import Any
 from absl import flags
 
 import jaxgan.config as config_lib
-from jaxgan.common.errors import UserError
+from jaxgan.common.errors import DISK_FULL, UserError
 from jaxgan.config import keys
 
 # Defined once: two commands imported in one process could not both define a flag.
@@ -29,8 +28,6 @@ SEED = flags.DEFINE_integer(
 RUN_SEED = flags.DEFINE_integer("run_seed", None, "One of the run's seeds; default the first.")
 DATA_DIR = flags.DEFINE_string("data_dir", None, "Where the data is, if it has moved.")
 N = flags.DEFINE_integer("n", None, "Number of images; default 64, in evaluation 10,000.")
-
-DISK_FULL = (errno.ENOSPC, errno.EDQUOT)
 
 
 def run_command(command: Callable[[], None], disk_full: str = "free some and try again") -> int:

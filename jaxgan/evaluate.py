@@ -14,7 +14,7 @@ from absl import app, flags
 
 from jaxgan import cli, data
 from jaxgan.cli import CHECKPOINT, DATA_DIR, SEED, WORKDIR, N, end_at_signals
-from jaxgan.common.errors import UserError
+from jaxgan.common.errors import UserError, file_errors
 from jaxgan.common.files import write_json, write_text
 from jaxgan.data.dataset import Dataset
 from jaxgan.evaluation import results as results_lib
@@ -89,9 +89,10 @@ def evaluate(workdir: str, checkpoint: str | None, seed: int | None, n: int) -> 
         results["measures"] = results_lib.merge_results(
             results["measures"], [row.as_json() for row in found.metrics]
         )
-        _write_figures(workdir, runs, found)
-        renew_report(workdir, results, print)
-        write_json(os.path.join(workdir, run_folder.RESULTS), results)
+        with file_errors(workdir):
+            _write_figures(workdir, runs, found)
+            renew_report(workdir, results, print)
+            write_json(os.path.join(workdir, run_folder.RESULTS), results)
     print(format_table(results["measures"]))
     for seed, confusion in found.confusion.items():
         print(f"\nseed {seed}:\n{confusion}")

@@ -14,7 +14,7 @@ from ml_collections import config_flags
 
 from jaxgan import cli
 from jaxgan.cli import WORKDIR, complain, config_argument
-from jaxgan.common.errors import UserError
+from jaxgan.common.errors import DISK_FULL, UserError
 
 _CONFIG = config_flags.DEFINE_config_file(
     "config", None, "The config file, followed by :ARG if there is one."
@@ -46,7 +46,7 @@ def main(argv: list[str]) -> int:
         )
         status = complain(f"{error}\n{remedy}", 1)
     except OSError as error:
-        if error.errno not in cli.DISK_FULL:
+        if error.errno not in DISK_FULL:
             raise
         remedy = "free some, and the same command goes on from the last checkpoint"
         status = complain(f"{workdir}: {error.strerror}; {remedy}", 1)

@@ -10,8 +10,8 @@ import os
 import sys
 from typing import NoReturn
 
-from jaxgan.cli import DISK_FULL, end_at_signals, required_workdir, run_command
-from jaxgan.common.errors import UserError
+from jaxgan.cli import end_at_signals, required_workdir, run_command
+from jaxgan.common.errors import UserError, file_errors
 from jaxgan.reporting.html.report import write_report
 
 
@@ -39,13 +39,8 @@ def report(workdirs: list[str], out: str | None) -> str:
     required_workdir(workdirs)
     if out is not None and os.path.splitext(out)[1].lower() not in (".html", ".htm"):
         raise UserError(f"--out={out}: a report ends in .html", "give another --out")
-    try:
+    with file_errors(out or workdirs[0], "--out names another file"):
         return write_report(workdirs, out)
-    except OSError as error:
-        if error.errno in DISK_FULL:
-            raise
-        where = error.filename or out or workdirs[0]
-        raise UserError(f"{where}: {error.strerror}", "--out names another file") from error
 
 
 def _flags(argv: list[str]) -> argparse.Namespace:

@@ -3,22 +3,21 @@
 Samples from a trained run into a sheet (`--out` ends in .png), arrays (.npz), or a folder of
 images. A run that tags images prints the tags of `--image` (an index into the dataset, a file, or
 an .npy of features); without it, it draws a sheet of --n (8) test images with their own and the
-generated tags. Exit status: 0, or 2 for an error in the arguments.
+generated tags. Exit status: 0; 1 the disk is full; 2 an error in the arguments.
 """
 
-import contextlib
 import functools
 import itertools
 import math
 import os
-from collections.abc import Iterator
 
 import numpy as np
 from absl import app, flags
 
 from jaxgan import cli, data
 from jaxgan.cli import CHECKPOINT, RUN_SEED, SEED, WORKDIR, N, end_at_signals
-from jaxgan.common.errors import UserError
+from jaxgan.common.errors import UserError, file_errors
+from jaxgan.common.files import write_whole
 from jaxgan.data.tagging.types import Tagged, Tags
 from jaxgan.inference.networks import NetworkFunctions
 from jaxgan.inference.tagging import generated_tags
@@ -127,17 +126,8 @@ def draw_sheet(run: Run, tags: Tags, images: Tagged, out: str) -> None:
         raise UserError(f"--out={out}: tags are drawn on a sheet", "end it in .png")
     seed = SEED.value or 0
     sheet = draw_tags(NetworkFunctions(run.gan), run.networks.generator, tags, images, seed)
-    with _writing(out):
+    with file_errors(out, "give another --out"):
         save_png(out, sheet)
-
-
-@contextlib.contextmanager
-def _writing(out: str) -> Iterator[None]:
-    try:
-        yield
-    except OSError as error:
-        what = f"{out} cannot be written ({error.strerror})"
-        raise UserError(what, "give another --out") from error
 
 
 def free_name(workdir: str) -> str:
@@ -172,10 +162,10 @@ def write(out: str, examples: np.ndarray, run: Run, image: np.ndarray | None) ->
     ending = os.path.splitext(out)[1].lower()
     if ending not in ("", ".png", ".npz"):
         raise UserError(f"--out={out}: cannot write {ending}", "end it in .png or .npz")
-    with _writing(out):
+    with file_errors(out, "give another --out"):
         if ending == ".npz":
             os.makedirs(os.path.dirname(out) or ".", exist_ok=True)
-            np.savez_compressed(out, images=examples)
+            write_whole(out, lambda file: np.savez_compressed(file, images=examples))
         elif ending == ".png" and run.draws_points:
             save_png(out, scatter(examples.reshape(len(examples), -1)))
         elif ending == ".png":

@@ -4,7 +4,7 @@ Writes figures into the run's folder: walk.png and walk.gif, which interpolate b
 arithmetic.png, A - B + C of the mean noises of three labels (the labels that the run is conditioned
 on, or with --concepts those predicted by the reference classifier); training.gif, the sample sheets
 over the course of training. In a run of several seeds the names end in `_seed_3`. Existing files
-are replaced. Exit status: 0, or 2 for an error in the arguments.
+are replaced. Exit status: 0; 1 the disk is full; 2 an error in the arguments.
 """
 
 import functools
@@ -16,7 +16,7 @@ from absl import app, flags
 
 from jaxgan import cli
 from jaxgan.cli import CHECKPOINT, DATA_DIR, RUN_SEED, SEED, WORKDIR, end_at_signals
-from jaxgan.common.errors import UserError
+from jaxgan.common.errors import UserError, file_errors
 from jaxgan.inference import interpolation
 from jaxgan.inference.trained_run import Run, load, read_about
 from jaxgan.models.conditions import Label, MaskedImage
@@ -49,7 +49,7 @@ def _write_figures() -> None:
     run = load(workdir, CHECKPOINT.value or "best", RUN_SEED.value)
     # Everything is drawn before the first file is written, so that an error replaces no file.
     figures = [*_latent_figures(run, workdir, about, concepts)]
-    try:
+    with file_errors(workdir):
         frames = latent_figures.training(workdir, run)
         if frames:
             save_frames = functools.partial(save_gif, frames=frames, seconds=0.4, last=2.0)
@@ -60,8 +60,6 @@ def _write_figures() -> None:
         for name, ending, save in figures:
             save(os.path.join(workdir, f"{name}{suffix}{ending}"))
         renew_report(workdir, None, print)
-    except OSError as error:
-        raise UserError(f"{workdir}: {error.strerror or error}") from error
     print(f"by the {run.checkpoint} networks (step {run.step}): {workdir}")
 
 

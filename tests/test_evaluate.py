@@ -146,6 +146,17 @@ def test_the_page_and_the_table_of_labels_are_made_anew(folder, run, monkeypatch
     assert (folder / "results.json").read_text() == before
 
 
+def test_a_file_that_cannot_be_written_is_a_mistake(folder, run, monkeypatch, capsys):
+    before = (folder / "results.json").read_text()
+    found = runner.EvaluationResult([], {}, {}, {1: "asked  7\n7  3"})
+    monkeypatch.setattr(runner, "evaluate", lambda *_: found)
+    (folder / "confusion_seed_1.txt").unlink(missing_ok=True)
+    (folder / "confusion_seed_1.txt").mkdir()
+    assert run(WORKDIR=str(folder), N=40) == 2
+    assert "confusion_seed_1.txt: Is a directory" in capsys.readouterr().err
+    assert (folder / "results.json").read_text() == before
+
+
 def found_measure(results):
     """The first measure of a results.json."""
     return MetricResult(**json.loads(results)["measures"][0])

@@ -1,6 +1,8 @@
 """Using a trained run: `jaxgan.load` and `python -m jaxgan.sample`."""
 
 import dataclasses
+import errno
+import functools
 import os
 
 import jax
@@ -10,6 +12,8 @@ from conftest import load_config, run_python, untrained
 from PIL import Image
 
 import jaxgan
+import jaxgan.sample
+from jaxgan import cli
 from jaxgan.common.errors import UserError
 from jaxgan.config.presets import update
 from jaxgan.inference.trained_run import Asked
@@ -179,3 +183,16 @@ def assert_a_mistake(status, stderr, said):
     assert said in stderr
     assert "Traceback" not in stderr
     assert len(stderr.strip().splitlines()) <= 3
+
+
+def test_a_full_disk_is_status_1_and_leaves_no_torn_file(tmp_path, monkeypatch, capsys):
+    def full(file, **arrays):
+        file.write(b"half of it")
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(np, "savez_compressed", full)
+    images = np.zeros((2, 8, 8, 1), np.uint8)
+    command = functools.partial(jaxgan.sample.write, str(tmp_path / "a.npz"), images, None, None)
+    assert cli.run_command(command) == 1
+    assert "No space left on device" in capsys.readouterr().err
+    assert not [*tmp_path.iterdir()]

@@ -4,7 +4,6 @@ Only the primary process evaluates, draws and writes. Every process checks that 
 finite, so that all of them stop at the same step, and receives the scores.
 """
 
-import errno
 import os
 import time
 from typing import Any
@@ -13,6 +12,7 @@ import jax
 import numpy as np
 from ml_collections import ConfigDict
 
+from jaxgan.common.errors import DISK_FULL
 from jaxgan.common.files import write_json
 from jaxgan.common.progress import Progress
 from jaxgan.data.dataset import Dataset
@@ -240,7 +240,7 @@ class RunRecorder:
         try:
             save_png(os.path.join(self.workdir, name), picture)
         except OSError as error:
-            if error.errno in (errno.ENOSPC, errno.EDQUOT):
+            if error.errno in DISK_FULL:
                 raise
             self.progress.say(f"no {name}: {error.strerror}")
 

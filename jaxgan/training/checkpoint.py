@@ -7,7 +7,6 @@ Restoring goes from the newest to the oldest and takes the first whose digests m
 
 import contextlib
 import dataclasses
-import errno
 import hashlib
 import logging
 import os
@@ -20,7 +19,7 @@ from typing import Any
 import jax
 import numpy as np
 
-from jaxgan.common.errors import UserError
+from jaxgan.common.errors import DISK_FULL, UserError
 
 
 class Checkpoints:
@@ -103,7 +102,7 @@ class Checkpoints:
             yield
         except (OSError, ValueError, RuntimeError) as error:
             # Orbax's C++ writer raises a ValueError that quotes strerror, without an errno.
-            for number in (errno.ENOSPC, errno.EDQUOT):
+            for number in DISK_FULL:
                 if os.strerror(number) in str(error):
                     raise OSError(number, os.strerror(number), self._folder) from error
             raise

@@ -1,6 +1,5 @@
 """A run's folder: which run may use it, and the files written before the first step."""
 
-import errno
 import fcntl
 import fnmatch
 import importlib.metadata
@@ -16,7 +15,7 @@ import jax
 from ml_collections import ConfigDict
 
 import jaxgan.config as config_lib
-from jaxgan.common.errors import UserError
+from jaxgan.common.errors import DISK_FULL, UserError
 from jaxgan.common.files import write_json, write_text
 from jaxgan.data.dataset import Dataset
 from jaxgan.models import summary
@@ -96,7 +95,7 @@ def keep_out(workdir: str) -> TextIO:
         os.makedirs(workdir, exist_ok=True)
         lock = open(os.path.join(workdir, LOCK), "w")
     except OSError as error:
-        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        if error.errno in DISK_FULL:
             raise
         raise UserError(f"{workdir} cannot be written ({error.strerror})", ANOTHER) from error
     try:

@@ -1,7 +1,6 @@
 """`report.html`: one file that shows a run, or several side by side, and loads nothing."""
 
 import base64
-import errno
 import hashlib
 import importlib.resources
 import os
@@ -11,7 +10,7 @@ from typing import Any
 import jinja2
 from markupsafe import Markup
 
-from jaxgan.common.errors import UserError
+from jaxgan.common.errors import DISK_FULL, UserError
 from jaxgan.common.files import write_text
 from jaxgan.reporting.html import tables
 from jaxgan.reporting.html.curves import plots
@@ -76,7 +75,7 @@ def renew_report(
     except UserError as error:
         say(f"no {FILE_NAME}: {error}")
     except OSError as error:
-        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        if error.errno in DISK_FULL:
             raise
         say(f"no {FILE_NAME}: {error.strerror}")
 

@@ -1,0 +1,24 @@
+"""Which errors of files are mistakes of the user."""
+
+import errno
+
+import pytest
+
+from jaxgan.common.errors import DISK_FULL, UserError, file_errors
+
+
+def test_an_error_of_a_file_names_it_and_the_remedy(tmp_path):
+    (tmp_path / "file").touch()
+    said = r"below: Not a directory\ngive another"
+    with pytest.raises(UserError, match=said), file_errors("the folder", "give another"):
+        (tmp_path / "file" / "below").write_text("")
+    with pytest.raises(UserError, match="the folder: no name"), file_errors("the folder"):
+        raise OSError("no name")
+
+
+@pytest.mark.parametrize("number", DISK_FULL)
+def test_a_full_disk_is_no_mistake(number):
+    with pytest.raises(OSError, match="is full") as caught, file_errors("a file"):
+        raise OSError(number, "is full")
+    assert caught.value.errno == number
+    assert errno.EACCES not in DISK_FULL
