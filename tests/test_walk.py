@@ -16,8 +16,8 @@ from jaxgan.config.presets import update
 from jaxgan.inference import interpolation
 from jaxgan.inference.trained_run import Run
 from jaxgan.models.conditions import Label
-from jaxgan.reporting import latent_figures
-from jaxgan.reporting.images import GROUND, cut, read_png, save_gif
+from jaxgan.reporting import latent_figures, sheet_paths
+from jaxgan.reporting.images import GROUND, cut, read_png, save_gif, save_png
 from jaxgan.training.gan import build_gan
 from jaxgan.training.state import initialise, networks
 
@@ -172,3 +172,12 @@ def test_a_mistake_is_one_line(tmp_path, monkeypatch, capsys):
         assert said in capsys.readouterr().err
     (tmp_path / "config.json").write_text(json.dumps({}))
     assert list(tmp_path.iterdir()) == [tmp_path / "config.json"]
+
+
+def test_damaged_sheets_are_left_out_of_the_gif(tmp_path):
+    for step in (0, 10, 20):
+        name = sheet_paths.file_name(step, None, "")
+        save_png(str(tmp_path / sheet_paths.FOLDER / name), np.full((8, 8, 1), step, np.uint8))
+    damaged = tmp_path / sheet_paths.FOLDER / sheet_paths.file_name(10, None, "")
+    damaged.write_bytes(damaged.read_bytes()[:20])
+    assert len(latent_figures.training(str(tmp_path), small())) == 2

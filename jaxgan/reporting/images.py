@@ -165,12 +165,15 @@ def _words(pen: Any, corner: tuple[int, int], words: Sequence[tuple[str, Any]]) 
         x += width + 10
 
 
-def read_png(path: str) -> np.ndarray:
-    """Reads a picture that `save_png` wrote, uint8 [H, W, C]."""
+def read_png(path: str) -> np.ndarray | None:
+    """Reads a picture that `save_png` wrote, uint8 [H, W, C]; None if it cannot be read."""
     from PIL import Image
 
-    with Image.open(path) as file:
-        picture = np.asarray(file)
+    try:
+        with Image.open(path) as file:
+            picture = np.asarray(file)
+    except (OSError, SyntaxError, ValueError):  # Pillow raises SyntaxError for a wrong byte.
+        return None
     return picture[..., None] if picture.ndim == 2 else picture
 
 

@@ -32,9 +32,10 @@ def seed_in_names(run: Run) -> int | None:
 
 
 def training(workdir: str, run: Run) -> list[np.ndarray]:
-    """The run's sheets by ascending step, each with its step as the title."""
+    """The run's readable sheets by ascending step, each with its step as the title."""
     files = sheet_paths.sheets_of_seed(workdir, seed_in_names(run))
-    return [titled(read_png(path), f"step {step:,}") for step, path in files.items()]
+    read = {step: read_png(path) for step, path in files.items()}
+    return [titled(one, f"step {step:,}") for step, one in read.items() if one is not None]
 
 
 def walk(run: Run, draw: Draw, seed: int, way: str = "") -> tuple[np.ndarray, list[np.ndarray]]:

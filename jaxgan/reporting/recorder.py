@@ -229,7 +229,7 @@ class RunRecorder:
             files = sheet_paths.sheets_of_seed(self.workdir, named, steps)
             if seed in self._ended or not files:
                 continue
-            read = {step: _sheet(files[step]) for step in sample_sheets.even_steps(list(files))}
+            read = {step: read_png(files[step]) for step in sample_sheets.even_steps(list(files))}
             pictures = {step: picture for step, picture in read.items() if picture is not None}
             if pictures:
                 picture = sample_sheets.over_time(self.gan, self.sheets[0], pictures)
@@ -316,11 +316,3 @@ class RunRecorder:
         self.progress.close()
         self.rows.close()
         self.board.close()
-
-
-def _sheet(path: str) -> np.ndarray | None:
-    """The sheet in the file, or None if it cannot be read."""
-    try:
-        return read_png(path)
-    except (OSError, SyntaxError, ValueError):  # Pillow raises SyntaxError for a wrong byte.
-        return None

@@ -21,9 +21,9 @@ from jaxgan.report import main
 from jaxgan.reporting import figures
 from jaxgan.reporting.html import curves, pictures, report, tables
 from jaxgan.reporting.html.run_data import read_run
+from jaxgan.reporting.images import read_png as sheet_of
 from jaxgan.reporting.images import save_png
 from jaxgan.reporting.recorder import RunRecorder
-from jaxgan.reporting.recorder import _sheet as sheet_of
 
 STEPS = (0, 10, 20, 30)
 BROWSER = next(
