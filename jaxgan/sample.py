@@ -19,7 +19,6 @@ from jaxgan.cli import CHECKPOINT, RUN_SEED, SEED, WORKDIR, N, end_at_signals
 from jaxgan.common.errors import UserError, file_errors
 from jaxgan.common.files import write_whole
 from jaxgan.data.tagging.types import Tagged, Tags
-from jaxgan.inference.networks import NetworkFunctions
 from jaxgan.inference.tagging import generated_tags
 from jaxgan.inference.trained_run import Run, load, read_about
 from jaxgan.models.conditions import Features
@@ -88,7 +87,7 @@ def tag(run: Run, workdir: str, out: str) -> None:
     features, own_tags = read_features(_IMAGE.value, run, tags)
     words = tags.vocabulary.words
     generated = generated_tags(
-        NetworkFunctions(run.gan), run.networks.generator, tags.vocabulary, features[None], seed
+        run.functions, run.networks.generator, tags.vocabulary, features[None], seed
     )
     print(" ".join(words[i] for i in generated[0]))
     if len(own_tags):
@@ -125,7 +124,7 @@ def draw_sheet(run: Run, tags: Tags, images: Tagged, out: str) -> None:
     if os.path.splitext(out)[1].lower() != ".png":
         raise UserError(f"--out={out}: tags are drawn on a sheet", "end it in .png")
     seed = SEED.value or 0
-    sheet = draw_tags(NetworkFunctions(run.gan), run.networks.generator, tags, images, seed)
+    sheet = draw_tags(run.functions, run.networks.generator, tags, images, seed)
     with file_errors(out, "give another --out"):
         save_png(out, sheet)
 

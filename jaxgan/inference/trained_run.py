@@ -2,6 +2,7 @@
 
 import contextlib
 import dataclasses
+import functools
 import json
 import math
 import os
@@ -99,8 +100,13 @@ class Run:
         codes = () if code is None else (code,) if isinstance(code, int) else tuple(code)
         latent = self.latent(n, seed, Asked(label, codes, tuple(continuous), image, features))
         key = stream(jax.random.key(seed), "sample")
-        examples = NetworkFunctions(self.gan).sample(self.networks.generator, latent, key)
+        examples = self.functions.sample(self.networks.generator, latent, key)
         return examples if self.draws_points else to_uint8(examples, self.gan.low)
+
+    @functools.cached_property
+    def functions(self) -> NetworkFunctions:
+        """The networks' functions, compiled once."""
+        return NetworkFunctions(self.gan)
 
     @property
     def draws_points(self) -> bool:

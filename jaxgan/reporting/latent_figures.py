@@ -11,7 +11,6 @@ from jaxgan.common.rng import stream
 from jaxgan.data.pixels import to_uint8
 from jaxgan.evaluation.features import RealFeatures
 from jaxgan.inference import interpolation
-from jaxgan.inference.networks import NetworkFunctions
 from jaxgan.inference.trained_run import Run
 from jaxgan.models.conditions import Label
 from jaxgan.models.latents import Latent
@@ -129,6 +128,6 @@ def _index(name: str, names: tuple[str, ...]) -> int:
 
 
 def drawer(run: Run) -> Draw:
-    """Returns a function from latents to images, uint8 [N, H, W, C], compiled once."""
-    functions = NetworkFunctions(run.gan)
-    return lambda latent: to_uint8(functions.sample(run.networks.generator, latent), run.gan.low)
+    """Returns a function from latents to images, uint8 [N, H, W, C]."""
+    sample, generator, low = run.functions.sample, run.networks.generator, run.gan.low
+    return lambda latent: to_uint8(sample(generator, latent), low)
