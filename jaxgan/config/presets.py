@@ -140,6 +140,8 @@ def refuse_changes(config: ConfigDict, saved: Mapping[str, Any], workdir: str) -
       UserError: naming the first five keys that differ, with both values.
     """
     now = dict(leaves(config))
+    # A key that is newer than the run had its default then.
+    saved = {path: key.default for path, key in KEYS.items()} | dict(saved)
     changes = [
         f"{path} (was {saved.get(path)!r}, now {now.get(path)!r})"
         for path in sorted(now.keys() | saved.keys())

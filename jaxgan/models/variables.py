@@ -36,8 +36,8 @@ def apply_network(
 
 
 class Networks(NamedTuple):
-    """The variables that sampling and evaluation use: the generator (its moving average if the run
-    has one), the discriminator, and `q`, None without codes."""
+    """The variables that sampling and evaluation use, or their moving averages if the run has them:
+    the generator, the discriminator, and `q`, None without codes."""
 
     generator: Variables
     discriminator: Variables

@@ -75,6 +75,14 @@ def momentum_descent(
     return optax.GradientTransformation(init, update)
 
 
-def moving_average(average: Any, now: Any, decay: float) -> Any:
-    """decay * average + (1 - decay) * now, leaf by leaf."""
-    return jax.tree.map(lambda a, b: decay * a + (1 - decay) * b, average, now)
+def moving_average(average: Any, now: Any, decay: float, updates: jax.Array) -> Any:
+    """d * average + (1 - d) * now, leaf by leaf, with d = min(decay, (1 + updates) /
+    (10 + updates)): at first the average covers the latest tenth of the updates, so that it soon
+    forgets the initial weights."""
+    d = jnp.minimum(decay, (1 + updates) / (10 + updates))
+
+    def move(old: jax.Array, new: jax.Array) -> jax.Array:
+        weight = d.astype(old.dtype)
+        return weight * old + (1 - weight) * new
+
+    return jax.tree.map(move, average, now)

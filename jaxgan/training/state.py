@@ -34,6 +34,7 @@ class GanState(struct.PyTreeNode):
       generator, discriminator: the two networks.
       q: the head that predicts codes, or None without codes.
       ema: moving average of the generator, or None if it is off.
+      ema_discriminator, ema_q: those of the discriminator and Q, or None.
     """
 
     step: jax.Array
@@ -43,6 +44,8 @@ class GanState(struct.PyTreeNode):
     discriminator: NetworkState
     q: NetworkState | None
     ema: Variables | None
+    ema_discriminator: Variables | None = None
+    ema_q: Variables | None = None
 
 
 def initialise(gan: Gan, key: jax.Array) -> GanState:
@@ -56,6 +59,12 @@ def initialise(gan: Gan, key: jax.Array) -> GanState:
             gan.discriminator, discriminator.variables, image, latent.condition, train=False
         )
         q = _network_state(gan, "q", key, features)
+
+    def average(network: NetworkState | None, decay: float) -> Variables | None:
+        # Copied: a buffer that two leaves share cannot be donated twice.
+        return jax.tree.map(jnp.copy, network.variables) if network and decay else None
+
+    config = gan.config
     return GanState(
         step=jnp.zeros((), jnp.int32),
         attempt=jnp.zeros((), jnp.int32),
@@ -63,8 +72,9 @@ def initialise(gan: Gan, key: jax.Array) -> GanState:
         generator=generator,
         discriminator=discriminator,
         q=q,
-        # Copied: a buffer that two leaves share cannot be donated twice.
-        ema=jax.tree.map(jnp.copy, generator.variables) if gan.config.ema_decay else None,
+        ema=average(generator, config.ema_decay),
+        ema_discriminator=average(discriminator, config.q.ema_decay if q else 0),
+        ema_q=average(q, config.q.ema_decay),
     )
 
 
@@ -78,11 +88,12 @@ def _network_state(gan: Gan, name: str, key: jax.Array, *inputs: Any) -> Network
 
 
 def networks(state: GanState) -> Networks:
-    """The networks to sample from and evaluate: the generator's moving average if it has one."""
+    """The networks to sample from and evaluate: each one's moving average if it has one."""
+    q = None if state.q is None else state.q.variables
     return Networks(
-        state.generator.variables if state.ema is None else state.ema,
-        state.discriminator.variables,
-        None if state.q is None else state.q.variables,
+        state.ema or state.generator.variables,
+        state.ema_discriminator or state.discriminator.variables,
+        state.ema_q or q,
     )
 
 

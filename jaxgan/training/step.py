@@ -12,6 +12,7 @@ import jax.numpy as jnp
 import optax
 
 from jaxgan.common.rng import stream
+from jaxgan.data.augment import random_affine
 from jaxgan.data.batches import Batch
 from jaxgan.data.pixels import to_network
 from jaxgan.losses.information import code_loss
@@ -91,6 +92,37 @@ def information_term(
     return total, metrics | {"loss/information": total}, stats
 
 
+def features_for_q(
+    gan: Gan, discriminator: Variables, images: jax.Array, features: jax.Array, key: jax.Array
+) -> jax.Array:
+    """The features from which Q predicts the codes of generated images.
+
+    With one of `q.rotation`, `q.shift` and `q.scale` these are the discriminator's features of the
+    images after a small random affine transformation; otherwise `features`, those of the images
+    themselves. A code is then worth the same wherever a digit stands and however it leans, so it
+    cannot be hidden in place or slant. Neither source of InfoGAN does this. Nearest to it are
+    IMSAT (Hu et al. 2017, eq. 4), which asks a classifier of real images for the same prediction
+    after a transformation, and the consistency regularisation of a discriminator (Zhang et al.
+    2020); InfoGAN-CR (Lin et al. 2020) regularises with pairs of generated images.
+
+    Args:
+      gan: the networks and their config.
+      discriminator: its variables; its moving statistics are not changed by this pass.
+      images: generated images, [B, H, W, C].
+      features: the discriminator's features of them, [B, F].
+      key: PRNG key of the transformations and of dropout.
+    """
+    q = gan.config.q
+    if not (q.rotation or q.shift or q.scale):
+        return features
+    moved = random_affine(stream(key, "affine"), images, q.rotation, q.shift, q.scale)
+    dropout = stream(key, "affine/dropout")
+    (_, features), _ = apply_network(
+        gan.discriminator, discriminator, moved, None, train=True, dropout=dropout
+    )
+    return features
+
+
 class GeneratedBatch(NamedTuple):
     """Generated images and their pass through the generator.
 
@@ -166,6 +198,7 @@ def discriminator_update(
             metrics[f"accuracy/{name}"] = jnp.mean(correct, dtype=gan.dtype)
             total += value
             if learner is not None and name == "fake":
+                features = features_for_q(gan, variables, images, features, key)
                 q = Variables(params["q"], learner.batch_stats)
                 term, terms, stats["q"] = information_term(gan, q, features, examples.codes)
                 metrics |= terms
@@ -182,7 +215,9 @@ def generator_update(
 ) -> tuple[GanState, Metrics]:
     """One update of the generator, through a fixed discriminator.
 
-    With `information="document"` Q's head is updated too, but not the trunk.
+    With `information="document"` Q's head is updated too, but not the trunk. The information term
+    is weighted with `lambda_generator` for the generator alone: at 0 only Q learns from it, the
+    control of Chen et al. 2016, figure 1.
 
     Args:
       gan: the networks and their config.
@@ -208,6 +243,8 @@ def generator_update(
         total = gan.config.generator_factor * jnp.mean(gan.adversarial.generator(logits, targets))
         metrics = {"loss/generator": total}
         if state.q is not None:
+            features = features_for_q(gan, variables, images, features, key)
+            features = scale_gradient(features, gan.config.lambda_generator)
             q = Variables(params.get("q", state.q.params), state.q.batch_stats)
             term, terms, q_stats = information_term(gan, q, features, draw.latent.codes)
             metrics |= terms
@@ -222,6 +259,11 @@ def generator_update(
     gradients["generator"] = fake.pull_back(image_gradient)[0]
     players = {"generator": state.generator} | heads
     return _apply_gradients(gan, state, players, gradients, stats, metrics)
+
+
+def scale_gradient(x: jax.Array, factor: float) -> jax.Array:
+    """`x`, with `factor` times its gradient."""
+    return x if factor == 1 else factor * x + (1 - factor) * jax.lax.stop_gradient(x)
 
 
 def _apply_gradients(
@@ -315,17 +357,33 @@ def train_step(
         metrics |= terms
     real_loss, fake_loss = metrics["loss/discriminator_real"], metrics["loss/discriminator_fake"]
     metrics["loss/discriminator"] = real_loss + fake_loss
-    if config.ema_decay:
-        state = state.replace(ema=_update_ema(gan, state))
+    state = _update_averages(gan, state)
     state = state.replace(step=state.step + state.alive)
     return state, metrics | {"alive": state.alive}
 
 
-def _update_ema(gan: Gan, state: GanState) -> Any:
-    def update(average: Variables) -> Any:
-        return moving_average(average, state.generator.variables, gan.config.ema_decay)
+def _update_averages(gan: Gan, state: GanState) -> GanState:
+    """The state with the moving averages that the run has updated."""
+    averages: ByNetwork = {}
+    network: Any
+    for name, network, decay in (
+        ("ema", state.generator, gan.config.ema_decay),
+        ("ema_discriminator", state.discriminator, gan.config.q.ema_decay),
+        ("ema_q", state.q, gan.config.q.ema_decay),
+    ):
+        if getattr(state, name) is not None:
+            averages[name] = getattr(state, name), network.variables, decay
 
-    return jax.lax.cond(state.alive, update, lambda average: average, state.ema)
+    def update(averages: ByNetwork) -> ByNetwork:
+        return {
+            name: moving_average(average, now, decay, state.step)
+            for name, (average, now, decay) in averages.items()
+        }
+
+    def keep(averages: ByNetwork) -> ByNetwork:
+        return {name: average for name, (average, _, _) in averages.items()}
+
+    return state.replace(**jax.lax.cond(state.alive, update, keep, averages)) if averages else state
 
 
 def _real_examples(gan: Gan, batch: Batch, i: int, shard: Callable[[Any], Any]) -> Examples:

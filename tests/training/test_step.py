@@ -38,13 +38,14 @@ KEY = jax.random.key(0)
 
 @functools.cache
 def make(arg="", **values):
-    return small_infogan(arg, **values), first_state(arg, values.get("ema_decay", 0.0))
+    averages = {key: values.get(key, 0.0) for key in ("ema_decay", "q__ema_decay")}
+    return small_infogan(arg, **values), first_state(arg, **averages)
 
 
 @functools.cache
-def first_state(arg, ema_decay):
+def first_state(arg, **averages):
     """No other key makes another state."""
-    return jax.jit(functools.partial(initialise, small_infogan(arg, ema_decay=ema_decay)))(KEY)
+    return jax.jit(functools.partial(initialise, small_infogan(arg, **averages)))(KEY)
 
 
 def compiled(function, gan):
@@ -334,16 +335,71 @@ def test_another_attempt_is_another_stream():
 
 @functools.cache
 def discriminator_at_rest():
-    """A step with a moving average, and a discriminator whose learning rate is 0."""
-    gan, state = make(ema_decay=0.75, discriminator__learning_rate=0.0)
+    """A step with moving averages, and a discriminator whose learning rate is 0."""
+    gan, state = make(ema_decay=0.75, q__ema_decay=0.05, discriminator__learning_rate=0.0)
     return state, compiled(train_step, gan)(state, Batch(real_images()), KEY)[0]
 
 
-def test_the_moving_average_follows_the_generator():
+@pytest.mark.parametrize(
+    ("average", "player", "decay"),
+    # The first update weighs the old average with .1 at most.
+    [("ema", "generator", 0.1), ("ema_discriminator", "discriminator", 0.05), ("ema_q", "q", 0.05)],
+)
+def test_the_moving_averages_follow_their_player(average, player, decay):
     state, after = discriminator_at_rest()
-    expected = jax.tree.map(lambda a, b: 0.75 * a + 0.25 * b, state.ema, after.generator.variables)
-    for a, b in zip(jax.tree.leaves(after.ema), jax.tree.leaves(expected), strict=True):
+    before, now = getattr(state, average), getattr(after, player).variables
+    expected = jax.tree.map(lambda a, b: decay * a + (1 - decay) * b, before, now)
+    found = getattr(after, average)
+    for a, b in zip(jax.tree.leaves(found), jax.tree.leaves(expected), strict=True):
         np.testing.assert_allclose(a, b, rtol=1e-5, atol=1e-7)
+    assert getattr(networks(after), player) is found
+
+
+# --- What Q reads
+
+MOVED = {"q__rotation": 0.25, "q__shift": 0.1, "q__scale": 0.1}
+
+
+@pytest.mark.parametrize("information", ["document", "paper"])
+def test_q_alone_reads_moved_images(information):
+    """The adversarial losses see the images as they are."""
+    losses, statistics = [], []
+    for values in ({}, MOVED):
+        gan, state = make(information=information, **values)
+        fake, draw = fake_examples(gan, state), draw_of(gan)
+        discriminated, d = compiled(discriminator_update, gan)(state, None, fake, KEY)
+        _, g = compiled(move_generator, gan)(state, draw, KEY)
+        losses.append({f"{name} {k}": v for name, m in (("d", d), ("g", g)) for k, v in m.items()})
+        statistics.append(discriminated.discriminator.batch_stats)
+    plain, moved = losses
+    for name in ("d loss/discriminator_fake", "g loss/generator"):
+        np.testing.assert_allclose(plain[name], moved[name], rtol=1e-6)
+    terms = [name for name in plain if name.endswith("loss/information")]
+    assert len(terms) == (2 if information == "paper" else 1)
+    for name in terms:
+        assert abs(plain[name] - moved[name]) > 1e-5
+    for a, b in zip(*map(jax.tree.leaves, statistics), strict=True):
+        np.testing.assert_allclose(a, b, rtol=1e-6)
+
+
+@pytest.mark.parametrize("information", ["document", "paper"])
+def test_spared_the_term_the_generator_learns_as_without_it_and_q_as_with_it(information):
+    def updates(**values):
+        gan, state = make(information=information, **values)
+        after, metrics = compiled(move_generator, gan)(state, draw_of(gan), KEY)
+        return after.generator.params, after.q.params, metrics["loss/information"]
+
+    spared, without, plain = (
+        updates(lambda_generator=0.0),
+        updates(lambda_categorical=0.0),
+        updates(),
+    )
+    for a, b in zip(*map(jax.tree.leaves, (spared[0], without[0])), strict=True):
+        np.testing.assert_allclose(a, b, rtol=1e-5, atol=1e-7)
+    assert any(changed(spared[0], plain[0]))
+    for a, b in zip(*map(jax.tree.leaves, (spared[1], plain[1])), strict=True):
+        np.testing.assert_allclose(a, b, rtol=1e-5, atol=1e-7)
+    np.testing.assert_allclose(spared[2], plain[2], rtol=1e-6)
 
 
 def test_learning_rates_belong_to_their_player():
