@@ -25,7 +25,9 @@ CHECKPOINT = flags.DEFINE_enum(
 SEED = flags.DEFINE_integer(
     "seed", None, "Seed of the noise, default 0; in evaluation one of the run's, default all."
 )
-RUN_SEED = flags.DEFINE_integer("run_seed", None, "One of the run's seeds; default the first.")
+RUN_SEED = flags.DEFINE_integer(
+    "run_seed", None, "One of the run's seeds; default the one that the run chose, or the first."
+)
 DATA_DIR = flags.DEFINE_string("data_dir", None, "Where the data is, if it has moved.")
 N = flags.DEFINE_integer("n", None, "Number of images; default 64, in evaluation 10,000.")
 

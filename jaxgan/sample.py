@@ -67,7 +67,7 @@ def sample(workdir: str) -> None:
         image=image,
     )
     write(out, examples, run, image)
-    print(f"{len(examples)} sampled by the {run.checkpoint} networks (step {run.step}): {out}")
+    print(f"{len(examples)} sampled by {run.described}: {out}")
 
 
 def tag(run: Run, workdir: str, out: str) -> None:

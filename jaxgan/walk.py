@@ -60,7 +60,7 @@ def _write_figures() -> None:
         for name, ending, save in figures:
             save(os.path.join(workdir, f"{name}{suffix}{ending}"))
         renew_report(workdir, None, print)
-    print(f"by the {run.checkpoint} networks (step {run.step}): {workdir}")
+    print(f"by {run.described}: {workdir}")
 
 
 def _latent_figures(

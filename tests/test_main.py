@@ -9,6 +9,7 @@ import errno
 import functools
 import json
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -18,8 +19,17 @@ import types
 
 import jax
 import pytest
-from conftest import PATIENCE, ROOT, command_environment, load_config, run_main, run_python
+from conftest import (
+    PATIENCE,
+    ROOT,
+    command_environment,
+    load_config,
+    run_main,
+    run_python,
+    untrained,
+)
 
+import jaxgan
 from jaxgan.common.errors import UserError
 from jaxgan.config.presets import update
 from jaxgan.reporting.recorder import RunRecorder
@@ -503,3 +513,32 @@ def test_losses_that_are_not_finite_end_the_run_with_status_1(tmp_path, monkeypa
     rows = read_metrics(str(folder / "metrics.jsonl")).rows
     assert all(row["step"] <= 5 for row in rows)
     assert not finished_checkpoints(folder)
+
+
+def test_a_run_of_several_seeds_chooses_one_for_the_commands(tmp_path, capsys):
+    folder = tmp_path / "run"
+    with untrained():
+        assert train_here(folder, seeds=3, steps=2) == 0
+    said = capsys.readouterr().out
+    results = json.loads((folder / "results.json").read_text())
+    agreement = {
+        row["seed"]: row["value"]
+        for row in results["measures"]
+        if (row["name"], row["checkpoint"]) == ("seed_agreement", "best")
+    }
+    chosen = max(agreement, key=agreement.get)
+    assert len(agreement) == 3
+    assert results["chosen"] == {"seed": chosen, "by": "seed_agreement"}
+    assert f"chosen seed: {chosen}, by seed_agreement" in said
+    report = (folder / "report.html").read_text()
+    assert f"{chosen}, by seed_agreement" in report
+    titles = re.findall(r"code 0, seed \d[^<]*", report)
+    assert titles[0] == f"code 0, seed {chosen} (chosen)"
+    for seed in (2, 1):
+        (folder / "results.json").write_text(json.dumps(results | {"chosen": {"seed": seed}}))
+        assert jaxgan.load(str(folder)).run_seed == seed
+        assert "of seed" in jaxgan.load(str(folder)).described
+    assert jaxgan.load(str(folder), seed=0).run_seed == 0
+    # A run that goes on has not chosen yet.
+    (folder / "results.json").write_text(json.dumps(results | {"step": 1}))
+    assert jaxgan.load(str(folder)).run_seed == 0

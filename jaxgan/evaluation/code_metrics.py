@@ -31,47 +31,39 @@ def codes_of_real_images(samples: GeneratedSamples) -> list[MetricResult]:
     """
     from scipy.special import softmax
 
-    dataset, limit = samples.context.dataset, samples.context.limit
-    train = dataset.train.first(limit)
-    unseen_name, unseen = dataset.split("validation")
-    test_name, test = dataset.split("test")
-    predict = samples.code_predictor(train.images)
-    splits = {"train": train, unseen_name: unseen.first(limit), test_name: test.first(limit)}
-    predicted = {name: predict(split.images) for name, split in splits.items()}
-    protocol = _REAL_PROTOCOL.format(n=len(train))
+    train, unseen, test = samples.real_codes
+    protocol = _REAL_PROTOCOL.format(n=len(train.split))
     rows = []
     for i, code in enumerate(samples.gan.latent.codes):
         if not code.categorical:
             continue
-        logits = {name: np.asarray(codes[i].logits) for name, codes in predicted.items()}
+        probabilities = softmax(unseen.logits(i), axis=-1)
         rows.append(
             samples.row(
                 "code_information",
-                information.information_read(softmax(logits[unseen_name], axis=-1)),
+                information.information_read(probabilities),
                 "nats",
-                unseen_name,
+                unseen.name,
                 protocol,
-                n_real=len(splits[unseen_name]),
+                n_real=len(unseen.split),
                 code=i,
                 reference=code.entropy,
             )
         )
-        labels, test_labels = train.labels, splits[test_name].labels
+        labels, test_labels = train.split.labels, test.split.labels
         if labels is None or test_labels is None:
             continue
-        values = {name: one.argmax(-1) for name, one in logits.items()}
-        measured = _compare_with_labels(
-            values["train"], labels, values[test_name], test_labels, code.values
-        )
+        codes, test_codes = (one.logits(i).argmax(-1) for one in (train, test))
+        measured = compare_with_labels(codes, labels, test_codes, test_labels, code.values)
         n_real = len(test_labels)
         rows += [
-            samples.row(name, value, unit, test_name, protocol + how, n_real=n_real, code=i)
+            samples.row(name, value, unit, test.name, protocol + how, n_real=n_real, code=i)
             for name, value, unit, how in measured
         ]
     return rows
 
 
-def _compare_with_labels(
+def compare_with_labels(
     train_codes: np.ndarray,
     train_labels: np.ndarray,
     codes: np.ndarray,

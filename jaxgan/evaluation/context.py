@@ -2,20 +2,21 @@
 
 import dataclasses
 import functools
-from collections.abc import Callable, Hashable
-from typing import Any, TypeVar
+from collections.abc import Callable, Hashable, Sequence
+from typing import Any, NamedTuple, TypeVar
 
 import jax
 import numpy as np
 
 from jaxgan.common.rng import stream
-from jaxgan.data.dataset import Dataset
+from jaxgan.data.dataset import Dataset, Split
 from jaxgan.data.pixels import to_network, to_uint8
 from jaxgan.evaluation.features import Extractor, RealFeatures
 from jaxgan.evaluation.results import MetricResult
 from jaxgan.inference.networks import NetworkFunctions
 from jaxgan.metrics.extractors.classifier import Classifier
 from jaxgan.models.conditions import Label, MaskedImage
+from jaxgan.models.infogan import CategoricalParameters, CodeParameters
 from jaxgan.models.latents import Latent
 from jaxgan.models.variables import Networks
 from jaxgan.training.gan import Gan
@@ -76,6 +77,35 @@ def make_context(
     label_condition = isinstance(functions.gan.condition, Label)
     real = RealFeatures(dataset, label_condition, classify, extractor, log)
     return EvaluationContext(functions, dataset, real, limit, svm_images, log)
+
+
+class PredictedCodes(NamedTuple):
+    """What Q predicts for the images of a split: the split's name, its images, and the parameters
+    of each code."""
+
+    name: str
+    split: Split
+    parameters: tuple[CodeParameters, ...]
+
+    def logits(self, i: int) -> np.ndarray:
+        """The logits of categorical code i, float [N, K]."""
+        parameters = self.parameters[i]
+        assert isinstance(parameters, CategoricalParameters)
+        return np.asarray(parameters.logits)
+
+    def means(self, indices: Sequence[int]) -> np.ndarray:
+        """The means of continuous codes, float [N, D]."""
+        parameters: list[Any] = [self.parameters[i] for i in indices]
+        return np.concatenate([np.asarray(one.mean) for one in parameters], axis=1)
+
+
+class RealCodes(NamedTuple):
+    """What Q predicts for real images of each split, at most `limit` of each. In place of an empty
+    split stands the one before it."""
+
+    train: PredictedCodes
+    validation: PredictedCodes
+    test: PredictedCodes
 
 
 class GeneratedSamples:
@@ -144,6 +174,21 @@ class GeneratedSamples:
         assert networks.q is not None
         recalibrated = functions.recalibrate_batch_norm(networks.discriminator, networks.q, images)
         return functools.partial(functions.predict_codes, *recalibrated)
+
+    @functools.cached_property
+    def real_codes(self) -> RealCodes:
+        """What Q predicts for real images, with BatchNorm recalibrated on training images."""
+        dataset, limit = self.context.dataset, self.context.limit
+        splits = {name: dataset.split(name) for name in RealCodes._fields}
+        images = {name: split.first(limit) for name, split in splits.values()}
+        predict = self.code_predictor(images["train"].images)
+        codes = {name: predict(split.images) for name, split in images.items()}
+        return RealCodes(
+            **{
+                asked: PredictedCodes(name, images[name], codes[name])
+                for asked, (name, _) in splits.items()
+            }
+        )
 
     @property
     def key(self) -> jax.Array:

@@ -125,6 +125,9 @@ METRICS = (
     Metric(tags.tags_without_a_gan, _higher("tag_precision", "tag_recall"), _TAGS, _END),
 )
 
+# Rows that compare the seeds of a run (`evaluation.selection`).
+OF_SEEDS = _higher("seed_agreement", "consensus_code_accuracy")
+
 
 def properties(dataset: Dataset, gan: Gan | None = None) -> set[Property]:
     """The properties of a run; without `gan`, those of its dataset."""

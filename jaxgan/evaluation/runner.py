@@ -9,7 +9,7 @@ import numpy as np
 
 from jaxgan.common.progress import Progress
 from jaxgan.data.dataset import Dataset
-from jaxgan.evaluation import registry
+from jaxgan.evaluation import registry, selection
 from jaxgan.evaluation.context import SVM_IMAGES, EvaluationContext, GeneratedSamples, make_context
 from jaxgan.evaluation.feature_metrics import nearest_training_images
 from jaxgan.evaluation.features import Extractor
@@ -69,7 +69,27 @@ class TrainingMetrics:
 
     def at_end(self, networks: Networks, about: dict[str, Any], limit: int) -> list[MetricResult]:
         """All but the expensive metrics; arguments as for `at_evaluation`."""
-        samples = GeneratedSamples(self._limited(limit), networks, about)
+        return self._at_end(GeneratedSamples(self._limited(limit), networks, about))
+
+    def at_end_of_seeds(
+        self, seeds: Sequence[tuple[Networks, dict[str, Any]]], limit: int
+    ) -> list[MetricResult]:
+        """`at_end` of the networks of all seeds, then the rows that compare the seeds' codes.
+
+        Args:
+          seeds: networks and `about` of each.
+          limit: as for `at_evaluation`.
+        """
+        rows: list[MetricResult] = []
+        codes: list[selection.SeedCodes] = []
+        for networks, about in seeds:
+            samples = GeneratedSamples(self._limited(limit), networks, about)
+            rows += self._at_end(samples)
+            if samples.gan.q is not None:
+                codes.append(selection.SeedCodes(about, samples.real_codes))
+        return rows + selection.compare_seeds(self._context.gan.latent.codes, codes)
+
+    def _at_end(self, samples: GeneratedSamples) -> list[MetricResult]:
         dataset = samples.context.dataset
         metrics = registry.metrics_at_end(samples.gan, dataset)
         if not metrics:

@@ -109,6 +109,13 @@ class Run:
         return NetworkFunctions(self.gan)
 
     @property
+    def described(self) -> str:
+        """The networks in words: "the best networks (step 500)", with the seed if the run has
+        several."""
+        seed = f" of seed {self.run_seed}" if self.config.seeds > 1 else ""
+        return f"the {self.checkpoint} networks{seed} (step {self.step})"
+
+    @property
     def draws_points(self) -> bool:
         """Whether the examples are points or word vectors, not images."""
         return self.gan.image_shape[:2] == (1, 1)
@@ -201,14 +208,17 @@ def load(
     Args:
       workdir: the run's folder, which is only read; the run may still be training.
       checkpoint: "best" or "last". Without best networks, "best" is the last.
-      seed: which of the run's seeds; None is the first.
+      seed: which of the run's seeds; None is the one that the run chose at its end, or the first.
       modules: the networks, if they are not those that the config names.
 
     Raises:
       UserError: if there is no run, no whole checkpoint, or no such seed.
     """
-    _, runs, _ = _restore(workdir, modules)
-    seed = min(runs) if seed is None else seed
+    step, runs, finite = _restore(workdir, modules)
+    if seed is None:
+        seed = run_folder.chosen_seed(workdir, step)
+    if seed is None:  # The first that stayed finite.
+        seed = min(finite or runs)
     if seed not in runs:
         what = f"run_seed={seed}: {workdir} has seeds {min(runs)} to {max(runs)}"
         raise UserError(what, "choose one with --run_seed, or in Python with jaxgan.load's seed")

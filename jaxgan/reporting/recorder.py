@@ -16,8 +16,7 @@ from jaxgan.common.errors import DISK_FULL
 from jaxgan.common.files import write_json
 from jaxgan.common.progress import Progress
 from jaxgan.data.dataset import Dataset
-from jaxgan.evaluation import registry
-from jaxgan.evaluation.results import MetricResult
+from jaxgan.evaluation import registry, selection
 from jaxgan.evaluation.runner import TrainingMetrics
 from jaxgan.inference.networks import NetworkFunctions
 from jaxgan.reporting import sample_sheets, sheet_paths
@@ -282,7 +281,7 @@ class RunRecorder:
             return
         self._write_summary_figures()
         self.progress.say("measuring the last and the best networks")
-        measures: list[MetricResult] = []
+        networks_of_seeds, scores = [], {}
         pairs = zip(self._by_seed(states), self._by_seed(bests), strict=True)
         for (seed, state), (_, best) in pairs:
             if seed in self._ended:
@@ -290,14 +289,18 @@ class RunRecorder:
             last_and_best = [("last", int(state.step), networks(state))]
             if np.isfinite(best.score):
                 last_and_best.append(("best", int(best.step), best.networks))
+                scores[seed] = float(best.score)
             for checkpoint, step, nets in last_and_best:
                 about = {"seed": seed, "step": step, "checkpoint": checkpoint}
-                measures += self.metrics.at_end(nets, about, self.config.results_images)
+                networks_of_seeds.append((nets, about))
+        limit = self.config.results_images
+        measures = self.metrics.at_end_of_seeds(networks_of_seeds, limit)
         results = {
             "step": self.config.steps,
             "measures": [m.as_json() for m in measures],
             "rollbacks": read_metrics(self.rows.path).rollbacks,
             "ended": {str(seed): what for seed, what in self._ended.items()},
+            "chosen": selection.choose_seed(measures, scores, self.config.best_by),
         }
         # The report comes first, because results.json marks the run as finished.
         renew_report(self.workdir, results, self.progress.say)

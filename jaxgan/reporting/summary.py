@@ -19,6 +19,8 @@ def describe_finished(config: ConfigDict, workdir: str) -> str:
     lines = [format_table(results["measures"])]
     # Runs of older versions have no such list.
     lines += [describe_rollback(row) for row in results.get("rollbacks", [])]
+    if results.get("chosen"):
+        lines.append("chosen seed: {seed}, by {by}".format(**results["chosen"]))
     lines += [f"not finite, left out: {what}" for what in results["ended"].values()]
     sheets = os.path.join(workdir, "samples", f"step_{results['step']:06}*.png")
     lines += [

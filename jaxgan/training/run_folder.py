@@ -123,6 +123,14 @@ def results(workdir: str) -> dict[str, Any] | None:
         return json.load(file)
 
 
+def chosen_seed(workdir: str, step: int) -> int | None:
+    """The seed that a run of several chose at its end (`evaluation.selection`); None if there is
+    no choice, or `step` is not the step of its results."""
+    found = results(workdir)
+    chosen = found and found["step"] == step and found.get("chosen")
+    return int(chosen["seed"]) if chosen else None
+
+
 def _about(config: ConfigDict, dataset: Dataset) -> dict[str, Any]:
     splits = {name: len(getattr(dataset, name)) for name in ("train", "validation", "test")}
     versions = {name: importlib.metadata.version(name) for name in RECORDED_PACKAGES}

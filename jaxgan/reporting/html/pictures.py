@@ -102,7 +102,7 @@ def sheets_over_time(runs: Sequence[Run], budget: int) -> SheetsOverTime | None:
     Returns:
       The sheets; None where none can be shown.
     """
-    every = [(run, sheets) for run in runs for sheets in run.sheets]
+    every = [(run, sheets) for run in runs for sheets in _chosen_first(run)]
     for count, shrink in _FITS:
         kept = [_frames(sheets, count, shrink) for _, sheets in every]
         if sum(_bytes(*frames.values()) for frames in kept) <= budget:
@@ -123,6 +123,10 @@ def sheets_over_time(runs: Sequence[Run], budget: int) -> SheetsOverTime | None:
     return SheetsOverTime(shown, steps, note if count < total or smaller else "")
 
 
+def _chosen_first(run: Run) -> list[Sheets]:
+    return sorted(run.sheets, key=lambda sheets: sheets.seed != run.chosen.get("seed"))
+
+
 def _frames(sheets: Sheets, count: int, shrink: int) -> dict[int, Picture]:
     steps = list(sheets.files)
     # From the end, so that a single frame is the last.
@@ -136,6 +140,8 @@ def _title(runs: Sequence[Run], run: Run, sheets: Sheets) -> str:
     if not name and run.config.get("latent.codes"):
         name = "code 0"
     seed = "" if sheets.seed is None else f"seed {sheets.seed}"
+    if seed and sheets.seed == run.chosen.get("seed"):
+        seed += " (chosen)"
     return ", ".join(filter(None, [run.name * (len(runs) > 1), name, seed]))
 
 

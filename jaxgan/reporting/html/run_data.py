@@ -67,6 +67,11 @@ class Run(NamedTuple):
         return step if isinstance(step, int) else self.step
 
     @property
+    def chosen(self) -> dict[str, Any]:
+        """The chosen seed ("seed") and the metric that chose it ("by"); {} for a single seed."""
+        return (self.results or {}).get("chosen") or {}
+
+    @property
     def seeds(self) -> int:
         return int(self.config.get("seeds", 1))
 

@@ -104,6 +104,7 @@ def _facts(run: Run) -> dict[str, str]:
         f"sha256 {data.get('sha256', 'not recorded')}",
         "Updates": f"{progress} of the generator, batch size {config.get('batch_size')}",
         "Seeds": f"{first} to {last}" if run.seeds > 1 else str(first),
+        "Chosen seed": "{seed}, by {by}".format(**run.chosen) if run.chosen else "",
         "Images/s": f"{speed[0]:,.0f}{' for each seed' * (run.seeds > 1)}" if speed else "",
         "Training time": f"{_duration(speed[1])}, computed from images/s" if speed else "",
         "Device": f"{about.get('device', 'not recorded')}, {about.get('devices', 1)} in use",

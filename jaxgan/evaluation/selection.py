@@ -1,0 +1,150 @@
+"""Compares the seeds of a run without labels: how well their codes agree, which seed is chosen, and
+what the codes of all of them say together."""
+
+import itertools
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from jaxgan.evaluation.code_metrics import compare_with_labels
+from jaxgan.evaluation.context import PredictedCodes, RealCodes
+from jaxgan.evaluation.results import MetricResult
+from jaxgan.metrics.codes import seed_agreement
+from jaxgan.models.latents import Code
+
+AGREEMENT = "seed_agreement"
+_CATEGORICAL = (
+    "mean NMI of Q's most likely codes with those of the run's other seeds ({seeds}), on the same"
+    " images; no label is used"
+)
+_CONTINUOUS = (
+    "mean similarity (UDR, absolute Spearman correlations) of the means that Q predicts with those"
+    " of the run's other seeds ({seeds}), on the same images; no label is used"
+)
+_CONSENSUS = (
+    "Q's predictions of seeds {seeds}, whose code values are renamed on training images to agree"
+    " with those of seed {seed} (Hungarian), averaged"
+)
+
+
+class SeedCodes(NamedTuple):
+    """What one seed's networks predict for real images; `about` has their `seed`, `step` and
+    `checkpoint`."""
+
+    about: dict[str, Any]
+    codes: RealCodes
+
+
+def compare_seeds(codes: Sequence[Code], seeds: Sequence[SeedCodes]) -> list[MetricResult]:
+    """A row of `seed_agreement` for each seed, and one of `consensus_code_accuracy`, of the last
+    and of the best networks; [] for fewer than two seeds, or without codes.
+
+    Args:
+      codes: the codes of the run.
+      seeds: what the last and the best networks of each seed predict.
+    """
+    rows: list[MetricResult] = []
+    for checkpoint in ("last", "best"):
+        compared = [one for one in seeds if one.about["checkpoint"] == checkpoint]
+        if len(compared) < 2 or not codes:
+            continue
+        agreement = _agreement(codes, compared)
+        rows += agreement
+        medoid = int(np.argmax([row.value for row in agreement]))
+        rows += _consensus(codes, compared, medoid)
+    return rows
+
+
+def choose_seed(
+    rows: Sequence[MetricResult], scores: Mapping[int, float], best_by: str
+) -> dict[str, Any] | None:
+    """The seed that commands take where none is named, and by which metric it was chosen.
+
+    With codes it is the seed whose codes agree best with the others', else the one with the best
+    score on the validation split.
+
+    Args:
+      rows: the run's rows, with those of `compare_seeds`.
+      scores: the score of each seed's best networks by the metric `best_by`.
+      best_by: that metric.
+
+    Returns:
+      {"seed": int, "by": str}; None for a single seed, or if there is nothing to choose by.
+    """
+    for checkpoint in ("best", "last"):
+        found = [row for row in rows if (row.name, row.checkpoint) == (AGREEMENT, checkpoint)]
+        if found:
+            return {"seed": max(found, key=lambda row: row.value).seed, "by": AGREEMENT}
+    if len(scores) < 2:
+        return None
+    return {"seed": max(scores, key=lambda seed: scores[seed]), "by": best_by}
+
+
+def _agreement(codes: Sequence[Code], seeds: Sequence[SeedCodes]) -> list[MetricResult]:
+    categorical = [i for i, code in enumerate(codes) if code.categorical]
+    unseen = [one.codes.validation for one in seeds]
+    similarity = np.zeros((len(seeds), len(seeds)))
+    for i, j in itertools.combinations(range(len(seeds)), 2):
+        similarity[i, j] = similarity[j, i] = _similarity(codes, unseen[i], unseen[j])
+    protocol = (_CATEGORICAL if categorical else _CONTINUOUS).format(seeds=_seeds(seeds))
+    return [
+        MetricResult(
+            AGREEMENT, float(value), "1", unseen[0].name, protocol=protocol,
+            n_real=len(unseen[0].split), **one.about,
+        )
+        for one, value in zip(seeds, seed_agreement.agreement(similarity), strict=True)
+    ]  # fmt: skip
+
+
+def _similarity(codes: Sequence[Code], one: PredictedCodes, other: PredictedCodes) -> float:
+    """Of categorical codes if there are any, since these are what a reader names first; with
+    several, each is compared with its counterpart."""
+    categorical = [i for i, code in enumerate(codes) if code.categorical]
+    if not categorical:
+        every = range(len(codes))
+        return seed_agreement.continuous_similarity(one.means(every), other.means(every))
+    return seed_agreement.categorical_similarity(
+        *([read.logits(i).argmax(-1) for i in categorical] for read in (one, other))
+    )
+
+
+def _consensus(
+    codes: Sequence[Code], seeds: Sequence[SeedCodes], medoid: int
+) -> list[MetricResult]:
+    """The row of the codes of all seeds, named as the medoid names them; [] without labels, or
+    unless the run has exactly one categorical code."""
+    from scipy.special import softmax
+
+    categorical = [i for i, code in enumerate(codes) if code.categorical]
+    train, _, test = seeds[medoid].codes
+    labels, test_labels = train.split.labels, test.split.labels
+    if len(categorical) != 1 or labels is None or test_labels is None:
+        return []
+    [index] = categorical
+    values = codes[index].values
+    target = train.logits(index).argmax(-1)
+    renamed = [
+        seed_agreement.align(one.codes.train.logits(index).argmax(-1), target, values)
+        for one in seeds
+    ]
+    read, test_read = (
+        seed_agreement.consensus(
+            [softmax(getattr(one.codes, split).logits(index), axis=-1) for one in seeds], renamed
+        ).argmax(-1)
+        for split in ("train", "test")
+    )
+    name, value, unit, fitted = compare_with_labels(read, labels, test_read, test_labels, values)[0]
+    about = seeds[medoid].about
+    protocol = _CONSENSUS.format(seeds=_seeds(seeds), seed=about["seed"]) + fitted
+    # Of last networks all steps are the same; best networks may be of different ones.
+    return [
+        MetricResult(
+            f"consensus_{name}", value, unit, test.name, protocol=protocol,
+            n_real=len(test_labels), code=index, **about,
+        )
+    ]  # fmt: skip
+
+
+def _seeds(seeds: Sequence[SeedCodes]) -> str:
+    return ", ".join(str(one.about["seed"]) for one in seeds)
