@@ -172,6 +172,24 @@ def evaluate(
     return found
 
 
+def read_codes(runs: Sequence[Run], dataset: Dataset, limit: int) -> list[selection.SeedCodes]:
+    """What the networks of some runs predict for real images, for `selection.compare_seeds`. The
+    runs may lie in different folders; their codes and their data must be the same.
+
+    Args:
+      runs: InfoGANs, at least one.
+      dataset: the runs' dataset.
+      limit: the largest number of images of each split.
+    """
+    context = make_context(runs[0].functions, dataset, limit)
+    found = []
+    for run in runs:
+        about = {"seed": run.run_seed, "step": run.step, "checkpoint": run.checkpoint}
+        samples = GeneratedSamples(context, run.networks, about)
+        found.append(selection.SeedCodes(about, samples.real_codes))
+    return found
+
+
 def _add_figures(samples: GeneratedSamples, seed: int, found: EvaluationResult) -> None:
     """Adds the images and the table that are shown rather than counted. The best networks follow
     the last ones and replace theirs."""
