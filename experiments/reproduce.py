@@ -4,9 +4,11 @@ python experiments/reproduce.py papers [--only=NAME …] [--jobs=1] [--list | --
 
 A study is experiments/NAME/study.toml. The result of a finished run is kept in experiments/NAME/
 results/, and the run is not repeated while its command is the same. The runs themselves are in
-runs/NAME/. At the end (or at once, with --table) the table and the figure of the available results
-are written to the study's folder. The table also replaces the text between <!-- NAME begins --> and
-<!-- NAME ends --> in experiments/README.md.
+runs/NAME/. For a run with `compare = true` the codes of its finished seeds are compared: which seed
+is chosen, and what all say together (results/RUN-compared.json). At the end (or at once, with
+--table) the table and the figure of the available results are written to the study's folder. The
+table also replaces the text between <!-- NAME begins --> and <!-- NAME ends --> in
+experiments/README.md. A run's `full` is the number of updates of its source.
 
 Exit status: 0; 1 if a run failed; 2 for a mistake in the study or the flags; 128 + n if signal n
 stopped the study, which the same command then resumes.
@@ -31,9 +33,18 @@ from jaxgan.common.files import write_json, write_text
 from jaxgan.evaluation.results import compare, half_interval
 
 ROOT = pathlib.Path(__file__).resolve().parents[1]
-RUN_KEYS = {"name", "config", "seeds", "keys", "evaluate"}
+RUN_KEYS = {"name", "config", "seeds", "keys", "evaluate", "full", "compare"}
 ROW_KEYS = {"what", "run", "measure", "code", "split", "checkpoint", "paper", "source", "differs"}
-HEAD = ("", "paper", "ours", "seeds, updates", "read on", "how the protocols differ", "run")
+HEAD = (
+    "",
+    "paper",
+    "ours",
+    "chosen seed",
+    "seeds, updates",
+    "read on",
+    "how the protocols differ",
+    "run",
+)
 
 
 class Mistake(Exception):
@@ -216,6 +227,70 @@ def run_all(jobs: list[Job], children: Children, at_once: int, run: Callable[[Jo
     return max(statuses, default=0) and (2 if 2 in statuses else 1)
 
 
+# --- Comparing the seeds of a run
+
+
+def comparison(run: dict, folder: pathlib.Path, jobs: list[Job]) -> dict | None:
+    """The kept comparison of a run's finished seeds, or None if there is none of all of them."""
+    finished = [job.seed for job in jobs if job.name == run["name"] and load_result(job)]
+    path = _comparison_file(run, folder)
+    if not path.exists():
+        return None
+    found = json.loads(path.read_text())
+    flags = list(as_flags("--config.", run.get("keys", {})))
+    return found if (found["seeds"], found["flags"]) == (finished, flags) else None
+
+
+def compare_seeds(study: dict, folder: pathlib.Path, jobs: list[Job]) -> None:
+    """Compares the codes of the finished seeds of each run with `compare = true`, where their
+    folders are still there and no comparison of all of them is kept."""
+    for run in study["runs"]:
+        finished = [job for job in jobs if job.name == run["name"] and load_result(job)]
+        present = [job for job in finished if (job.workdir / "checkpoints").exists()]
+        if not run.get("compare") or len(finished) < 2 or present != finished:
+            continue
+        if comparison(run, folder, jobs) is None:
+            print(f"{run['name']}: comparing {len(finished)} seeds", flush=True)
+            found = _compare([job.workdir for job in finished])
+            kept = load_result(finished[0]) or {}
+            found |= {key: kept[key] for key in ("step", "batch_size")}
+            found["seeds"] = [job.seed for job in finished]
+            found["flags"] = list(as_flags("--config.", run.get("keys", {})))
+            write_json(str(_comparison_file(run, folder)), found)
+
+
+def _compare(workdirs: list[pathlib.Path]) -> dict:
+    """The rows that compare the seeds' codes, and the chosen seed."""
+    from jaxgan import data
+    from jaxgan.evaluation import runner, selection
+    from jaxgan.inference import trained_run
+    from jaxgan.training import jax_setup
+
+    jax_setup.configure_jax("float32")
+    runs = [run for workdir in workdirs for run in trained_run.load_every(str(workdir))[1]]
+    config = runs[0].config
+    codes = runner.read_codes(runs, data.load(config), config.results_images)
+    rows = selection.compare_seeds(runs[0].gan.latent.codes, codes)
+    chosen = selection.choose_seed(rows, {}, config.best_by)
+    return {"measures": [row.as_json() for row in rows], "chosen": chosen}
+
+
+def _comparison_file(run: dict, folder: pathlib.Path) -> pathlib.Path:
+    return folder / "results" / f"{run['name']}-compared.json"
+
+
+def chosen_seed(results: list[dict]) -> int | None:
+    """The seed that the comparison of a run chose, or else the one with the best score on the
+    validation split; None if a seed has no score, or there is only one."""
+    for result in results:
+        if result.get("chosen"):
+            return int(result["chosen"]["seed"])
+    scores = [item for result in results for item in result.get("scores", {}).items()]
+    if len(scores) < max(len(results), 2):
+        return None
+    return int(max(scores, key=lambda item: item[1])[0])
+
+
 # --- The table and the figure
 
 
@@ -295,12 +370,19 @@ def decimals(value: float) -> int:
 def table(study: dict, results: dict[str, list[dict]]) -> str:
     """The study as Markdown; `results` holds the results of the finished runs by config name."""
     lines = [HEAD, ("---",) * len(HEAD)]
+    full_length = {run["name"]: run.get("full") for run in study["runs"]}
     for row in study["rows"]:
         found = results.get(row["run"], [])
         measures = select_measures(row, found)
         seeds = [measure["value"] for measure in measures]
+        choice = chosen_seed(found) if len(seeds) > 1 else None
+        chosen = [m["value"] for m in measures if choice is not None and m["seed"] == choice]
         sizes = sorted({(one["step"], one["batch_size"]) for one in found})
         budget = "; ".join(f"{step:,} of {batch}" for step, batch in sizes)
+        full = full_length.get(row["run"])
+        if full:
+            whole = all(step >= full for step, _ in sizes)
+            budget += " (complete)" if whole else f" (incomplete: {full:,} documented)"
         each = f" ({', '.join(map(in_digits, seeds))})" if len(seeds) > 1 else ""
         source = f"({row['source']})" if row.get("source") else ""
         lines.append(
@@ -308,6 +390,7 @@ def table(study: dict, results: dict[str, list[dict]]) -> str:
                 f"{row['what']} ({row['checkpoint']} networks)",
                 " ".join(filter(None, [str(row.get("paper", "")), source])),
                 ours(seeds),
+                "".join(map(in_digits, chosen)),
                 f"{len(seeds)}{each}, {budget}" if seeds else "",
                 describe_data(measures),
                 row.get("differs", ""),
@@ -378,6 +461,10 @@ def write(study: dict, jobs: list[Job], folder: pathlib.Path) -> None:
         found = load_result(job)
         if found is not None:
             results.setdefault(job.name, []).append(found)
+    for run in study["runs"]:
+        compared = comparison(run, folder, jobs)
+        if compared is not None:
+            results[run["name"]].append(compared)
     text, folder = table(study, results), folder.resolve()
     write_text(str(folder / "table.md"), text)
     replace_section(folder.parent / "README.md", folder.name, text)
@@ -413,6 +500,8 @@ def main(argv: list[str] | None = None) -> int:
         if not arguments.table:
             with children:
                 status = run_all(jobs, children, arguments.jobs, lambda job: run_job(job, children))
+            if not children.stopped:
+                compare_seeds(study, folder, every)
         write(study, every, folder)
     except Mistake as mistake:
         print(f"reproduce: {mistake}", file=sys.stderr)

@@ -75,7 +75,8 @@ class Stub:
             measure("frechet_distance", "best", 1.0),
             measure("code_accuracy", "best", 0.5, code=0),
         ]
-        results = {"step": 5, "measures": measures}
+        measures = [{**one, "seed": seed} for one in measures]
+        results = {"step": 5, "measures": measures, "scores": {str(seed): -seed}}
         (workdir / "results.json").write_text(json.dumps(results))
         rate = float(given.get("config.generator.learning_rate", 1))
         rows = [{"step": 1}, {"step": 2, "eval/frechet_distance": rate}]
@@ -116,8 +117,8 @@ def test_a_study_grows_run_by_run(stub, study, tmp_path):
     assert reproduce.main(["mine", "--only=two"]) == 0
     assert stub.called == [("jaxgan.main", "two-seed-0"), ("jaxgan.evaluate", "two-seed-0")]
     text = (study / "table.md").read_text()
-    assert "| accuracy (best networks) |  | 0.500 | 1, 5 of 64 | test, 2,000 real, it `a` |" in text
-    assert "| distance (last networks) | 4 (them) | not measured |  |  | all of it |" in text
+    assert "| accuracy (best networks) |  | 0.500 |  | 1, 5 of 64 | test, 2,000 real, it" in text
+    assert "| distance (last networks) | 4 (them) | not measured |  |  |  | all of it |" in text
     stub.called.clear()
     # The first seed of each config comes first; what is there is not run again.
     assert reproduce.main(["mine", "--jobs=1"]) == 0
@@ -125,7 +126,8 @@ def test_a_study_grows_run_by_run(stub, study, tmp_path):
     assert (study / "figure.png").stat().st_size > 1000
     text = (study / "table.md").read_text()
     read_on = "test, 2,000 real, it `a`, reference 1.500"
-    assert f"4.000 | 2 (3.000, 5.000), 5 of 64 | {read_on} |" in text
+    # Of the two scores that of seed 0 is higher.
+    assert f"4.000 | 3.000 | 2 (3.000, 5.000), 5 of 64 | {read_on} |" in text
     assert "--config=configs/gan.py --config.steps=5`, seeds 0, 1" in text
     stub.called.clear()
     assert reproduce.main(["mine"]) == 0
@@ -157,7 +159,7 @@ def test_a_run_that_fails_is_left_out_and_tried_again(stub, study):
     stub.status["one-seed-0"] = 1
     assert reproduce.main(["mine"]) == 1
     assert ("jaxgan.evaluate", "one-seed-0") not in stub.called
-    assert "5.000 | 1, 5 of 64 |" in (study / "table.md").read_text()
+    assert "5.000 |  | 1, 5 of 64 |" in (study / "table.md").read_text()
     stub.status.clear()
     stub.called.clear()
     assert reproduce.main(["mine"]) == 0
@@ -228,6 +230,55 @@ def test_a_run_is_evaluated_as_the_study_says(stub, study):
     (study / "study.toml").write_text(text.replace("= 9", "= 10"))
     assert reproduce.main(["mine", "--only=two"]) == 0
     assert len(stub.called) == 2
+
+
+def test_the_table_says_which_runs_have_the_length_of_their_source(stub, study):
+    text = STUDY.replace("steps = 5 }", "steps = 5 }\nfull = 5", 1)
+    (study / "study.toml").write_text(text)
+    assert reproduce.main(["mine"]) == 0
+    assert "5 of 64 (complete) |" in (study / "table.md").read_text()
+    (study / "study.toml").write_text(text.replace("full = 5", "full = 9_000"))
+    assert reproduce.main(["mine"]) == 0
+    assert "5 of 64 (incomplete: 9,000 documented) |" in (study / "table.md").read_text()
+
+
+def test_the_finished_seeds_of_a_run_are_compared_once(stub, study, tmp_path, monkeypatch):
+    calls = []
+
+    def compare(workdirs):
+        calls.append([workdir.name for workdir in workdirs])
+        row = {**measure("consensus_code_accuracy", "best", 0.75, code=0), "seed": 1}
+        return {"measures": [row], "chosen": {"seed": 1, "by": "seed_agreement"}}
+
+    monkeypatch.setattr(reproduce, "_compare", compare)
+    text = (
+        STUDY.replace("seeds = [0, 1]", "seeds = [0, 1]\ncompare = true")
+        + """
+[[rows]]
+what = "together"
+run = "one"
+measure = "consensus_code_accuracy"
+checkpoint = "best"
+"""
+    )
+    (study / "study.toml").write_text(text)
+    for seed in (0, 1):
+        (tmp_path / "runs" / "mine" / f"one-seed-{seed}" / "checkpoints").mkdir(parents=True)
+    for _ in range(2):
+        assert reproduce.main(["mine"]) == 0
+    assert calls == [["one-seed-0", "one-seed-1"]]
+    text = (study / "table.md").read_text()
+    assert "| together (best networks) |  | 0.750 |" in text
+    assert "4.000 | 5.000 | 2 (3.000, 5.000), 5 of 64 |" in text
+    # The kept comparison is enough for the table, and is not of another command.
+    (tmp_path / "runs" / "mine" / "one-seed-0" / "checkpoints").rmdir()
+    assert reproduce.main(["mine", "--table"]) == 0
+    assert text == (study / "table.md").read_text()
+    kept = study / "results" / "one-compared.json"
+    kept.write_text(kept.read_text().replace("steps=5", "steps=4"))
+    assert reproduce.main(["mine", "--table"]) == 0
+    assert "together (best networks) |  | not measured |" in (study / "table.md").read_text()
+    assert len(calls) == 1
 
 
 def test_the_study_of_the_papers_can_be_read():

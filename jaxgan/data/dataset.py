@@ -79,6 +79,19 @@ class Split:
         return self.take(order[:rest]), self.take(order[rest:])
 
 
+def joined(one: Split, other: Split) -> Split:
+    """The images and labels of two splits of one dataset, one after the other."""
+    images: Any = (one.images, other.images)
+    if isinstance(one.images, Streamed):
+        images = one.images.followed_by(other.images)
+    else:
+        images = np.concatenate(images)
+    labels = None
+    if one.labels is not None and other.labels is not None:
+        labels = np.concatenate([one.labels, other.labels])
+    return Split(images, labels)
+
+
 def check_holding_out(count: int, available: int, name: str) -> None:
     """Raises UserError if `count` held-out examples leave none of `available`; slow sources call it
     before they read."""

@@ -79,6 +79,11 @@ class Streamed:
         """Selects images without reading them."""
         return Streamed(self.source, self._indices[indices])
 
+    def followed_by(self, other: "Streamed") -> "Streamed":
+        """These images, then others of the same source, without reading them."""
+        assert other.source is self.source
+        return Streamed(self.source, np.concatenate([self._indices, other._indices]))
+
     def fingerprint(self) -> str:
         """Identifies the source and the number of selected images."""
         return f"{self.source.fingerprint()} {len(self)} images"

@@ -300,6 +300,7 @@ class RunRecorder:
             "measures": [m.as_json() for m in measures],
             "rollbacks": read_metrics(self.rows.path).rollbacks,
             "ended": {str(seed): what for seed, what in self._ended.items()},
+            "scores": {str(seed): score for seed, score in scores.items()},
             "chosen": selection.choose_seed(measures, scores, self.config.best_by),
         }
         # The report comes first, because results.json marks the run as finished.

@@ -7,7 +7,9 @@ network is trained for each dataset:
     5x5 convolution to 32, 3x3 to 64, 3x3 to 128, each stride 2, BatchNorm, ReLU;
     dense to 128, BatchNorm, ReLU (the features); dense to the classes.
 
-Protocol: cross entropy on the whole real training split, all classes, each image shifted at random
+Protocol: cross entropy on the real training and validation images of all classes (so that the same
+classifier measures a run whichever number of images it holds out; without a test split the
+validation split is kept to test the classifier), each image shifted at random
 by up to a fourteenth of its side; Adam under one cycle of its rate (Smith and Topin 2018); a fixed
 seed; the final weights, tested once on the test split. Each result that uses the classifier reports
 its hash and accuracy. Accuracies are fractions in [0, 1]; features are unitless.
@@ -33,12 +35,12 @@ from jaxgan.common import cache
 from jaxgan.common.errors import UserError
 from jaxgan.common.rng import stream
 from jaxgan.data.batches import indices, map_batches
-from jaxgan.data.dataset import Dataset, Split
+from jaxgan.data.dataset import Dataset, Split, joined
 from jaxgan.data.pixels import to_network
 from jaxgan.models.variables import Variables, apply_network
 
 # Part of the cache key: increment it with every change to the network or its training.
-VERSION = "1"
+VERSION = "2"
 SEED = 0
 FEATURES = 128
 # Images per forward pass.
@@ -140,7 +142,7 @@ def reference_classifier(
     Args:
       dataset: all its classes (before `Dataset.only`), whichever of them the run trains on.
       say: prints a line of progress; called only if the classifier is trained.
-      recipe: None for `recipe_for` the training split.
+      recipe: None for `recipe_for` its training images.
 
     Raises:
       UserError: if the dataset has no labels.
@@ -150,10 +152,19 @@ def reference_classifier(
             f"{dataset.name} has no labels: no reference classifier can be trained on it",
             "use a metric on thumbnails, which needs none",
         )
+    dataset = _with_held_out(dataset)
     recipe = recipe or recipe_for(len(dataset.train.images), dataset.image_shape[-1])
     # With x64, a run in float64 would draw other random numbers and take twice the time.
     with jax.enable_x64(False):
         return _cached(dataset, recipe, say)
+
+
+def _with_held_out(dataset: Dataset) -> Dataset:
+    """The dataset with its validation images at the end of the training split, unless there is no
+    test split."""
+    if not len(dataset.test) or dataset.test.labels is None or not len(dataset.validation):
+        return dataset
+    return dataclasses.replace(dataset, train=joined(dataset.train, dataset.validation))
 
 
 def _cached(dataset: Dataset, recipe: Recipe, say: Callable[[str], None]) -> Classifier:

@@ -11,6 +11,7 @@ from jaxgan.common.cache import cache_folder
 from jaxgan.common.errors import UserError
 from jaxgan.data.dataset import Dataset, Split
 from jaxgan.data.sources import digits
+from jaxgan.data.streaming import ArraySource, Streamed
 from jaxgan.metrics.extractors import classifier
 from jaxgan.metrics.extractors.classifier import Recipe, recipe_for, reference_classifier
 
@@ -41,7 +42,8 @@ def weights():
     """What one short training gives."""
     with jax.enable_x64(False):
         network = classifier.ReferenceNetwork(10)
-        return classifier._train(network, small(), SHORT, lambda _: None)
+        dataset = classifier._with_held_out(small())
+        return classifier._train(network, dataset, SHORT, lambda _: None)
 
 
 @pytest.fixture
@@ -75,7 +77,7 @@ def test_learns_the_digits_and_reports_it(learnt):
     assert trained.judged == "test"
     right = trained.predict(dataset.test.images) == dataset.test.labels
     assert trained.accuracy == pytest.approx(right.mean())
-    assert said[0] == "training the reference classifier of digits on 1205 images, once"
+    assert said[0] == "training the reference classifier of digits on 1501 images, once"
     assert "40 updates, about" in said[1]
     assert f"{trained.accuracy:.2%} of 296 test images" in said[2]
     assert len(said) == 3
@@ -169,6 +171,26 @@ def test_another_dataset_has_another_file(cache):
     keys = {classifier._key(other, SHORT, 10) for other in others}
     assert len(keys | {classifier._key(dataset, LEARNS, 10)}) == 6
     assert classifier._key(small(), SHORT, 10) in keys
+
+
+def held_out(whole, count):
+    train, validation = whole.hold_out(count, "digits")
+    return dataclasses.replace(small(), train=train, validation=validation)
+
+
+def test_the_number_of_images_held_out_makes_no_difference():
+    whole = digits.load(8).train.first(20)
+    found = [classifier._with_held_out(held_out(whole, count)) for count in (4, 12)]
+    assert len({classifier._key(dataset, SHORT, 10) for dataset in found}) == 1
+    streamed = dataclasses.replace(whole, images=Streamed(ArraySource(whole.images)))
+    for dataset in (*found, classifier._with_held_out(held_out(streamed, 4))):
+        np.testing.assert_array_equal(dataset.train.images[:], whole.images)
+        np.testing.assert_array_equal(dataset.train.labels, whole.labels)
+
+
+def test_a_classifier_that_the_validation_split_tests_is_not_trained_on_it():
+    dataset = dataclasses.replace(small(), test=small().test.first(0))
+    assert classifier._with_held_out(dataset) is dataset
 
 
 def test_without_a_test_split_names_the_split_used_instead():
