@@ -24,7 +24,14 @@ from jaxgan.config import apply_argument, base, update
 # swamps the categorical code's (digits, 750 updates: code accuracy .38 with lambda 1, .80 with
 # 0.1).
 CONTINUOUS = {"latent.codes": "categorical:10+uniform:2", "lambda_continuous": 0.1}
-DOCUMENT = {
+# Q reads generated images after a small random affine transformation, which neither source does.
+# Code accuracy on the digits after 1,000 updates, mean of eight seeds ± 95 % interval: .897 ± .028;
+# with half of these strengths .861 ± .020, with one and a half times .859 ± .032, with twice .842 ±
+# .032, without .799 ± .035. Averaged weights of D and Q (q.ema_decay=0.99) change none of them by
+# more than .011.
+MOVED = {"q.rotation": 0.25, "q.shift": 0.07, "q.scale": 0.1}
+AS_IN_THE_SOURCES = dict.fromkeys(MOVED, 0.0)
+DOCUMENT = AS_IN_THE_SOURCES | {
     "networks": "document",
     "information": "document",
     "latent.noise_prior": "normal",
@@ -42,8 +49,9 @@ DOCUMENT = {
     "width": 1.0,
     "steps": 93_700,
     "eval_every": 500,
+    "seeds": 1,
 }
-PAPER = {
+PAPER = AS_IN_THE_SOURCES | {
     "networks": "paper",
     "information": "paper",
     "latent.noise_prior": "uniform",
@@ -58,10 +66,11 @@ PAPER = {
     "width": 1.0,
     "steps": 5_000,
     "eval_every": 500,
+    "seeds": 1,
 }
 # Code accuracy of the default's small networks on MNIST after 5,000 updates, seeds 0 and 1: .835
 # and .772 in batches of 64, .846 and .864 in batches of 128; .882 in batches of 256 (seed 0).
-LARGE = {"batch_size": 256, "steps": 5_000, "eval_every": 500}
+LARGE = {"batch_size": 256, "steps": 5_000, "eval_every": 500, "seeds": 1}
 DATASETS = ("digits", "glyphs", "mnist", "fashion_mnist")
 WORDS: dict[str, dict[str, Any]] = {
     "digits": {"dataset.name": "digits"},
@@ -77,15 +86,16 @@ WORDS: dict[str, dict[str, Any]] = {
 # weight by about the learning rate whatever the layer's size, so a layer with a quarter of the
 # inputs changes its output a quarter as much: after 1,000 updates the code accuracy is .39 with the
 # paper's rates, .80 with four times those (three and four seeds).
-DEFAULT = PAPER | {
+DEFAULT = PAPER | MOVED | {
     "latent.codes": "categorical:10",
     "lambda_continuous": 0.1,
     "width": 0.25,
     "batch_size": 64,
     "discriminator.learning_rate": 8e-4,
     "generator.learning_rate": 4e-3,
-    "steps": 1_000,
+    "steps": 1_500,
     "eval_every": 250,
+    "seeds": 4,
 }
 
 
