@@ -102,6 +102,7 @@ def tiny_config(arg: str = "", **values):
         "batch_size": 16,
         "discriminator_batch_size": 0,
         "steps": 2,
+        "seeds": 1,
         "latent.noise": 4,
         "eval_images": 64,
         "results_images": 64,

@@ -39,6 +39,7 @@ from jaxgan.training import program as program_lib
 
 CONFIG = f"--config={ROOT}/configs/infogan.py"
 VALUES = {
+    "seeds": 1,
     "width": 0.05,
     "batch_size": 16,
     "steps": 40,

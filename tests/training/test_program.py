@@ -38,7 +38,7 @@ def float64():
 
 
 def infogan():
-    """Convolutions, BatchNorm and Adam; nothing dropped."""
+    """Convolutions, BatchNorm, Adam, and Q on moved images; nothing dropped."""
     gan = small_infogan(
         "continuous",
         convolutional=True,
@@ -60,9 +60,11 @@ def cgan():
 
 
 def paper():
-    """The networks of a config."""
+    """The networks of a config, without transformations for Q, which pmap would draw alike on
+    every device."""
+    still = dict.fromkeys(("q__rotation", "q__shift", "q__scale"), 0.0)
     config = tiny_config(
-        dtype="float64", discriminator__epsilon=EPSILON, generator__epsilon=EPSILON
+        dtype="float64", discriminator__epsilon=EPSILON, generator__epsilon=EPSILON, **still
     )
     return build_gan(config, IMAGES.shape[1:]), Batch(IMAGES)
 
