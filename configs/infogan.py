@@ -86,17 +86,21 @@ WORDS: dict[str, dict[str, Any]] = {
 # weight by about the learning rate whatever the layer's size, so a layer with a quarter of the
 # inputs changes its output a quarter as much: after 1,000 updates the code accuracy is .39 with the
 # paper's rates, .80 with four times those (three and four seeds).
-DEFAULT = PAPER | MOVED | {
-    "latent.codes": "categorical:10",
-    "lambda_continuous": 0.1,
-    "width": 0.25,
-    "batch_size": 64,
-    "discriminator.learning_rate": 8e-4,
-    "generator.learning_rate": 4e-3,
-    "steps": 1_500,
-    "eval_every": 250,
-    "seeds": 4,
-}
+DEFAULT = (
+    PAPER
+    | MOVED
+    | {
+        "latent.codes": "categorical:10",
+        "lambda_continuous": 0.1,
+        "width": 0.25,
+        "batch_size": 64,
+        "discriminator.learning_rate": 8e-4,
+        "generator.learning_rate": 4e-3,
+        "steps": 1_500,
+        "eval_every": 250,
+        "seeds": 4,
+    }
+)
 
 
 def get_config(arg: str = "") -> ConfigDict:

@@ -6,6 +6,7 @@ import os
 from typing import Any
 
 import jax
+import numpy as np
 from ml_collections import ConfigDict
 
 import jaxgan.config as config_lib
@@ -65,7 +66,9 @@ def train(
         condition = conditions.make(
             config, dataset.label_names, dataset.classes, dataset.feature_size
         )
-        gan = build_gan(config, dataset.image_shape, condition, modules)
+        gan = build_gan(
+            config, dataset.image_shape, condition, modules, _pixel_means(config, dataset)
+        )
     _check_same_run(config, dataset)
 
     # --- Compile the programs, lock the folder, train
@@ -215,6 +218,16 @@ def _steps_to_next_cut(config: ConfigDict, step: int, limit: int) -> int:
     """How many steps, at most `limit`, one call can run before something is due."""
     every = (config.log_every, config.sample_every, config.eval_every, config.checkpoint_every)
     return min(limit, config.steps - step, *(n - step % n for n in every))
+
+
+def _pixel_means(config: ConfigDict, dataset: Dataset) -> np.ndarray | None:
+    """Each pixel's mean over the training images, in [0, 1], if the generator starts from it."""
+    if config.generator.output_bias != "data":
+        return None
+    images, block = dataset.train.images, 4_096
+    starts = range(0, len(images), block)
+    total = sum(images[i : i + block].sum(axis=0, dtype=np.int64) for i in starts)
+    return np.asarray(total / (255 * len(images)))
 
 
 # --- Checks

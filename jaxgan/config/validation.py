@@ -31,6 +31,7 @@ def validate(config: ConfigDict) -> None:
             raise UserError(f"config: the key {path} is missing", "start from jaxgan.config.base()")
         _check_value(path, present[path], key)
     _check_condition(config)
+    _check_output_bias(config)
     _check_discriminator_batch_size(config)
     _check_dataset(config.dataset)
     if config.dataset.name == "ring":
@@ -111,6 +112,12 @@ def _check_tags(config: ConfigDict) -> None:
 
 def _check_condition(config: ConfigDict) -> None:
     kind, system = config.condition.kind, config.system
+    if config.mismatched_factor and kind == "none":
+        raise UserError(
+            f"mismatched_factor={config.mismatched_factor}: {system} has no condition that could be"
+            " another row's",
+            "use configs/cgan.py or configs/tags.py, or leave it at 0",
+        )
     if system == "infogan" and kind != "none":
         raise UserError(f"condition.kind={kind}: InfoGAN is unconditional", "use configs/cgan.py")
     if system == "cgan" and kind == "none":
@@ -128,6 +135,17 @@ def _check_condition(config: ConfigDict) -> None:
         raise UserError(
             f"best_by=code_information: {system} has no codes",
             "choose parzen_log_likelihood, frechet_distance or none",
+        )
+
+
+def _check_output_bias(config: ConfigDict) -> None:
+    """The mean image is a bias of the dense layer whose sigmoid is the image."""
+    dense = config.system in ("gan", "cgan") and config.networks == "paper"
+    if config.generator.output_bias == "data" and (not dense or config.dataset.name == "ring"):
+        raise UserError(
+            f"generator.output_bias=data: {config.system}'s {config.networks} generator does not"
+            " end in a dense layer with a sigmoid",
+            "use --config=configs/gan.py:paper or configs/cgan.py:mlp, or leave it at zero",
         )
 
 

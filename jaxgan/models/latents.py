@@ -16,6 +16,8 @@ from jaxgan.common.rng import stream
 
 # Limit on a categorical code's values: a sample sheet has a row for each.
 MOST = 1_000
+# The ends of the uniform priors of noise.
+UNIFORM = {"uniform": (-1, 1), "unit_uniform": (-(3**0.5), 3**0.5), "hypercube": (0, 1)}
 
 
 class Latent(NamedTuple):
@@ -103,8 +105,11 @@ def parse_codes(text: str) -> tuple[Code, ...]:
 
 @dataclasses.dataclass(frozen=True)
 class LatentSpec:
-    """The prior of noise and codes: `noise` numbers from `noise_prior` ("normal", "uniform" on
-    (-1, 1), or "hypercube", uniform on (0, 1)), and `codes`."""
+    """The prior of noise and codes: `noise` numbers from `noise_prior`, and `codes`.
+
+    The prior is "normal", or uniform: "uniform" on (-1, 1), "unit_uniform" on ±√3, with variance 1,
+    or "hypercube" on (0, 1).
+    """
 
     noise: int
     noise_prior: str = "normal"
@@ -117,8 +122,8 @@ class LatentSpec:
         if self.noise_prior == "normal":
             noise = jax.random.normal(noise_key, (n, self.noise), self.dtype)
         else:
-            low = -1 if self.noise_prior == "uniform" else 0
-            noise = jax.random.uniform(noise_key, (n, self.noise), self.dtype, low, 1)
+            low, high = UNIFORM[self.noise_prior]
+            noise = jax.random.uniform(noise_key, (n, self.noise), self.dtype, low, high)
         codes = tuple(
             code.sample(stream(key, "code", i), n, self.dtype) for i, code in enumerate(self.codes)
         )

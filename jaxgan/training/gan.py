@@ -6,6 +6,7 @@ from typing import Any
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
+import numpy as np
 import optax
 from ml_collections import ConfigDict, FrozenConfigDict
 
@@ -30,6 +31,7 @@ class Gan:
       condition: how both networks are conditioned, or None.
       image_shape: (H, W, C).
       config: the run's config; docs/reference.md explains the keys.
+      output_bias: initial bias of the generator's last layer, float [H * W * C]; None for zero.
     """
 
     generator: nn.Module
@@ -41,6 +43,7 @@ class Gan:
     condition: Condition | None
     image_shape: tuple[int, int, int]
     config: FrozenConfigDict
+    output_bias: np.ndarray | None = None
 
     @property
     def dtype(self) -> Any:
@@ -99,6 +102,7 @@ def build_gan(
     image_shape: tuple[int, int, int],
     condition: Condition | None = None,
     modules: Modules | None = None,
+    pixel_means: np.ndarray | None = None,
 ) -> Gan:
     """Builds everything that stays fixed during a run.
 
@@ -107,6 +111,8 @@ def build_gan(
       image_shape: (H, W, C) of the data.
       condition: how both networks are conditioned (`conditions.make`).
       modules: the networks; None builds those that the config names.
+      pixel_means: each pixel's mean over the training images, in [0, 1], [H, W, C]; needed to train
+        with generator.output_bias=data.
 
     Raises:
       UserError: if `parse_codes` cannot read the latent codes, or the networks' outputs differ in
@@ -127,10 +133,19 @@ def build_gan(
         condition=condition,
         image_shape=image_shape,
         config=FrozenConfigDict(config),
+        output_bias=None if pixel_means is None else log_odds(pixel_means).reshape(-1),
     )
     if modules is not None:
         _check_contract(gan)
     return gan
+
+
+def log_odds(means: np.ndarray) -> np.ndarray:
+    """log(p / (1 - p)) of means in [0, 1], clipped at 1e-7 from both ends as in the code of
+    Goodfellow et al. 2014: a sigmoid of this bias is the mean image."""
+    from scipy.special import logit
+
+    return np.asarray(logit(np.clip(means, 1e-7, 1 - 1e-7)))
 
 
 def _check_contract(gan: Gan) -> None:

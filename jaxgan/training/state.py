@@ -51,7 +51,7 @@ class GanState(struct.PyTreeNode):
 def initialise(gan: Gan, key: jax.Array) -> GanState:
     """The state before the first step, from the run's root key."""
     latent, image = example_inputs(gan)
-    generator = _network_state(gan, "generator", key, latent)
+    generator = _with_output_bias(gan, _network_state(gan, "generator", key, latent))
     discriminator = _network_state(gan, "discriminator", key, image, latent.condition)
     q = None
     if gan.q is not None:
@@ -85,6 +85,15 @@ def _network_state(gan: Gan, name: str, key: jax.Array, *inputs: Any) -> Network
     # BatchNorm initialises its statistics in float32 whatever the parameters' dtype is.
     stats = jax.tree.map(lambda x: x.astype(gan.dtype), variables.get("batch_stats", {}))
     return NetworkState(params, stats, gan.optimizers[name].init(params))
+
+
+def _with_output_bias(gan: Gan, generator: NetworkState) -> NetworkState:
+    """The generator with `gan.output_bias` in its last layer, "image"."""
+    if gan.output_bias is None:
+        return generator
+    image = generator.params["image"]
+    bias = jnp.asarray(gan.output_bias, image["bias"].dtype)
+    return generator.replace(params={**generator.params, "image": {**image, "bias": bias}})
 
 
 def networks(state: GanState) -> Networks:

@@ -4,6 +4,8 @@ The updates follow Goodfellow et al. 2014, algorithm 1: k discriminator steps, t
 generator. The information term is that of Chen et al. 2016, eq. 6.
 """
 
+import functools
+import operator
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
@@ -197,6 +199,10 @@ def discriminator_update(
             correct = margin > 0 if name == "real" else margin < 0
             metrics[f"accuracy/{name}"] = jnp.mean(correct, dtype=gan.dtype)
             total += value
+            if name == "real" and config.mismatched_factor:
+                mismatched = _mismatched_loss(gan, variables, examples, stream(key, "mismatched"))
+                metrics["loss/discriminator_mismatched"] = mismatched
+                total += mismatched
             if learner is not None and name == "fake":
                 features = features_for_q(gan, variables, images, features, key)
                 q = Variables(params["q"], learner.batch_stats)
@@ -208,6 +214,22 @@ def discriminator_update(
     params = {name: player.params for name, player in players.items()}
     gradients, (metrics, stats) = jax.grad(loss, has_aux=True)(params)
     return _apply_gradients(gan, state, players, gradients, stats, metrics)
+
+
+def _mismatched_loss(
+    gan: Gan, discriminator: Variables, real: Examples, dropout: jax.Array
+) -> jax.Array:
+    """The discriminator's mean loss on real examples with the condition of another row as fakes,
+    times `mismatched_factor` (Reed et al. 2016, algorithm 1, line 8, with factor 1/2). Without it,
+    the discriminator never sees a real example that its condition does not fit. Rows whose two
+    conditions are equal do not count."""
+    config, condition = gan.config, jnp.roll(real.condition, 1, axis=0)
+    (logits, _), _ = apply_network(
+        gan.discriminator, discriminator, real.images, condition, train=True, dropout=dropout
+    )
+    losses = gan.adversarial.discriminator(logits, jnp.full_like(logits, config.fake_target))
+    differs = jnp.any((condition != real.condition).reshape(len(logits), -1), axis=1)
+    return config.mismatched_factor * jnp.mean(jnp.where(differs, losses, 0))
 
 
 def generator_update(
@@ -350,13 +372,17 @@ def train_step(
         assert fake is not None
         seen = before if config.order == "simultaneous" else state
         seen = seen.replace(alive=state.alive)
-        updated, terms = generator_update(gan, seen, draw, fake, stream(key, "generator"))
+        # In the code of Goodfellow et al. 2014 both players see one dropout mask.
+        shared = config.discriminator.shared_dropout
+        generator_key = update_key if shared else stream(key, "generator")
+        updated, terms = generator_update(gan, seen, draw, fake, generator_key)
         state = state.replace(generator=updated.generator, alive=updated.alive)
         if config.information == "document":
             state = state.replace(q=updated.q)
         metrics |= terms
-    real_loss, fake_loss = metrics["loss/discriminator_real"], metrics["loss/discriminator_fake"]
-    metrics["loss/discriminator"] = real_loss + fake_loss
+    parts = ("real", "fake") + (("mismatched",) if config.mismatched_factor else ())
+    losses = [metrics[f"loss/discriminator_{name}"] for name in parts]
+    metrics["loss/discriminator"] = functools.reduce(operator.add, losses)
     state = _update_averages(gan, state)
     state = state.replace(step=state.step + state.alive)
     return state, metrics | {"alive": state.alive}

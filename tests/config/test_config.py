@@ -69,6 +69,8 @@ def test_bad_arguments_are_named(arg, said):
     ("path", "value", "said"),
     [
         ("steps", 0, "steps=0: must be at least 1"),
+        ("mismatched_factor", 0.5, "has no condition"),
+        ("generator.output_bias", "data", "does not end in a dense layer"),
         ("batch_size", -3, "batch_size=-3"),
         ("seeds", 0, "seeds=0"),
         ("width", float("nan"), "not a finite number"),

@@ -108,3 +108,10 @@ def test_a_traversal_without_categories_shows_ten_draws():
     noise = np.asarray(latent.noise).reshape(10, columns, 3)
     assert (noise == noise[:, :1]).all()
     assert len(np.unique(noise[:, 0, 0])) == 10
+
+
+def test_the_unit_uniform_prior_has_variance_one():
+    noise = LatentSpec(20, "unit_uniform").sample(jax.random.key(0), 5_000).noise
+    assert float(abs(noise).max()) == pytest.approx(3**0.5, abs=0.01)
+    # Of 100,000 draws the variance is within .02 of 1, nearly seven of its standard errors.
+    assert float(noise.var()) == pytest.approx(1, abs=0.02)

@@ -1,13 +1,19 @@
 """Networks of one's own that break the contract are named before anything is trained."""
 
 import flax.linen as nn
+import jax
+import numpy as np
 import pytest
+from conftest import load_config
 
 from jaxgan.common.errors import UserError
 from jaxgan.config.presets import base, update
+from jaxgan.data.sources import digits
 from jaxgan.models.infogan import CategoricalParameters
 from jaxgan.models.registry import Modules
+from jaxgan.train import _pixel_means
 from jaxgan.training.gan import build_gan
+from jaxgan.training.state import initialise
 
 CONFIG = update(base(), {"latent.codes": "categorical:3"})
 
@@ -60,3 +66,19 @@ def test_networks_that_keep_the_contract_are_accepted():
 def test_networks_that_break_the_contract_are_refused_by_name(networks, said):
     with pytest.raises(UserError, match=said):
         build(**networks)
+
+
+def test_the_generator_starts_from_the_mean_image():
+    config = update(load_config("gan", "paper"), {"generator.output_bias": "data", "width": 0.05})
+    dataset = digits.load(8)
+    means = _pixel_means(config, dataset)
+    np.testing.assert_allclose(means, dataset.train.images.mean(axis=0) / 255)
+    gan = build_gan(config, (8, 8, 1), pixel_means=means)
+    generator = jax.jit(lambda: initialise(gan, jax.random.key(0)))().generator
+    bias = np.asarray(generator.params["image"]["bias"], np.float64)
+    inside = np.clip(means.reshape(-1), 1e-7, 1 - 1e-7)
+    np.testing.assert_allclose(1 / (1 + np.exp(-bias)), inside, rtol=1e-3)
+    # A pixel that is always black does not start at minus infinity.
+    assert means.min() < 1e-7
+    assert bias.min() == pytest.approx(-16.118, abs=0.01)
+    assert _pixel_means(load_config("gan", "paper"), dataset) is None

@@ -355,6 +355,51 @@ def test_the_moving_averages_follow_their_player(average, player, decay):
     assert getattr(networks(after), player) is found
 
 
+# --- Conditions that do not fit
+
+
+@pytest.mark.parametrize("conditions", [[0, 1, 2, 0], [1, 1, 2, 2]])
+def test_mismatched_rows_are_fakes_with_their_own_weight(monkeypatch, conditions):
+    """Of a stand-in discriminator whose logit is the image's pixel plus ten times its condition."""
+
+    def stand_in(module, variables, images, condition, train, dropout):
+        return (images[:, 0, 0, 0] + 10 * condition[:, 0], None), variables.batch_stats
+
+    monkeypatch.setattr(step_lib, "apply_network", stand_in)
+    monkeypatch.setattr(step_lib, "_apply_gradients", lambda *arguments: arguments[-1])
+    config = update(load_config("cgan", "mlp"), {"mismatched_factor": 0.5, "loss": "least_squares"})
+    gan = build_gan(config, (28, 28, 1), Label(3, (0, 1, 2)))
+    state = GanState(0, 0, True, None, NetworkState(None, None, None), None, None)
+    pixels, given = np.array([0.5, 0.25, 0.75, 1.0]), np.array(conditions, float)
+    real = Examples(jnp.asarray(pixels, jnp.float32).reshape(4, 1, 1, 1), given[:, None])
+    metrics = discriminator_update(gan, state, real, None, KEY)
+    other = np.roll(given, 1)
+    wanted = 0.5 * np.mean(np.where(other != given, (pixels + 10 * other) ** 2 / 2, 0))
+    assert float(metrics["loss/discriminator_mismatched"]) == pytest.approx(wanted)
+
+
+def test_without_a_factor_nothing_is_mismatched():
+    gan, state = make()
+    _, metrics = compiled(discriminator_update, gan)(
+        state, Examples(real_images()[0] / 255.0), fake_examples(gan, state), KEY
+    )
+    assert "loss/discriminator_mismatched" not in metrics
+
+
+@pytest.mark.parametrize("shared", [False, True])
+def test_the_players_share_a_dropout_mask_if_asked(shared):
+    gan, state = make(discriminator__shared_dropout=shared)
+    seen = seen_by(
+        gan,
+        state,
+        Batch(real_images()),
+        generator_update=lambda *given: jax.random.key_data(given[4]),
+        discriminator_update=lambda *given: jax.random.key_data(given[4]),
+    )
+    [[of_generator], [of_discriminator]] = seen["generator_update"], seen["discriminator_update"]
+    assert np.array_equal(of_generator, of_discriminator) == shared
+
+
 # --- What Q reads
 
 MOVED = {"q__rotation": 0.25, "q__shift": 0.1, "q__scale": 0.1}
