@@ -50,7 +50,7 @@ PLACES = ("dataset.data_dir", "dataset.features", "dataset.words")
 # A test compares this list with docs/reference.md.
 KEYS: dict[str, Key] = {
     "system": Key("infogan", ("gan", "dcgan", "cgan", "infogan", "tags")),
-    "networks": Key("paper", ("document", "paper")),
+    "networks": Key("paper", ("document", "paper", "authors")),
     "width": Key(1.0, low=1e-3),
     "dtype": Key("float32", ("float32", "bfloat16", "float64")),
     "seed": Key(0, low=0, high=2**31 - 1),

@@ -31,6 +31,8 @@ def validate(config: ConfigDict) -> None:
             raise UserError(f"config: the key {path} is missing", "start from jaxgan.config.base()")
         _check_value(path, present[path], key)
     _check_condition(config)
+    if config.networks == "authors" and config.system != "infogan":
+        raise UserError(f"networks=authors: {config.system} has none", "choose document or paper")
     _check_output_bias(config)
     _check_discriminator_batch_size(config)
     _check_dataset(config.dataset)

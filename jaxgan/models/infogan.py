@@ -14,7 +14,13 @@ from jaxgan.models.latents import Code, Latent, joined
 from jaxgan.models.layers import Network, leaky_relu
 
 NORMAL = nn.initializers.normal(0.02)
+TRUNCATED = nn.initializers.truncated_normal(0.02)
 GLOROT = nn.initializers.glorot_uniform()
+
+
+def scale_near_one(key: Any, shape: Any, dtype: Any = jnp.float32) -> jax.Array:
+    """BatchNorm's initial gamma in the authors' code: N(1, .02)."""
+    return 1 + NORMAL(key, shape, dtype)
 
 
 class CategoricalParameters(NamedTuple):

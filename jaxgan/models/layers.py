@@ -180,6 +180,8 @@ class Network(nn.Module):
     Attributes:
       width: multiplies the inner layers' sizes; 1.0 is the source's width.
       kernel_init: initialiser of every layer that names none.
+      conv_init: initialiser of the convolutions; None for `kernel_init`.
+      scale_init: initialiser of BatchNorm's gamma.
       momentum, epsilon: of BatchNorm; moving statistics become
         momentum * old + (1 - momentum) * the batch's.
       embedding: size of a label's learned embedding; 0 for the one-hot vector itself.
@@ -189,6 +191,8 @@ class Network(nn.Module):
 
     width: float = 1.0
     kernel_init: Callable[..., Any] = nn.initializers.glorot_uniform()
+    conv_init: Callable[..., Any] | None = None
+    scale_init: Callable[..., Any] = nn.initializers.ones
     momentum: float = 0.99
     epsilon: float = 1e-3
     embedding: int = 0
@@ -217,6 +221,7 @@ class Network(nn.Module):
             momentum=self.momentum,
             epsilon=self.epsilon,
             use_scale=scale,
+            scale_init=self.scale_init,
             name=name,
             **self.types(),
         )
@@ -246,7 +251,7 @@ class Network(nn.Module):
             (stride, stride),
             padding,
             use_bias=bias,
-            kernel_init=self.kernel_init,
+            kernel_init=self.conv_init or self.kernel_init,
             name=name,
             **self.types(),
         )

@@ -4,6 +4,7 @@
 
     "document"  an article that explains a paper and trains its networks in a full tutorial
     "paper"     the paper itself, with its authors' code
+    "authors"   InfoGAN's with three further settings of that code, which the paper does not state
 
 Docstrings of modules name the preset that uses them: "gan:mnist,paper" is
 --config=configs/gan.py:mnist,paper.
@@ -140,14 +141,23 @@ def _infogan(config: ConfigDict, shape: Shape, codes: tuple[Code, ...], types: T
         types = types | {"momentum": 0.9, "epsilon": 1e-5}
         generator, discriminator = infogan.PaperGenerator, infogan.PaperDiscriminator
         q_init, low = infogan.NORMAL, 0.0
+    for_d: Types = {}
+    for_q: Types = {"kernel_init": q_init}
+    if config.networks == "authors":
+        types |= {"scale_init": infogan.scale_near_one}
+        for_q |= {"activation": leaky_relu(0.01)}
+        for_d = {"activation": leaky_relu(0.01), "conv_init": infogan.TRUNCATED}
     q = infogan.Q(
         codes=codes,
         continuous=config.q.continuous,
         deviation=config.q.deviation,
-        **types | {"kernel_init": q_init},
+        **types | for_q,
     )
     return Modules(
-        generator(image_shape=shape, **types), discriminator(**types), q if codes else None, low
+        generator(image_shape=shape, **types),
+        discriminator(**types, **for_d),
+        q if codes else None,
+        low,
     )
 
 

@@ -11,6 +11,7 @@ from jaxgan.models import infogan
 from jaxgan.models.latents import Code
 from jaxgan.models.summary import layers
 from jaxgan.training.gan import build_gan
+from jaxgan.training.state import initialise
 
 COUNTS = {
     "document": ((3_062_849, 50_560), (670_145, 768), (1_607_306, 256)),
@@ -161,3 +162,20 @@ def test_other_numbers_of_codes_change_only_the_ends():
     found = tables("paper", **{"latent.codes": "categorical:5+categorical:7+gaussian:1"})
     assert found["generator"][0].parameters == (62 + 13) * 1024 + 1024
     assert [x.shape for x in found["q"][2:]] == [(5,), (7,), (1,), (1,)]
+
+
+def test_the_authors_networks_are_the_papers_with_their_codes_settings():
+    assert tables("authors") == tables("paper")
+    gan = build_gan(load_config("infogan", "authors"), (28, 28, 1))
+    assert load_config("infogan", "authors").fresh_noise
+    for network in (gan.discriminator, gan.q):
+        assert float(network.activation(jnp.float32(-1))) == pytest.approx(-0.01)
+    state = jax.jit(lambda: initialise(gan, jax.random.key(0)))()
+    for params in (state.generator.params, state.discriminator.params, state.q.params):
+        scales = params["dense_norm" if "dense_norm" in params else "dense_1_norm"]["scale"]
+        assert float(scales.mean()) == pytest.approx(1, abs=0.01)
+        assert float(scales.std()) == pytest.approx(0.02, rel=0.3)
+    # Cut off at two deviations, which leaves .88 of the deviation, as in TensorFlow.
+    kernel = state.discriminator.params["conv_2"]["kernel"]
+    assert float(abs(kernel).max()) <= 0.0401
+    assert float(kernel.std()) == pytest.approx(0.88 * 0.02, rel=0.05)
