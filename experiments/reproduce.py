@@ -128,13 +128,24 @@ def as_flags(prefix: str, values: dict) -> tuple[str, ...]:
     return tuple(f"{prefix}{key}={value}" for key, value in values.items())
 
 
-def load_result(job: Job) -> dict | None:
-    """The kept result of a job, or None if there is none of the same command."""
+def load_result(job: Job, partial: bool = False) -> dict | None:
+    """The kept result of a job, or None if there is none of the same command; with `partial` also
+    that of another number of steps."""
     if not job.result.exists():
         return None
     found = json.loads(job.result.read_text())
-    same = found["flags"] == list(job.flags) and found.get("evaluate", []) == list(job.evaluate)
-    return found if same else None
+    kept, wanted = (
+        [flag for flag in (*flags, *evaluate) if not (partial and _is_length(flag))]
+        for flags, evaluate in (
+            (found["flags"], found.get("evaluate", [])),
+            (job.flags, job.evaluate),
+        )
+    )
+    return found if kept == wanted else None
+
+
+def _is_length(flag: str) -> bool:
+    return flag.startswith("--config.steps=")
 
 
 # --- Running
@@ -457,10 +468,11 @@ def replace_section(path: pathlib.Path, name: str, text: str) -> None:
 def write(study: dict, jobs: list[Job], folder: pathlib.Path) -> None:
     """Writes the table and the figure of the available results, and prints the table."""
     results: dict[str, list[dict]] = {}
-    for job in jobs:
-        found = load_result(job)
-        if found is not None:
-            results.setdefault(job.name, []).append(found)
+    for name in dict.fromkeys(job.name for job in jobs):
+        # Shorter runs stand in the table until the first one of full length is there.
+        for partial in (False, True):
+            found = [load_result(job, partial) for job in jobs if job.name == name]
+            results[name] = results.get(name) or [one for one in found if one is not None]
     for run in study["runs"]:
         compared = comparison(run, folder, jobs)
         if compared is not None:

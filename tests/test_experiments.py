@@ -232,6 +232,23 @@ def test_a_run_is_evaluated_as_the_study_says(stub, study):
     assert len(stub.called) == 2
 
 
+def test_shorter_runs_stand_in_the_table_until_one_is_complete(stub, study):
+    assert reproduce.main(["mine"]) == 0
+    (study / "study.toml").write_text(STUDY.replace("steps = 5", "steps = 9"))
+    assert reproduce.main(["mine", "--table"]) == 0
+    assert "2 (3.000, 5.000), 5 of 64 |" in (study / "table.md").read_text()
+    stub.status["one-seed-1"] = 1
+    stub.called.clear()
+    assert reproduce.main(["mine"]) == 1
+    assert ("jaxgan.main", "one-seed-0") in stub.called
+    # The stub's results say 5 updates whatever was asked.
+    assert "3.000 |  | 1, 5 of 64 |" in (study / "table.md").read_text()
+    other = STUDY.replace("steps = 5 }", "steps = 5, width = 2 }")
+    (study / "study.toml").write_text(other)
+    assert reproduce.main(["mine", "--table"]) == 0
+    assert "4 (them) | not measured |" in (study / "table.md").read_text()
+
+
 def test_the_table_says_which_runs_have_the_length_of_their_source(stub, study):
     text = STUDY.replace("steps = 5 }", "steps = 5 }\nfull = 5", 1)
     (study / "study.toml").write_text(text)
