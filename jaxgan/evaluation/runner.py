@@ -82,9 +82,14 @@ class TrainingMetrics:
         """
         rows: list[MetricResult] = []
         codes: list[selection.SeedCodes] = []
+        measured: dict[tuple[int, int], tuple[list[MetricResult], GeneratedSamples]] = {}
         for networks, about in seeds:
-            samples = GeneratedSamples(self._limited(limit), networks, about)
-            rows += self._at_end(samples)
+            key = about["seed"], about["step"]
+            if key not in measured:  # The best networks may be those of the last step.
+                samples = GeneratedSamples(self._limited(limit), networks, about)
+                measured = {key: (self._at_end(samples), samples)}
+            found, samples = measured[key]
+            rows += [dataclasses.replace(row, **about) for row in found]
             if samples.gan.q is not None:
                 codes.append(selection.SeedCodes(about, samples.real_codes))
         return rows + selection.compare_seeds(self._context.gan.latent.codes, codes)
