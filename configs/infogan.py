@@ -31,6 +31,7 @@ CONTINUOUS = {"latent.codes": "categorical:10+uniform:2", "lambda_continuous": 0
 # .032, without .799 ± .035. Averaged weights of D and Q (q.ema_decay=0.99) change none of them by
 # more than .011.
 MOVED = {"q.rotation": 0.25, "q.shift": 0.07, "q.scale": 0.1}
+# Continuous codes are to mean angle, place or size, so Q must not be asked to overlook these.
 AS_IN_THE_SOURCES = dict.fromkeys(MOVED, 0.0)
 DOCUMENT = AS_IN_THE_SOURCES | {
     "networks": "document",
@@ -84,7 +85,7 @@ WORDS: dict[str, dict[str, Any]] = {
     "document": DOCUMENT,
     "paper": PAPER,
     "authors": AUTHORS,
-    "continuous": CONTINUOUS,
+    "continuous": CONTINUOUS | AS_IN_THE_SOURCES,
 }
 
 # For the digits on two cores: the paper's training at a quarter of its width. Adam moves each

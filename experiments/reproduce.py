@@ -252,9 +252,10 @@ def comparison(run: dict, folder: pathlib.Path, jobs: list[Job]) -> dict | None:
     return found if (found["seeds"], found["flags"]) == (finished, flags) else None
 
 
-def compare_seeds(study: dict, folder: pathlib.Path, jobs: list[Job]) -> None:
+def compare_seeds(study: dict, folder: pathlib.Path, jobs: list[Job]) -> int:
     """Compares the codes of the finished seeds of each run with `compare = true`, where their
-    folders are still there and no comparison of all of them is kept."""
+    folders are still there and no comparison of all of them is kept; returns 1 if one failed."""
+    status = 0
     for run in study["runs"]:
         finished = [job for job in jobs if job.name == run["name"] and load_result(job)]
         present = [job for job in finished if (job.workdir / "checkpoints").exists()]
@@ -262,24 +263,33 @@ def compare_seeds(study: dict, folder: pathlib.Path, jobs: list[Job]) -> None:
             continue
         if comparison(run, folder, jobs) is None:
             print(f"{run['name']}: comparing {len(finished)} seeds", flush=True)
-            found = _compare([job.workdir for job in finished])
+            try:
+                found = _compare([job.workdir for job in finished])
+            except UserError as error:
+                print(f"{run['name']}: not compared: {error}", flush=True)
+                status = 1
+                continue
             kept = load_result(finished[0]) or {}
             found |= {key: kept[key] for key in ("step", "batch_size")}
             found["seeds"] = [job.seed for job in finished]
             found["flags"] = list(as_flags("--config.", run.get("keys", {})))
             write_json(str(_comparison_file(run, folder)), found)
+    return status
 
 
 def _compare(workdirs: list[pathlib.Path]) -> dict:
-    """The rows that compare the seeds' codes, and the chosen seed."""
+    """The rows that compare the seeds' codes, and the chosen seed; UserError if there are none, or
+    the data is not there."""
     from jaxgan import data
     from jaxgan.evaluation import runner, selection
     from jaxgan.inference import trained_run
     from jaxgan.training import jax_setup
 
-    jax_setup.configure_jax("float32")
+    jax_setup.configure_jax(trained_run.read_about(str(workdirs[0]))["config"]["dtype"])
     runs = [run for workdir in workdirs for run in trained_run.load_every(str(workdir))[1]]
     config = runs[0].config
+    if runs[0].gan.q is None:
+        raise UserError(f"{config.system} has no codes to compare", "leave out `compare`")
     codes = runner.read_codes(runs, data.load(config), config.results_images)
     rows = selection.compare_seeds(runs[0].gan.latent.codes, codes)
     chosen = selection.choose_seed(rows, {}, config.best_by)
@@ -296,8 +306,10 @@ def chosen_seed(results: list[dict]) -> int | None:
     for result in results:
         if result.get("chosen"):
             return int(result["chosen"]["seed"])
-    scores = [item for result in results for item in result.get("scores", {}).items()]
-    if len(scores) < max(len(results), 2):
+    scored = [result["scores"] for result in results if "scores" in result]
+    scores = [item for one in scored for item in one.items()]
+    seeds = {m["seed"] for result in results for m in result["measures"] if "seed" in m}
+    if len(scores) < max(len(seeds), 2):
         return None
     return int(max(scores, key=lambda item: item[1])[0])
 
@@ -513,7 +525,7 @@ def main(argv: list[str] | None = None) -> int:
             with children:
                 status = run_all(jobs, children, arguments.jobs, lambda job: run_job(job, children))
             if not children.stopped:
-                compare_seeds(study, folder, every)
+                status = max(status, compare_seeds(study, folder, every))
         write(study, every, folder)
     except Mistake as mistake:
         print(f"reproduce: {mistake}", file=sys.stderr)

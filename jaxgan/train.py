@@ -62,6 +62,9 @@ def train(
             remedy = "leave them out first: data.near_duplicates.without_near_duplicates(split)"
             raise UserError(what, remedy)
         dataset = data.load(config) if dataset is None else dataset
+        if config.generator.output_bias == "data" and (modules is not None or dataset.points):
+            what = "generator.output_bias=data: it is for images, and the networks of a config"
+            raise UserError(what, "leave it at zero")
         registry.check_best_by(config.best_by, dataset)
         condition = conditions.make(
             config, dataset.label_names, dataset.classes, dataset.feature_size

@@ -1,6 +1,6 @@
 """Does agreement among seeds find a good one? Label-free choice against code accuracy.
 
-python experiments/selection/selection.py NAME RUN [RUN …] [--of=4]
+python experiments/selection/selection.py NAME RUN [RUN …] [--of=4] [--checkpoint=best]
 
 Reads InfoGAN runs (folders, of one seed or of several), and for all their seeds the agreement of a
 seed's codes with the others' and its code accuracy. Then draws every set of `--of` seeds (at most
@@ -18,6 +18,7 @@ from scipy.special import softmax
 from scipy.stats import spearmanr
 
 from jaxgan import data
+from jaxgan.common.errors import UserError
 from jaxgan.evaluation.runner import read_codes
 from jaxgan.inference import trained_run
 from jaxgan.metrics.codes import code_accuracy, seed_agreement
@@ -62,7 +63,9 @@ def study(workdirs: list[str], of: int, checkpoint: str) -> dict:
     ]
     codes = [one.codes for one in read_codes(runs, data.load(runs[0].config), LIMIT)]
     train, _, test = codes[0]
-    labels, truth = train.split.labels, test.split.labels
+    labels, truth = train.labels, test.labels
+    if not 1 < of <= len(runs) or labels is None or truth is None:
+        raise UserError(f"{len(runs)} seeds: a set has 2 to as many, and the data needs labels")
     alone = np.array(
         [
             accuracy(x.train.logits(0).argmax(-1), labels, x.test.logits(0).argmax(-1), truth)
@@ -71,8 +74,8 @@ def study(workdirs: list[str], of: int, checkpoint: str) -> dict:
     )
     similarity = similarities([x.validation.logits(0).argmax(-1) for x in codes])
     agreement = seed_agreement.agreement(similarity)
-    generator, sets = np.random.default_rng(0), list(itertools.combinations(range(len(runs)), of))
-    drawn = [sets[i] for i in generator.permutation(len(sets))[:2000]]
+    sets = list(itertools.combinations(range(len(runs)), of))
+    drawn = [sets[i] for i in np.random.default_rng(0).permutation(len(sets))[:2000]]
     found: dict[str, list[float]] = {"mean": [], "chosen": [], "best": [], "consensus": []}
     for members in drawn:
         some = np.array(members)
@@ -136,7 +139,10 @@ def main() -> None:
     parser.add_argument("--checkpoint", default="best", choices=("best", "last"))
     arguments = parser.parse_args()
     jax_setup.configure_jax("float32")
-    result = study(arguments.workdirs, arguments.of, arguments.checkpoint)
+    try:
+        result = study(arguments.workdirs, arguments.of, arguments.checkpoint)
+    except UserError as error:
+        parser.error(str(error))
     (HERE / f"{arguments.name}.json").write_text(json.dumps(result, indent=1) + "\n")
     print(f"{len(result['seeds'])} seeds, rho {result['rho']:.2f}")
     for name, values in result["drawn"].items():

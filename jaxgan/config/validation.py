@@ -33,6 +33,8 @@ def validate(config: ConfigDict) -> None:
     _check_condition(config)
     if config.networks == "authors" and config.system != "infogan":
         raise UserError(f"networks=authors: {config.system} has none", "choose document or paper")
+    _check_codes(config)
+    _check_shared_dropout(config)
     _check_output_bias(config)
     _check_discriminator_batch_size(config)
     _check_dataset(config.dataset)
@@ -137,6 +139,35 @@ def _check_condition(config: ConfigDict) -> None:
         raise UserError(
             f"best_by=code_information: {system} has no codes",
             "choose parzen_log_likelihood, frechet_distance or none",
+        )
+
+
+def _check_codes(config: ConfigDict) -> None:
+    """Keys that other systems than InfoGAN would ignore."""
+    if config.system == "infogan":
+        return
+    for path in ("q.rotation", "q.shift", "q.scale", "q.ema_decay", "lambda_generator"):
+        if get(config, path) != KEYS[path].default:
+            what = f"{path}={get(config, path)}: {config.system} has no codes"
+            raise UserError(what, f"leave it at {KEYS[path].default}")
+
+
+def _check_shared_dropout(config: ConfigDict) -> None:
+    """The generator's update can share the mask only of an update before it, of equal size."""
+    if not config.discriminator.shared_dropout:
+        return
+    if config.order == "generator_first":
+        raise UserError(
+            "discriminator.shared_dropout=True: with order=generator_first the discriminator's"
+            " update comes later",
+            "choose order=discriminator_first or simultaneous",
+        )
+    if config.discriminator_batch_size not in (0, config.batch_size):
+        raise UserError(
+            f"discriminator.shared_dropout=True: discriminator_batch_size="
+            f"{config.discriminator_batch_size} has another mask than batch_size="
+            f"{config.batch_size}",
+            "leave discriminator_batch_size at 0",
         )
 
 

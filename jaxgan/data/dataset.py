@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from jaxgan.common.errors import UserError
-from jaxgan.data.streaming import Streamed
+from jaxgan.data.streaming import Concatenated, Streamed
 from jaxgan.data.tagging.types import Rows, Tags, split_or_earlier
 
 # Images that `Dataset.digest` reads at a time.
@@ -81,11 +81,11 @@ class Split:
 
 def joined(one: Split, other: Split) -> Split:
     """The images and labels of two splits of one dataset, one after the other."""
-    images: Any = (one.images, other.images)
+    images: Any
     if isinstance(one.images, Streamed):
-        images = one.images.followed_by(other.images)
+        images = Streamed(Concatenated((one.images, other.images)))
     else:
-        images = np.concatenate(images)
+        images = np.concatenate([one.images, other.images])
     labels = None
     if one.labels is not None and other.labels is not None:
         labels = np.concatenate([one.labels, other.labels])

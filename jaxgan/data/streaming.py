@@ -79,14 +79,36 @@ class Streamed:
         """Selects images without reading them."""
         return Streamed(self.source, self._indices[indices])
 
-    def followed_by(self, other: "Streamed") -> "Streamed":
-        """These images, then others of the same source, without reading them."""
-        assert other.source is self.source
-        return Streamed(self.source, np.concatenate([self._indices, other._indices]))
-
     def fingerprint(self) -> str:
         """Identifies the source and the number of selected images."""
         return f"{self.source.fingerprint()} {len(self)} images"
+
+
+@dataclasses.dataclass(frozen=True)
+class Concatenated:
+    """The images of several splits, one after the other, as one source."""
+
+    parts: tuple[Streamed, ...]
+    processes: bool = False
+
+    @property
+    def shape(self) -> tuple[int, int, int, int]:
+        return sum(map(len, self.parts)), *self.parts[0].shape[1:]
+
+    @property
+    def dtype(self) -> Any:
+        return self.parts[0].dtype
+
+    def read(self, indices: np.ndarray) -> np.ndarray:
+        images, start = np.empty((len(indices), *self.shape[1:]), self.dtype), 0
+        for part in self.parts:
+            of_part = (indices >= start) & (indices < start + len(part))
+            images[of_part] = part[indices[of_part] - start]
+            start += len(part)
+        return images
+
+    def fingerprint(self) -> str:
+        return " and ".join(part.fingerprint() for part in self.parts)
 
 
 @dataclasses.dataclass(frozen=True)

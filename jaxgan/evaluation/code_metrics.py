@@ -32,7 +32,7 @@ def codes_of_real_images(samples: GeneratedSamples) -> list[MetricResult]:
     from scipy.special import softmax
 
     train, unseen, test = samples.real_codes
-    protocol = _REAL_PROTOCOL.format(n=len(train.split))
+    protocol = _REAL_PROTOCOL.format(n=train.size)
     rows = []
     for i, code in enumerate(samples.gan.latent.codes):
         if not code.categorical:
@@ -45,12 +45,12 @@ def codes_of_real_images(samples: GeneratedSamples) -> list[MetricResult]:
                 "nats",
                 unseen.name,
                 protocol,
-                n_real=len(unseen.split),
+                n_real=unseen.size,
                 code=i,
                 reference=code.entropy,
             )
         )
-        labels, test_labels = train.split.labels, test.split.labels
+        labels, test_labels = train.labels, test.labels
         if labels is None or test_labels is None:
             continue
         codes, test_codes = (one.logits(i).argmax(-1) for one in (train, test))

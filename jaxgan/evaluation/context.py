@@ -9,7 +9,7 @@ import jax
 import numpy as np
 
 from jaxgan.common.rng import stream
-from jaxgan.data.dataset import Dataset, Split
+from jaxgan.data.dataset import Dataset
 from jaxgan.data.pixels import to_network, to_uint8
 from jaxgan.evaluation.features import Extractor, RealFeatures
 from jaxgan.evaluation.results import MetricResult
@@ -80,11 +80,12 @@ def make_context(
 
 
 class PredictedCodes(NamedTuple):
-    """What Q predicts for the images of a split: the split's name, its images, and the parameters
-    of each code."""
+    """What Q predicts for the images of a split: the split's name, the number of images, their
+    labels (int32 [N], or None), and the parameters of each code."""
 
     name: str
-    split: Split
+    size: int
+    labels: np.ndarray | None
     parameters: tuple[CodeParameters, ...]
 
     def logits(self, i: int) -> np.ndarray:
@@ -100,8 +101,8 @@ class PredictedCodes(NamedTuple):
 
 
 class RealCodes(NamedTuple):
-    """What Q predicts for real images of each split, at most `limit` of each. In place of an empty
-    split stands the one before it."""
+    """What Q predicts for real images of each split, at most `limit` of each. An empty split is
+    replaced by the one before it."""
 
     train: PredictedCodes
     validation: PredictedCodes
@@ -185,7 +186,7 @@ class GeneratedSamples:
         codes = {name: predict(split.images) for name, split in images.items()}
         return RealCodes(
             **{
-                asked: PredictedCodes(name, images[name], codes[name])
+                asked: PredictedCodes(name, len(images[name]), images[name].labels, codes[name])
                 for asked, (name, _) in splits.items()
             }
         )

@@ -82,13 +82,12 @@ class TrainingMetrics:
         """
         rows: list[MetricResult] = []
         codes: list[selection.SeedCodes] = []
-        measured: dict[tuple[int, int], tuple[list[MetricResult], GeneratedSamples]] = {}
+        found: list[MetricResult] = []
         for networks, about in seeds:
-            key = about["seed"], about["step"]
-            if key not in measured:  # The best networks may be those of the last step.
+            # The best networks may be those of the last step.
+            if not found or (found[0].seed, found[0].step) != (about["seed"], about["step"]):
                 samples = GeneratedSamples(self._limited(limit), networks, about)
-                measured = {key: (self._at_end(samples), samples)}
-            found, samples = measured[key]
+                found = self._at_end(samples)
             rows += [dataclasses.replace(row, **about) for row in found]
             if samples.gan.q is not None:
                 codes.append(selection.SeedCodes(about, samples.real_codes))

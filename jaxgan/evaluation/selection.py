@@ -61,8 +61,8 @@ def choose_seed(
 ) -> dict[str, Any] | None:
     """The seed that commands take where none is named, and by which metric it was chosen.
 
-    With codes it is the seed whose codes agree best with the others', else the one with the best
-    score on the validation split.
+    With codes it is of three seeds or more the one whose codes agree best with the others', else
+    the one with the best score on the validation split.
 
     Args:
       rows: the run's rows, with those of `compare_seeds`.
@@ -74,7 +74,7 @@ def choose_seed(
     """
     for checkpoint in ("best", "last"):
         found = [row for row in rows if (row.name, row.checkpoint) == (AGREEMENT, checkpoint)]
-        if found:
+        if len(found) > 2:  # Two seeds agree with each other equally.
             return {"seed": max(found, key=lambda row: row.value).seed, "by": AGREEMENT}
     if len(scores) < 2:
         return None
@@ -91,15 +91,14 @@ def _agreement(codes: Sequence[Code], seeds: Sequence[SeedCodes]) -> list[Metric
     return [
         MetricResult(
             AGREEMENT, float(value), "1", unseen[0].name, protocol=protocol,
-            n_real=len(unseen[0].split), **one.about,
+            n_real=unseen[0].size, **one.about,
         )
         for one, value in zip(seeds, seed_agreement.agreement(similarity), strict=True)
     ]  # fmt: skip
 
 
 def _similarity(codes: Sequence[Code], one: PredictedCodes, other: PredictedCodes) -> float:
-    """Of categorical codes if there are any, since these are what a reader names first; with
-    several, each is compared with its counterpart."""
+    """That of the categorical codes if there are any, else of the continuous codes."""
     categorical = [i for i, code in enumerate(codes) if code.categorical]
     if not categorical:
         every = range(len(codes))
@@ -118,7 +117,7 @@ def _consensus(
 
     categorical = [i for i, code in enumerate(codes) if code.categorical]
     train, _, test = seeds[medoid].codes
-    labels, test_labels = train.split.labels, test.split.labels
+    labels, test_labels = train.labels, test.labels
     if len(categorical) != 1 or labels is None or test_labels is None:
         return []
     [index] = categorical
@@ -134,7 +133,11 @@ def _consensus(
         ).argmax(-1)
         for split in ("train", "test")
     )
-    name, value, unit, fitted = compare_with_labels(read, labels, test_read, test_labels, values)[0]
+    name, value, unit, fitted = next(
+        measure
+        for measure in compare_with_labels(read, labels, test_read, test_labels, values)
+        if measure[0] == "code_accuracy"
+    )
     about = seeds[medoid].about
     protocol = _CONSENSUS.format(seeds=_seeds(seeds), seed=about["seed"]) + fitted
     # Of last networks all steps are the same; best networks may be of different ones.

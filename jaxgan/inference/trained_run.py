@@ -208,7 +208,8 @@ def load(
     Args:
       workdir: the run's folder, which is only read; the run may still be training.
       checkpoint: "best" or "last". Without best networks, "best" is the last.
-      seed: which of the run's seeds; None is the one that the run chose at its end, or the first.
+      seed: which of the run's seeds; None is the one that the run chose at its end, or the first
+        whose losses are finite.
       modules: the networks, if they are not those that the config names.
 
     Raises:

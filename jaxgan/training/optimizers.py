@@ -76,13 +76,19 @@ def momentum_descent(
 
 
 def moving_average(average: Any, now: Any, decay: float, updates: jax.Array) -> Any:
-    """d * average + (1 - d) * now, leaf by leaf, with d = min(decay, (1 + updates) /
-    (10 + updates)): at first the average covers the latest tenth of the updates, so that it soon
-    forgets the initial weights."""
-    d = jnp.minimum(decay, (1 + updates) / (10 + updates))
+    """d * average + (1 - d) * now, leaf by leaf, with d = min(decay, (1 + t) / (10 + t)), so that
+    the initial weights are soon forgotten (as `num_updates` in TensorFlow's
+    ExponentialMovingAverage).
+
+    Args:
+      average, now: trees of the same structure, shapes and dtypes.
+      decay: in [0, 1].
+      updates: the number t of earlier updates, int32 [].
+    """
 
     def move(old: jax.Array, new: jax.Array) -> jax.Array:
-        weight = d.astype(old.dtype)
-        return weight * old + (1 - weight) * new
+        t = updates.astype(old.dtype)
+        d = jnp.minimum(decay, (1 + t) / (10 + t))
+        return d * old + (1 - d) * new
 
     return jax.tree.map(move, average, now)

@@ -4,8 +4,6 @@ The updates follow Goodfellow et al. 2014, algorithm 1: k discriminator steps, t
 generator. The information term is that of Chen et al. 2016, eq. 6.
 """
 
-import functools
-import operator
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
@@ -101,8 +99,8 @@ def features_for_q(
 
     With one of `q.rotation`, `q.shift` and `q.scale` these are the discriminator's features of the
     images after a small random affine transformation; otherwise `features`, those of the images
-    themselves. A code is then worth the same wherever a digit stands and however it leans, so it
-    cannot be hidden in place or slant. Neither source of InfoGAN does this. Nearest to it are
+    themselves. Q must then predict a code at any small change of position, angle and size, so the
+    generator cannot encode it in these. Neither source of InfoGAN does this. Nearest to it are
     IMSAT (Hu et al. 2017, eq. 4), which asks a classifier of real images for the same prediction
     after a transformation, and the consistency regularisation of a discriminator (Zhang et al.
     2020); InfoGAN-CR (Lin et al. 2020) regularises with pairs of generated images.
@@ -220,9 +218,16 @@ def _mismatched_loss(
     gan: Gan, discriminator: Variables, real: Examples, dropout: jax.Array
 ) -> jax.Array:
     """The discriminator's mean loss on real examples with the condition of another row as fakes,
-    times `mismatched_factor` (Reed et al. 2016, algorithm 1, line 8, with factor 1/2). Without it,
-    the discriminator never sees a real example that its condition does not fit. Rows whose two
-    conditions are equal do not count."""
+    times `mismatched_factor` (Reed et al. 2016, algorithm 1, line 10, with factor 1/2): []. Without
+    it, the discriminator never sees a real example that its condition does not fit. Rows whose two
+    conditions are equal contribute 0 to the mean over all B rows.
+
+    Args:
+      gan: the networks and their config.
+      discriminator: its variables; its moving statistics are not changed by this pass.
+      real: images [B, H, W, C] with their conditions [B, ...].
+      dropout: PRNG key of the discriminator's dropout.
+    """
     config, condition = gan.config, jnp.roll(real.condition, 1, axis=0)
     (logits, _), _ = apply_network(
         gan.discriminator, discriminator, real.images, condition, train=True, dropout=dropout
@@ -238,8 +243,8 @@ def generator_update(
     """One update of the generator, through a fixed discriminator.
 
     With `information="document"` Q's head is updated too, but not the trunk. The information term
-    is weighted with `lambda_generator` for the generator alone: at 0 only Q learns from it, the
-    control of Chen et al. 2016, figure 1.
+    is weighted with `lambda_generator` for the generator alone: at 0 only Q learns from it, as in
+    the control of Chen et al. 2016, figure 1.
 
     Args:
       gan: the networks and their config.
@@ -382,7 +387,7 @@ def train_step(
         metrics |= terms
     parts = ("real", "fake") + (("mismatched",) if config.mismatched_factor else ())
     losses = [metrics[f"loss/discriminator_{name}"] for name in parts]
-    metrics["loss/discriminator"] = functools.reduce(operator.add, losses)
+    metrics["loss/discriminator"] = jnp.sum(jnp.stack(losses))
     state = _update_averages(gan, state)
     state = state.replace(step=state.step + state.alive)
     return state, metrics | {"alive": state.alive}

@@ -88,6 +88,27 @@ def test_values_out_of_their_limits_are_refused(path, value, said):
         validate(with_value(path, value))
 
 
+@pytest.mark.parametrize(
+    ("values", "said"),
+    [
+        ({"order": "generator_first"}, "choose order=discriminator_first"),
+        ({"discriminator_batch_size": 8, "fresh_noise": True}, "has another mask"),
+    ],
+)
+def test_a_mask_is_shared_only_with_an_update_before_of_equal_size(values, said):
+    shared = {"discriminator.shared_dropout": True}
+    validate(config_lib.update(base(), shared))
+    with pytest.raises(UserError, match=said):
+        validate(config_lib.update(base(), shared | values))
+
+
+@pytest.mark.parametrize("path", ["q.rotation", "q.shift", "q.scale", "q.ema_decay"])
+def test_systems_without_codes_refuse_the_keys_of_q(path):
+    for name in ("gan", "dcgan", "cgan", "tags"):
+        with pytest.raises(UserError, match=f"{path}=0.5: {name} has no codes"):
+            validate(config_lib.update(load_config(name), {path: 0.5}))
+
+
 @settings(max_examples=60)
 @given(st.sampled_from(sorted(KEYS)), st.sampled_from([0, -1, 1e9, "x", True, None]))
 def test_a_value_is_either_valid_or_refused_by_name(path, value):

@@ -1,11 +1,8 @@
 """The choice among the seeds of a run, and what their codes say together."""
 
-import dataclasses
-
 import numpy as np
 import pytest
 
-from jaxgan.data.dataset import Split
 from jaxgan.evaluation.context import PredictedCodes, RealCodes
 from jaxgan.evaluation.results import MetricResult
 from jaxgan.evaluation.selection import SeedCodes, choose_seed, compare_seeds
@@ -28,9 +25,8 @@ def reads(seed, errors, checkpoint="best"):
         wrong = generator.random(len(labels)) < errors
         predicted = names[np.where(wrong, generator.integers(VALUES, size=len(labels)), labels)]
         logits = 3 * np.eye(VALUES)[predicted]
-        images = np.zeros((len(labels), 2, 2, 1), np.uint8)
         parameters = (CategoricalParameters(logits),)
-        codes[split] = PredictedCodes(split, Split(images, labels), parameters)
+        codes[split] = PredictedCodes(split, len(labels), labels, parameters)
     return SeedCodes({"seed": seed, "step": 5, "checkpoint": checkpoint}, RealCodes(**codes))
 
 
@@ -62,34 +58,19 @@ def test_together_the_seeds_err_less_than_they_do_on_average():
 def test_no_label_is_used_to_choose():
     def relabelled(seed):
         return seed._replace(
-            codes=RealCodes(
-                *(
-                    one._replace(
-                        split=dataclasses.replace(one.split, labels=one.split.labels[::-1])
-                    )
-                    for one in seed.codes
-                )
-            )
+            codes=RealCodes(*(one._replace(labels=one.labels[::-1]) for one in seed.codes))
         )
 
     rows = compare_seeds(CATEGORICAL, [relabelled(seed) for seed in SEEDS])
-    assert values(rows, "seed_agreement") == values(
-        compare_seeds(CATEGORICAL, SEEDS), "seed_agreement"
-    )
+    agreement = values(compare_seeds(CATEGORICAL, SEEDS), "seed_agreement")
+    assert values(rows, "seed_agreement") == pytest.approx(agreement)
     # It is used to measure.
     assert values(rows, "consensus_code_accuracy")[1] < 0.5
 
 
 def test_without_labels_there_is_no_consensus_accuracy():
     bare = [
-        seed._replace(
-            codes=RealCodes(
-                *(
-                    one._replace(split=dataclasses.replace(one.split, labels=None))
-                    for one in seed.codes
-                )
-            )
-        )
+        seed._replace(codes=RealCodes(*(one._replace(labels=None) for one in seed.codes)))
         for seed in SEEDS
     ]
     assert {row.name for row in compare_seeds(CATEGORICAL, bare)} == {"seed_agreement"}
@@ -100,9 +81,7 @@ def test_continuous_codes_are_compared_by_rank():
 
     def seed(number, means):
         parameters = tuple(GaussianParameters(mean, np.zeros_like(mean)) for mean in means)
-        split = PredictedCodes(
-            "validation", Split(np.zeros((300, 2, 2, 1), np.uint8), None), parameters
-        )
+        split = PredictedCodes("validation", 300, None, parameters)
         about = {"seed": number, "step": 5, "checkpoint": "last"}
         return SeedCodes(about, RealCodes(split, split, split))
 
@@ -120,6 +99,16 @@ def test_best_and_last_networks_are_compared_among_themselves():
     assert {row.checkpoint for row in rows} == {"last"}
     assert len(values(rows, "seed_agreement")) == 2
     assert compare_seeds(CATEGORICAL, SEEDS[:1]) == compare_seeds((), SEEDS) == []
+
+
+def test_of_two_seeds_the_score_chooses():
+    """Each agrees with the other as the other agrees with it."""
+    rows = compare_seeds(CATEGORICAL, SEEDS[:2])
+    agreement = values(rows, "seed_agreement")
+    assert agreement[0] == pytest.approx(agreement[1])
+    by = "code_information"
+    assert choose_seed(rows, {0: 1.0, 1: 2.0}, by) == {"seed": 1, "by": by}
+    assert choose_seed(rows, {0: 2.0, 1: 1.0}, by) == {"seed": 0, "by": by}
 
 
 def test_without_codes_the_score_on_the_validation_split_chooses():

@@ -402,14 +402,15 @@ def test_the_players_share_a_dropout_mask_if_asked(shared):
 
 # --- What Q reads
 
-MOVED = {"q__rotation": 0.25, "q__shift": 0.1, "q__scale": 0.1}
+AS_THEY_ARE = dict.fromkeys(("q__rotation", "q__shift", "q__scale"), 0.0)
 
 
 @pytest.mark.parametrize("information", ["document", "paper"])
-def test_q_alone_reads_moved_images(information):
+@pytest.mark.parametrize("key", AS_THEY_ARE)
+def test_q_alone_reads_moved_images(information, key):
     """The adversarial losses see the images as they are."""
     losses, statistics = [], []
-    for values in ({}, MOVED):
+    for values in (AS_THEY_ARE, AS_THEY_ARE | {key: 0.25}):
         gan, state = make(information=information, **values)
         fake, draw = fake_examples(gan, state), draw_of(gan)
         discriminated, d = compiled(discriminator_update, gan)(state, None, fake, KEY)

@@ -45,15 +45,11 @@ def continuous_similarity(one: np.ndarray, other: np.ndarray) -> float:
 
     if one.shape != other.shape or one.ndim != 2:
         raise ValueError(f"codes are {one.shape} and {other.shape}, not [N, D] each")
-    d = one.shape[1]
-    columns = np.concatenate([one, other], axis=1)
     # A constant code has no rank; it correlates with nothing.
-    varies = np.flatnonzero(np.ptp(columns, axis=0) > 0)
-    correlation = np.zeros((2 * d, 2 * d))
-    for i in varies:
-        for j in varies:
-            correlation[i, j] = abs(spearmanr(columns[:, i], columns[:, j]).statistic)
-    r = correlation[:d, d:]
+    r = np.zeros((one.shape[1], one.shape[1]))
+    for i in np.flatnonzero(np.ptp(one, axis=0)):
+        for j in np.flatnonzero(np.ptp(other, axis=0)):
+            r[i, j] = abs(spearmanr(one[:, i], other[:, j]).statistic)
     return float((_concentration(r) + _concentration(r.T)) / 2)
 
 

@@ -45,7 +45,7 @@ def test_continuous_similarity_is_udrs(generator):
 
 def test_a_constant_code_has_no_similarity(generator):
     codes = generator.normal(size=(50, 1))
-    assert continuous_similarity(codes, np.ones((50, 1))) == 0
+    assert continuous_similarity(codes, np.ones((50, 1))) == pytest.approx(0, abs=1e-12)
     assert continuous_similarity(codes, codes) == pytest.approx(1)
     with pytest.raises(ValueError, match="not \\[N, D\\]"):
         continuous_similarity(codes, codes[:10])

@@ -10,8 +10,8 @@ import pytest
 from jaxgan.common.cache import cache_folder
 from jaxgan.common.errors import UserError
 from jaxgan.data.dataset import Dataset, Split
+from jaxgan.data.registry import _streamed
 from jaxgan.data.sources import digits
-from jaxgan.data.streaming import ArraySource, Streamed
 from jaxgan.metrics.extractors import classifier
 from jaxgan.metrics.extractors.classifier import Recipe, recipe_for, reference_classifier
 
@@ -182,8 +182,8 @@ def test_the_number_of_images_held_out_makes_no_difference():
     whole = digits.load(8).train.first(20)
     found = [classifier._with_held_out(held_out(whole, count)) for count in (4, 12)]
     assert len({classifier._key(dataset, SHORT, 10) for dataset in found}) == 1
-    streamed = dataclasses.replace(whole, images=Streamed(ArraySource(whole.images)))
-    for dataset in (*found, classifier._with_held_out(held_out(streamed, 4))):
+    streamed = held_out(whole, 4).map_splits(_streamed)
+    for dataset in (*found, classifier._with_held_out(streamed)):
         np.testing.assert_array_equal(dataset.train.images[:], whole.images)
         np.testing.assert_array_equal(dataset.train.labels, whole.labels)
 
