@@ -522,17 +522,17 @@ def test_a_run_of_several_seeds_chooses_one_for_the_commands(tmp_path, capsys):
         assert train_here(folder, seeds=3, steps=2) == 0
     said = capsys.readouterr().out
     results = json.loads((folder / "results.json").read_text())
-    agreement = {
+    information = {
         row["seed"]: row["value"]
         for row in results["measures"]
-        if (row["name"], row["checkpoint"]) == ("seed_agreement", "best")
+        if (row["name"], row["checkpoint"]) == ("seed_information", "best")
     }
-    chosen = max(agreement, key=agreement.get)
-    assert len(agreement) == 3
-    assert results["chosen"] == {"seed": chosen, "by": "seed_agreement"}
-    assert f"chosen seed: {chosen}, by seed_agreement" in said
+    chosen = max(information, key=information.get)
+    assert len(information) == 3
+    assert results["chosen"] == {"seed": chosen, "by": "seed_information"}
+    assert f"chosen seed: {chosen}, by seed_information" in said
     report = (folder / "report.html").read_text()
-    assert f"{chosen}, by seed_agreement" in report
+    assert f"{chosen}, by seed_information" in report
     titles = re.findall(r"code 0, seed \d[^<]*", report)
     assert titles[0] == f"code 0, seed {chosen} (chosen)"
     for seed in (2, 1):

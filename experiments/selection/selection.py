@@ -1,11 +1,12 @@
-"""Does agreement among seeds find a good one? Label-free choice against code accuracy.
+"""Which label-free criterion finds a good seed? Information and agreement against code accuracy.
 
 python experiments/selection/selection.py NAME RUN [RUN …] [--of=4] [--checkpoint=best]
 
-Reads InfoGAN runs (folders, of one seed or of several), and for all their seeds the agreement of a
-seed's codes with the others' and its code accuracy. Then draws every set of `--of` seeds (at most
-2,000 of them, at random) and notes the accuracy of the chosen seed, of a random one, of the best,
-and of the consensus. Writes NAME.json, and draws figure.png from every such file.
+Reads InfoGAN runs (folders, of one seed or of several), and for all their seeds the information in
+Q's predictions of training images, the agreement of a seed's codes with the others', and its code
+accuracy. Then draws every set of `--of` seeds (at most 2,000 of them, at random) and notes the
+accuracy of the seed chosen by either criterion, of a random one, of the best, and of the consensus.
+Writes NAME.json, and draws figure.png from every such file.
 """
 
 import argparse
@@ -22,6 +23,7 @@ from jaxgan.common.errors import UserError
 from jaxgan.evaluation.runner import read_codes
 from jaxgan.inference import trained_run
 from jaxgan.metrics.codes import code_accuracy, seed_agreement
+from jaxgan.metrics.codes.information import information_read
 from jaxgan.training import jax_setup
 
 HERE = pathlib.Path(__file__).resolve().parent
@@ -74,14 +76,17 @@ def study(workdirs: list[str], of: int, checkpoint: str) -> dict:
     )
     similarity = similarities([x.validation.logits(0).argmax(-1) for x in codes])
     agreement = seed_agreement.agreement(similarity)
+    certain = np.array([information_read(softmax(x.train.logits(0), axis=-1)) for x in codes])
     sets = list(itertools.combinations(range(len(runs)), of))
     drawn = [sets[i] for i in np.random.default_rng(0).permutation(len(sets))[:2000]]
-    found: dict[str, list[float]] = {"mean": [], "chosen": [], "best": [], "consensus": []}
+    names = ("mean", "chosen", "chosen by agreement", "best", "consensus")
+    found: dict[str, list[float]] = {name: [] for name in names}
     for members in drawn:
         some = np.array(members)
         medoid = int(seed_agreement.agreement(similarity[np.ix_(some, some)]).argmax())
         found["mean"].append(float(alone[some].mean()))
-        found["chosen"].append(float(alone[some[medoid]]))
+        found["chosen"].append(float(alone[some[certain[some].argmax()]]))
+        found["chosen by agreement"].append(float(alone[some[medoid]]))
         found["best"].append(float(alone[some].max()))
         together = [codes[i] for i in some]
         read = (consensus(together, medoid, split) for split in ("train", "test"))
@@ -91,8 +96,10 @@ def study(workdirs: list[str], of: int, checkpoint: str) -> dict:
         "steps": [run.step for run in runs],
         "checkpoint": checkpoint,
         "code_accuracy": alone.tolist(),
+        "seed_information": certain.tolist(),
         "seed_agreement": agreement.tolist(),
-        "rho": float(spearmanr(agreement, alone).statistic),
+        "rho_information": float(spearmanr(certain, alone).statistic),
+        "rho_agreement": float(spearmanr(agreement, alone).statistic),
         "of": of,
         "sets": len(drawn),
         "drawn": {
@@ -108,7 +115,7 @@ def study(workdirs: list[str], of: int, checkpoint: str) -> dict:
 
 
 def figure(path: pathlib.Path) -> None:
-    """Draws agreement against accuracy, a panel for each result."""
+    """Draws information against accuracy, a panel for each result."""
     import matplotlib
 
     matplotlib.use("Agg")
@@ -117,13 +124,13 @@ def figure(path: pathlib.Path) -> None:
     results = {file.stem: json.loads(file.read_text()) for file in sorted(HERE.glob("*.json"))}
     drawn, axes = plt.subplots(1, len(results), figsize=(3.6 * len(results), 3.2), squeeze=False)
     for axis, (name, result) in zip(axes[0], results.items(), strict=True):
-        axis.plot(result["seed_agreement"], result["code_accuracy"], "o", color="tab:blue")
-        best = int(np.argmax(result["seed_agreement"]))
-        chosen = result["seed_agreement"][best], result["code_accuracy"][best]
+        axis.plot(result["seed_information"], result["code_accuracy"], "o", color="tab:blue")
+        best = int(np.argmax(result["seed_information"]))
+        chosen = result["seed_information"][best], result["code_accuracy"][best]
         axis.plot(*chosen, "o", color="tab:red", label="chosen")
         axis.axhline(result["drawn"]["consensus"]["mean"], color="grey", linestyle="--")
-        axis.set_title(f"{name}, rho {result['rho']:.2f}", fontsize=9)
-        axis.set_xlabel("agreement with the other seeds (no label)", fontsize=8)
+        axis.set_title(f"{name}, rho {result['rho_information']:.2f}", fontsize=9)
+        axis.set_xlabel("information in Q's predictions, nats (no label)", fontsize=8)
         axis.set_ylabel("code accuracy", fontsize=8)
         axis.legend(fontsize=7)
     drawn.tight_layout()
@@ -144,7 +151,8 @@ def main() -> None:
     except UserError as error:
         parser.error(str(error))
     (HERE / f"{arguments.name}.json").write_text(json.dumps(result, indent=1) + "\n")
-    print(f"{len(result['seeds'])} seeds, rho {result['rho']:.2f}")
+    rhos = {name: round(result[name], 2) for name in ("rho_information", "rho_agreement")}
+    print(f"{len(result['seeds'])} seeds, {rhos}")
     for name, values in result["drawn"].items():
         print(name, {key: round(value, 3) for key, value in values.items()})
     figure(HERE / "figure.png")

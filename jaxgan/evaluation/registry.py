@@ -126,7 +126,7 @@ METRICS = (
 )
 
 # Rows that compare the seeds of a run (`evaluation.selection`).
-OF_SEEDS = _higher("seed_agreement", "consensus_code_accuracy")
+OF_SEEDS = _higher("seed_information", "seed_agreement", "consensus_code_accuracy")
 
 
 def properties(dataset: Dataset, gan: Gan | None = None) -> set[Property]:

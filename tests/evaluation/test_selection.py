@@ -1,5 +1,7 @@
 """The choice among the seeds of a run, and what their codes say together."""
 
+import dataclasses
+
 import numpy as np
 import pytest
 
@@ -24,7 +26,8 @@ def reads(seed, errors, checkpoint="best"):
         labels = labels_of(split)
         wrong = generator.random(len(labels)) < errors
         predicted = names[np.where(wrong, generator.integers(VALUES, size=len(labels)), labels)]
-        logits = 3 * np.eye(VALUES)[predicted]
+        # Where it errs, it is less certain.
+        logits = np.where(wrong, 1, 3)[:, None] * np.eye(VALUES)[predicted]
         parameters = (CategoricalParameters(logits),)
         codes[split] = PredictedCodes(split, len(labels), labels, parameters)
     return SeedCodes({"seed": seed, "step": 5, "checkpoint": checkpoint}, RealCodes(**codes))
@@ -38,11 +41,14 @@ def values(rows, name):
     return {row.seed: row.value for row in rows if row.name == name}
 
 
-def test_the_seed_with_the_fewest_errors_agrees_best_and_is_chosen():
+def test_the_seed_with_the_fewest_errors_is_chosen_and_agrees_best():
     rows = compare_seeds(CATEGORICAL, SEEDS)
-    agreement = values(rows, "seed_agreement")
-    assert sorted(agreement, key=agreement.get) == [3, 0, 2, 1]
-    assert choose_seed(rows, {}, "code_information") == {"seed": 1, "by": "seed_agreement"}
+    for name in ("seed_information", "seed_agreement"):
+        found = values(rows, name)
+        assert sorted(found, key=found.get) == [3, 0, 2, 1]
+    assert choose_seed(rows, {}, "code_information") == {"seed": 1, "by": "seed_information"}
+    information = values(rows, "seed_information")
+    assert all(0 < value < np.log(VALUES) for value in information.values())
     assert {row.split for row in rows if row.name == "seed_agreement"} == {"validation"}
 
 
@@ -62,8 +68,9 @@ def test_no_label_is_used_to_choose():
         )
 
     rows = compare_seeds(CATEGORICAL, [relabelled(seed) for seed in SEEDS])
-    agreement = values(compare_seeds(CATEGORICAL, SEEDS), "seed_agreement")
-    assert values(rows, "seed_agreement") == pytest.approx(agreement)
+    for name in ("seed_information", "seed_agreement"):
+        known = values(compare_seeds(CATEGORICAL, SEEDS), name)
+        assert values(rows, name) == pytest.approx(known)
     # It is used to measure.
     assert values(rows, "consensus_code_accuracy")[1] < 0.5
 
@@ -73,7 +80,8 @@ def test_without_labels_there_is_no_consensus_accuracy():
         seed._replace(codes=RealCodes(*(one._replace(labels=None) for one in seed.codes)))
         for seed in SEEDS
     ]
-    assert {row.name for row in compare_seeds(CATEGORICAL, bare)} == {"seed_agreement"}
+    names = {row.name for row in compare_seeds(CATEGORICAL, bare)}
+    assert names == {"seed_information", "seed_agreement"}
 
 
 def test_continuous_codes_are_compared_by_rank():
@@ -101,14 +109,15 @@ def test_best_and_last_networks_are_compared_among_themselves():
     assert compare_seeds(CATEGORICAL, SEEDS[:1]) == compare_seeds((), SEEDS) == []
 
 
-def test_of_two_seeds_the_score_chooses():
+def test_of_two_seeds_with_continuous_codes_the_score_chooses():
     """Each agrees with the other as the other agrees with it."""
-    rows = compare_seeds(CATEGORICAL, SEEDS[:2])
-    agreement = values(rows, "seed_agreement")
-    assert agreement[0] == pytest.approx(agreement[1])
+    about = {"unit": "1", "split": "validation", "step": 5, "checkpoint": "best", "protocol": ""}
+    rows = [MetricResult("seed_agreement", 0.5, seed=seed, **about) for seed in (0, 1, 2)]
     by = "code_information"
-    assert choose_seed(rows, {0: 1.0, 1: 2.0}, by) == {"seed": 1, "by": by}
-    assert choose_seed(rows, {0: 2.0, 1: 1.0}, by) == {"seed": 0, "by": by}
+    assert choose_seed(rows[:2], {0: 1.0, 1: 2.0}, by) == {"seed": 1, "by": by}
+    better = dataclasses.replace(rows[2], value=0.6)
+    chosen = choose_seed([*rows[:2], better], {0: 1.0, 1: 2.0, 2: 0.0}, by)
+    assert chosen == {"seed": 2, "by": "seed_agreement"}
 
 
 def test_without_codes_the_score_on_the_validation_split_chooses():
