@@ -128,7 +128,12 @@ def figure(path: pathlib.Path) -> None:
         best = int(np.argmax(result["seed_information"]))
         chosen = result["seed_information"][best], result["code_accuracy"][best]
         axis.plot(*chosen, "o", color="tab:red", label="chosen")
-        axis.axhline(result["drawn"]["consensus"]["mean"], color="grey", linestyle="--")
+        axis.axhline(
+            result["drawn"]["consensus"]["mean"],
+            color="grey",
+            linestyle="--",
+            label="sets together",
+        )
         axis.set_title(f"{name}, rho {result['rho_information']:.2f}", fontsize=9)
         axis.set_xlabel("information in Q's predictions, nats (no label)", fontsize=8)
         axis.set_ylabel("code accuracy", fontsize=8)
