@@ -21,7 +21,8 @@ from jaxgan.common.errors import UserError
 from jaxgan.data.batches import Batch
 from jaxgan.training.gan import Gan
 from jaxgan.training.state import GanState, initialise
-from jaxgan.training.step import Metrics, train_step
+from jaxgan.training.step import train_step
+from jaxgan.training.terms import Metrics
 
 SEED, DATA = "seed", "data"
 

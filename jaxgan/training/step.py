@@ -1,7 +1,7 @@
 """One training step as a pure function, written as if for one device and one seed.
 
 The updates follow Goodfellow et al. 2014, algorithm 1: k discriminator steps, then one of the
-generator. The information term is that of Chen et al. 2016, eq. 6.
+generator. `training/terms.py` has the terms that InfoGAN and mismatched conditions add.
 """
 
 from collections.abc import Callable
@@ -12,18 +12,16 @@ import jax.numpy as jnp
 import optax
 
 from jaxgan.common.rng import stream
-from jaxgan.data.augment import random_affine
 from jaxgan.data.batches import Batch
 from jaxgan.data.pixels import to_network
-from jaxgan.losses.information import code_loss
 from jaxgan.models.conditions import Features, Label
 from jaxgan.models.latents import Latent
 from jaxgan.models.variables import Variables, apply_network
 from jaxgan.training.gan import Gan
 from jaxgan.training.optimizers import moving_average
 from jaxgan.training.state import GanState, NetworkState
+from jaxgan.training.terms import Metrics, features_for_q, information_term, mismatched_loss
 
-Metrics = dict[str, jax.Array]
 ByNetwork = dict[str, Any]  # One tree for each network that an update changes.
 
 # Which examples each discriminator update sees, by the config's `discriminator_batches`.
@@ -69,58 +67,6 @@ def sample_input(
         condition = gan.condition.draw(stream(key, f"condition/{player}", i), n, gan.dtype)
     latent = latent._replace(condition=condition)
     return GeneratorInput(latent, stream(key, f"dropout/{player}", i))
-
-
-def information_term(
-    gan: Gan, q: Variables, features: jax.Array, codes: tuple[jax.Array, ...]
-) -> tuple[jax.Array, Metrics, Any]:
-    """-lambda L_I of Chen et al. 2016, eq. 5 and 6, without the constant entropy of the codes: the
-    sum over the codes of lambda times the code's mean loss.
-
-    Returns:
-      The term, each code's mean loss by name, and Q's BatchNorm statistics after the pass.
-    """
-    assert gan.q is not None
-    predicted, stats = apply_network(gan.q, q, features, train=True)
-    metrics, total = {}, jnp.zeros((), gan.dtype)
-    for i, (code, parameters, weight) in enumerate(
-        zip(codes, predicted, gan.code_weights, strict=True)
-    ):
-        loss = jnp.mean(code_loss(parameters, code))
-        metrics[f"loss/code_{i}"] = loss
-        total = total + weight * loss
-    return total, metrics | {"loss/information": total}, stats
-
-
-def features_for_q(
-    gan: Gan, discriminator: Variables, images: jax.Array, features: jax.Array, key: jax.Array
-) -> jax.Array:
-    """The features from which Q predicts the codes of generated images.
-
-    With one of `q.rotation`, `q.shift` and `q.scale` these are the discriminator's features of the
-    images after a small random affine transformation; otherwise `features`, those of the images
-    themselves. Q must then predict a code at any small change of position, angle and size, so the
-    generator cannot encode it in these. Neither source of InfoGAN does this. Nearest to it are
-    IMSAT (Hu et al. 2017, eq. 4), which asks a classifier of real images for the same prediction
-    after a transformation, and the consistency regularisation of a discriminator (Zhang et al.
-    2020); InfoGAN-CR (Lin et al. 2020) regularises with pairs of generated images.
-
-    Args:
-      gan: the networks and their config.
-      discriminator: its variables; its moving statistics are not changed by this pass.
-      images: generated images, [B, H, W, C].
-      features: the discriminator's features of them, [B, F].
-      key: PRNG key of the transformations and of dropout.
-    """
-    q = gan.config.q
-    if not (q.rotation or q.shift or q.scale):
-        return features
-    moved = random_affine(stream(key, "affine"), images, q.rotation, q.shift, q.scale)
-    dropout = stream(key, "affine/dropout")
-    (_, features), _ = apply_network(
-        gan.discriminator, discriminator, moved, None, train=True, dropout=dropout
-    )
-    return features
 
 
 class GeneratedBatch(NamedTuple):
@@ -198,7 +144,9 @@ def discriminator_update(
             metrics[f"accuracy/{name}"] = jnp.mean(correct, dtype=gan.dtype)
             total += value
             if name == "real" and config.mismatched_factor:
-                mismatched = _mismatched_loss(gan, variables, examples, stream(key, "mismatched"))
+                mismatched = mismatched_loss(
+                    gan, variables, images, condition, stream(key, "mismatched")
+                )
                 metrics["loss/discriminator_mismatched"] = mismatched
                 total += mismatched
             if learner is not None and name == "fake":
@@ -212,29 +160,6 @@ def discriminator_update(
     params = {name: player.params for name, player in players.items()}
     gradients, (metrics, stats) = jax.grad(loss, has_aux=True)(params)
     return _apply_gradients(gan, state, players, gradients, stats, metrics)
-
-
-def _mismatched_loss(
-    gan: Gan, discriminator: Variables, real: Examples, dropout: jax.Array
-) -> jax.Array:
-    """The discriminator's mean loss on real examples with the condition of another row as fakes,
-    times `mismatched_factor` (Reed et al. 2016, algorithm 1, line 10, with factor 1/2): []. Without
-    it, the discriminator never sees a real example that its condition does not fit. Rows whose two
-    conditions are equal contribute 0 to the mean over all B rows.
-
-    Args:
-      gan: the networks and their config.
-      discriminator: its variables; its moving statistics are not changed by this pass.
-      real: images [B, H, W, C] with their conditions [B, ...].
-      dropout: PRNG key of the discriminator's dropout.
-    """
-    config, condition = gan.config, jnp.roll(real.condition, 1, axis=0)
-    (logits, _), _ = apply_network(
-        gan.discriminator, discriminator, real.images, condition, train=True, dropout=dropout
-    )
-    losses = gan.adversarial.discriminator(logits, jnp.full_like(logits, config.fake_target))
-    differs = jnp.any((condition != real.condition).reshape(len(logits), -1), axis=1)
-    return config.mismatched_factor * jnp.mean(jnp.where(differs, losses, 0))
 
 
 def generator_update(

@@ -10,6 +10,7 @@ from conftest import load_config, tiny_config
 from small_networks import small_infogan
 
 import jaxgan.training.step as step_lib
+import jaxgan.training.terms as terms_lib
 from jaxgan.common.rng import stream
 from jaxgan.config.presets import update
 from jaxgan.losses.adversarial import ADVERSARIAL
@@ -365,7 +366,8 @@ def test_mismatched_rows_are_fakes_with_their_own_weight(monkeypatch, conditions
     def stand_in(module, variables, images, condition, train, dropout):
         return (images[:, 0, 0, 0] + 10 * condition[:, 0], None), variables.batch_stats
 
-    monkeypatch.setattr(step_lib, "apply_network", stand_in)
+    for module in (step_lib, terms_lib):
+        monkeypatch.setattr(module, "apply_network", stand_in)
     monkeypatch.setattr(step_lib, "_apply_gradients", lambda *arguments: arguments[-1])
     config = update(load_config("cgan", "mlp"), {"mismatched_factor": 0.5, "loss": "least_squares"})
     gan = build_gan(config, (28, 28, 1), Label(3, (0, 1, 2)))

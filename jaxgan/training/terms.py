@@ -1,0 +1,90 @@
+"""Terms of a loss besides the adversarial ones: the information term (Chen et al. 2016, eq. 6), and
+real examples with conditions that do not fit (Reed et al. 2016)."""
+
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+
+from jaxgan.common.rng import stream
+from jaxgan.data.augment import random_affine
+from jaxgan.losses.information import code_loss
+from jaxgan.models.variables import Variables, apply_network
+from jaxgan.training.gan import Gan
+
+Metrics = dict[str, jax.Array]
+
+
+def information_term(
+    gan: Gan, q: Variables, features: jax.Array, codes: tuple[jax.Array, ...]
+) -> tuple[jax.Array, Metrics, Any]:
+    """-lambda L_I of Chen et al. 2016, eq. 5 and 6, without the constant entropy of the codes: the
+    sum over the codes of lambda times the code's mean loss.
+
+    Returns:
+      The term, each code's mean loss by name, and Q's BatchNorm statistics after the pass.
+    """
+    assert gan.q is not None
+    predicted, stats = apply_network(gan.q, q, features, train=True)
+    metrics, total = {}, jnp.zeros((), gan.dtype)
+    for i, (code, parameters, weight) in enumerate(
+        zip(codes, predicted, gan.code_weights, strict=True)
+    ):
+        loss = jnp.mean(code_loss(parameters, code))
+        metrics[f"loss/code_{i}"] = loss
+        total = total + weight * loss
+    return total, metrics | {"loss/information": total}, stats
+
+
+def features_for_q(
+    gan: Gan, discriminator: Variables, images: jax.Array, features: jax.Array, key: jax.Array
+) -> jax.Array:
+    """The features from which Q predicts the codes of generated images.
+
+    With one of `q.rotation`, `q.shift` and `q.scale` these are the discriminator's features of the
+    images after a small random affine transformation; otherwise `features`, those of the images
+    themselves. Q must then predict a code at any small change of position, angle and size, so the
+    generator cannot encode it in these. Neither source of InfoGAN does this. Nearest to it are
+    IMSAT (Hu et al. 2017, eq. 4), which asks a classifier of real images for the same prediction
+    after a transformation, and the consistency regularisation of a discriminator (Zhang et al.
+    2020); InfoGAN-CR (Lin et al. 2020) regularises with pairs of generated images.
+
+    Args:
+      gan: the networks and their config.
+      discriminator: its variables; its moving statistics are not changed by this pass.
+      images: generated images, [B, H, W, C].
+      features: the discriminator's features of them, [B, F].
+      key: PRNG key of the transformations and of dropout.
+    """
+    q = gan.config.q
+    if not (q.rotation or q.shift or q.scale):
+        return features
+    moved = random_affine(stream(key, "affine"), images, q.rotation, q.shift, q.scale)
+    dropout = stream(key, "affine/dropout")
+    (_, features), _ = apply_network(
+        gan.discriminator, discriminator, moved, None, train=True, dropout=dropout
+    )
+    return features
+
+
+def mismatched_loss(
+    gan: Gan, discriminator: Variables, images: jax.Array, condition: Any, dropout: jax.Array
+) -> jax.Array:
+    """The discriminator's mean loss on real examples with the condition of another row as fakes,
+    times `mismatched_factor` (Reed et al. 2016, algorithm 1, line 10, with factor 1/2): []. Without
+    it, the discriminator never sees a real example that its condition does not fit. Rows whose two
+    conditions are equal contribute 0 to the mean over all B rows.
+
+    Args:
+      gan: the networks and their config.
+      discriminator: its variables; its moving statistics are not changed by this pass.
+      images, condition: of the real examples, [B, H, W, C] and [B, ...].
+      dropout: PRNG key of the discriminator's dropout.
+    """
+    config, other = gan.config, jnp.roll(condition, 1, axis=0)
+    (logits, _), _ = apply_network(
+        gan.discriminator, discriminator, images, other, train=True, dropout=dropout
+    )
+    losses = gan.adversarial.discriminator(logits, jnp.full_like(logits, config.fake_target))
+    differs = jnp.any((other != condition).reshape(len(logits), -1), axis=1)
+    return config.mismatched_factor * jnp.mean(jnp.where(differs, losses, 0))
