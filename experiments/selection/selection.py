@@ -15,44 +15,20 @@ import json
 import pathlib
 
 import numpy as np
-from scipy.special import softmax
 from scipy.stats import spearmanr
 
 from jaxgan import data
 from jaxgan.common.errors import UserError
+from jaxgan.evaluation.code_metrics import compare_with_labels
+from jaxgan.evaluation.context import RealCodes
+from jaxgan.evaluation.results import MetricResult
 from jaxgan.evaluation.runner import read_codes
+from jaxgan.evaluation.selection import AGREEMENT, INFORMATION, compare_seeds
 from jaxgan.inference import trained_run
-from jaxgan.metrics.codes import code_accuracy, seed_agreement
-from jaxgan.metrics.codes.information import information_read
 from jaxgan.training import jax_setup
 
 HERE = pathlib.Path(__file__).resolve().parent
 LIMIT = 10_000
-
-
-def similarities(codes: list[np.ndarray]) -> np.ndarray:
-    """The NMI of each two seeds' codes, [S, S]."""
-    found = np.zeros((len(codes), len(codes)))
-    for i, j in itertools.combinations(range(len(codes)), 2):
-        found[i, j] = seed_agreement.categorical_similarity([codes[i]], [codes[j]])
-        found[j, i] = found[i, j]
-    return found
-
-
-def accuracy(train: np.ndarray, labels: np.ndarray, test: np.ndarray, truth: np.ndarray) -> float:
-    """The code accuracy, matched one to one on training images."""
-    values, classes = int(max(train.max(), test.max())) + 1, int(labels.max()) + 1
-    counts = code_accuracy.contingency(train, labels, values, classes)
-    return code_accuracy.code_accuracy(code_accuracy.match_one_to_one(counts), test, truth)
-
-
-def consensus(seeds: list, medoid: int, split: str) -> np.ndarray:
-    """The most likely code by all seeds together, [N]."""
-    logits = [one.train.logits(0) for one in seeds]
-    target = logits[medoid].argmax(-1)
-    names = [seed_agreement.align(x.argmax(-1), target, x.shape[1]) for x in logits]
-    read = [softmax(getattr(one, split).logits(0), axis=-1) for one in seeds]
-    return seed_agreement.consensus(read, names).argmax(-1)
 
 
 def study(workdirs: list[str], of: int, checkpoint: str) -> dict:
@@ -63,43 +39,38 @@ def study(workdirs: list[str], of: int, checkpoint: str) -> dict:
         for run in trained_run.load_every(workdir)[1]
         if run.checkpoint == checkpoint
     ]
-    codes = [one.codes for one in read_codes(runs, data.load(runs[0].config), LIMIT)]
-    train, _, test = codes[0]
-    labels, truth = train.labels, test.labels
-    if not 1 < of <= len(runs) or labels is None or truth is None:
-        raise UserError(f"{len(runs)} seeds: a set has 2 to as many, and the data needs labels")
-    alone = np.array(
-        [
-            accuracy(x.train.logits(0).argmax(-1), labels, x.test.logits(0).argmax(-1), truth)
-            for x in codes
-        ]
-    )
-    similarity = similarities([x.validation.logits(0).argmax(-1) for x in codes])
-    agreement = seed_agreement.agreement(similarity)
-    certain = np.array([information_read(softmax(x.train.logits(0), axis=-1)) for x in codes])
-    sets = list(itertools.combinations(range(len(runs)), of))
+    seeds = read_codes(runs, data.load(runs[0].config), LIMIT)
+    labelled = seeds[0].codes.train.labels is not None
+    if not 1 < of <= len(seeds) or not labelled:
+        raise UserError(f"{len(seeds)} seeds: a set has 2 to as many, and the data needs labels")
+    codes = runs[0].gan.latent.codes
+    alone = {seed.about["seed"]: accuracy(codes[0].values, seed.codes) for seed in seeds}
+    every = compare_seeds(codes, seeds)
+    values = {name: of_seeds(every, name) for name in (INFORMATION, AGREEMENT)}
+    sets = list(itertools.combinations(seeds, of))
     drawn = [sets[i] for i in np.random.default_rng(0).permutation(len(sets))[:2000]]
-    names = ("mean", "chosen", "chosen by agreement", "best", "consensus")
-    found: dict[str, list[float]] = {name: [] for name in names}
+    found: dict[str, list[float]] = {}
     for members in drawn:
-        some = np.array(members)
-        medoid = int(seed_agreement.agreement(similarity[np.ix_(some, some)]).argmax())
-        found["mean"].append(float(alone[some].mean()))
-        found["chosen"].append(float(alone[some[certain[some].argmax()]]))
-        found["chosen by agreement"].append(float(alone[some[medoid]]))
-        found["best"].append(float(alone[some].max()))
-        together = [codes[i] for i in some]
-        read = (consensus(together, medoid, split) for split in ("train", "test"))
-        found["consensus"].append(accuracy(next(read), labels, next(read), truth))
+        rows = compare_seeds(codes, members)
+        some = [alone[seed.about["seed"]] for seed in members]
+        [consensus] = of_seeds(rows, "consensus_code_accuracy").values()
+        for name, value in (
+            ("mean", float(np.mean(some))),
+            ("chosen", alone[highest(of_seeds(rows, INFORMATION))]),
+            ("chosen by agreement", alone[highest(of_seeds(rows, AGREEMENT))]),
+            ("best", max(some)),
+            ("consensus", consensus),
+        ):
+            found.setdefault(name, []).append(value)
+    accuracies = list(alone.values())
     return {
-        "seeds": [run.run_seed for run in runs],
+        "seeds": list(alone),
         "steps": [run.step for run in runs],
         "checkpoint": checkpoint,
-        "code_accuracy": alone.tolist(),
-        "seed_information": certain.tolist(),
-        "seed_agreement": agreement.tolist(),
-        "rho_information": float(spearmanr(certain, alone).statistic),
-        "rho_agreement": float(spearmanr(agreement, alone).statistic),
+        "code_accuracy": accuracies,
+        **{name: list(of_seed.values()) for name, of_seed in values.items()},
+        "rho_information": float(spearmanr(list(values[INFORMATION].values()), accuracies)[0]),
+        "rho_agreement": float(spearmanr(list(values[AGREEMENT].values()), accuracies)[0]),
         "of": of,
         "sets": len(drawn),
         "drawn": {
@@ -112,6 +83,26 @@ def study(workdirs: list[str], of: int, checkpoint: str) -> dict:
             for name, v in found.items()
         },
     }
+
+
+def of_seeds(rows: list[MetricResult], name: str) -> dict[int, float]:
+    """The values of one metric by seed."""
+    return {row.seed: row.value for row in rows if row.name == name}
+
+
+def highest(values: dict[int, float]) -> int:
+    """The seed with the highest value."""
+    return max(values, key=lambda seed: values[seed])
+
+
+def accuracy(values: int, codes: RealCodes) -> float:
+    """The code accuracy of one seed, matched one to one on training images."""
+    train, _, test = codes
+    assert train.labels is not None
+    assert test.labels is not None
+    read, test_read = (one.logits(0).argmax(-1) for one in (train, test))
+    measured = compare_with_labels(read, train.labels, test_read, test.labels, values)
+    return {name: value for name, value, _, _ in measured}["code_accuracy"]
 
 
 def figure(path: pathlib.Path) -> None:

@@ -94,7 +94,7 @@ def choose_seed(
 def _information(codes: Sequence[Code], seeds: Sequence[SeedCodes]) -> list[MetricResult]:
     from scipy.special import softmax
 
-    categorical = [i for i, code in enumerate(codes) if code.categorical]
+    categorical = _categorical(codes)
     if not categorical:
         return []
     rows = []
@@ -112,7 +112,7 @@ def _information(codes: Sequence[Code], seeds: Sequence[SeedCodes]) -> list[Metr
 
 
 def _agreement(codes: Sequence[Code], seeds: Sequence[SeedCodes]) -> list[MetricResult]:
-    categorical = [i for i, code in enumerate(codes) if code.categorical]
+    categorical = _categorical(codes)
     unseen = [one.codes.validation for one in seeds]
     similarity = np.zeros((len(seeds), len(seeds)))
     for i, j in itertools.combinations(range(len(seeds)), 2):
@@ -129,7 +129,7 @@ def _agreement(codes: Sequence[Code], seeds: Sequence[SeedCodes]) -> list[Metric
 
 def _similarity(codes: Sequence[Code], one: PredictedCodes, other: PredictedCodes) -> float:
     """That of the categorical codes if there are any, else of the continuous codes."""
-    categorical = [i for i, code in enumerate(codes) if code.categorical]
+    categorical = _categorical(codes)
     if not categorical:
         every = range(len(codes))
         return seed_agreement.continuous_similarity(one.means(every), other.means(every))
@@ -145,7 +145,7 @@ def _consensus(
     unless the run has exactly one categorical code."""
     from scipy.special import softmax
 
-    categorical = [i for i, code in enumerate(codes) if code.categorical]
+    categorical = _categorical(codes)
     train, _, test = seeds[medoid].codes
     labels, test_labels = train.labels, test.labels
     if len(categorical) != 1 or labels is None or test_labels is None:
@@ -170,13 +170,16 @@ def _consensus(
     )
     about = seeds[medoid].about
     protocol = _CONSENSUS.format(seeds=_seeds(seeds), seed=about["seed"]) + fitted
-    # Of last networks all steps are the same; best networks may be of different ones.
     return [
         MetricResult(
             f"consensus_{name}", value, unit, test.name, protocol=protocol,
             n_real=len(test_labels), code=index, **about,
         )
     ]  # fmt: skip
+
+
+def _categorical(codes: Sequence[Code]) -> list[int]:
+    return [i for i, code in enumerate(codes) if code.categorical]
 
 
 def _seeds(seeds: Sequence[SeedCodes]) -> str:
