@@ -22,33 +22,19 @@ import os
 import pathlib
 import shlex
 import signal
-import statistics
 import subprocess
 import sys
 import tomllib
 from collections.abc import Callable
 
+from study_table import Mistake, as_flags, figure, replace_section, table
+
 from jaxgan.common.errors import UserError
 from jaxgan.common.files import write_json, write_text
-from jaxgan.evaluation.results import compare, half_interval
 
 ROOT = pathlib.Path(__file__).resolve().parents[1]
 RUN_KEYS = {"name", "config", "seeds", "keys", "evaluate", "full", "compare"}
 ROW_KEYS = {"what", "run", "measure", "code", "split", "checkpoint", "paper", "source", "differs"}
-HEAD = (
-    "",
-    "paper",
-    "ours",
-    "chosen seed",
-    "seeds, updates",
-    "read on",
-    "how the protocols differ",
-    "run",
-)
-
-
-class Mistake(Exception):
-    """A mistake in the study or on the command line: one line of text, and exit status 2."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -123,29 +109,20 @@ def study_jobs(study: dict, folder: pathlib.Path, runs: pathlib.Path) -> list[Jo
     return jobs
 
 
-def as_flags(prefix: str, values: dict) -> tuple[str, ...]:
-    """PREFIX + KEY=VALUE of each pair."""
-    return tuple(f"{prefix}{key}={value}" for key, value in values.items())
-
-
 def load_result(job: Job, partial: bool = False) -> dict | None:
     """The kept result of a job, or None if there is none of the same command; with `partial` also
     that of another number of steps."""
     if not job.result.exists():
         return None
-    found = json.loads(job.result.read_text())
-    kept, wanted = (
-        [flag for flag in (*flags, *evaluate) if not (partial and _is_length(flag))]
-        for flags, evaluate in (
-            (found["flags"], found.get("evaluate", [])),
-            (job.flags, job.evaluate),
+    found: dict = json.loads(job.result.read_text())
+    kept, wanted = found["flags"], list(job.flags)
+    if partial:
+        kept, wanted = (
+            [flag for flag in flags if not flag.startswith("--config.steps=")]
+            for flags in (kept, wanted)
         )
-    )
-    return found if kept == wanted else None
-
-
-def _is_length(flag: str) -> bool:
-    return flag.startswith("--config.steps=")
+    same = kept == wanted and found.get("evaluate", []) == list(job.evaluate)
+    return found if same else None
 
 
 # --- Running
@@ -243,13 +220,22 @@ def run_all(jobs: list[Job], children: Children, at_once: int, run: Callable[[Jo
 
 def comparison(run: dict, folder: pathlib.Path, jobs: list[Job]) -> dict | None:
     """The kept comparison of a run's finished seeds, or None if there is none of all of them."""
-    finished = [job.seed for job in jobs if job.name == run["name"] and load_result(job)]
     path = _comparison_file(run, folder)
     if not path.exists():
         return None
-    found = json.loads(path.read_text())
+    found: dict = json.loads(path.read_text())
+    about = _compared(run, _finished(run, jobs))
+    return found if all(found[key] == value for key, value in about.items()) else None
+
+
+def _finished(run: dict, jobs: list[Job]) -> list[Job]:
+    return [job for job in jobs if job.name == run["name"] and load_result(job)]
+
+
+def _compared(run: dict, jobs: list[Job]) -> dict:
+    """What a comparison is of: the seeds, and the flags that all of them share."""
     flags = list(as_flags("--config.", run.get("keys", {})))
-    return found if (found["seeds"], found["flags"]) == (finished, flags) else None
+    return {"seeds": [job.seed for job in jobs], "flags": flags}
 
 
 def compare_seeds(study: dict, folder: pathlib.Path, jobs: list[Job]) -> int:
@@ -257,7 +243,7 @@ def compare_seeds(study: dict, folder: pathlib.Path, jobs: list[Job]) -> int:
     folders are still there and no comparison of all of them is kept; returns 1 if one failed."""
     status = 0
     for run in study["runs"]:
-        finished = [job for job in jobs if job.name == run["name"] and load_result(job)]
+        finished = _finished(run, jobs)
         present = [job for job in finished if (job.workdir / "checkpoints").exists()]
         if not run.get("compare") or len(finished) < 2 or present != finished:
             continue
@@ -270,9 +256,7 @@ def compare_seeds(study: dict, folder: pathlib.Path, jobs: list[Job]) -> int:
                 status = 1
                 continue
             kept = load_result(finished[0]) or {}
-            found |= {key: kept[key] for key in ("step", "batch_size")}
-            found["seeds"] = [job.seed for job in finished]
-            found["flags"] = list(as_flags("--config.", run.get("keys", {})))
+            found |= {key: kept[key] for key in ("step", "batch_size")} | _compared(run, finished)
             write_json(str(_comparison_file(run, folder)), found)
     return status
 
@@ -300,181 +284,7 @@ def _comparison_file(run: dict, folder: pathlib.Path) -> pathlib.Path:
     return folder / "results" / f"{run['name']}-compared.json"
 
 
-def chosen_seed(results: list[dict]) -> int | None:
-    """The seed that the comparison of a run chose, or else the one with the best score on the
-    validation split; None if a seed has no score, or there is only one."""
-    for result in results:
-        if result.get("chosen"):
-            return int(result["chosen"]["seed"])
-    scored = [result["scores"] for result in results if "scores" in result]
-    scores = [item for one in scored for item in one.items()]
-    seeds = {m["seed"] for result in results for m in result["measures"] if "seed" in m}
-    if len(scores) < max(len(seeds), 2):
-        return None
-    return int(max(scores, key=lambda item: item[1])[0])
-
-
 # --- The table and the figure
-
-
-def select_measures(row: dict, results: list[dict]) -> list[dict]:
-    """The row's measure in each run that has it; of several codes the one of the largest value.
-
-    Raises:
-      Mistake: if several measures of a run fit, or those of different runs are not comparable.
-    """
-    fields = {key: row[key] for key in ("checkpoint", "split") if key in row}
-    fields["name"] = row["measure"]
-    codes = row.get("code")
-    codes = codes if isinstance(codes, list) or codes is None else [codes]
-    selected = []
-    for result in results:
-        fitting = [
-            m
-            for m in result["measures"]
-            if fields.items() <= m.items() and (codes is None or m["code"] in codes)
-        ]
-        if len({m["code"] for m in fitting}) < len(fitting) or (codes is None and fitting[1:]):
-            raise Mistake(f"{row['what']}: {len(fitting)} measures fit; name code and split")
-        if fitting:
-            # Runs may differ in the code that has the largest value, so it is not compared.
-            selected.append({**max(fitting, key=lambda m: m["value"]), "code": str(codes)})
-    for measure in selected[1:]:
-        try:
-            compare(selected[0], measure)
-        except UserError as error:
-            raise Mistake(f"{row['what']}: {str(error).splitlines()[0]}") from None
-    return selected
-
-
-def values(row: dict, results: list[dict]) -> list[float]:
-    """The values of `select_measures`."""
-    return [measure["value"] for measure in select_measures(row, results)]
-
-
-def describe_data(measures: list[dict]) -> str:
-    """The split, the numbers of examples, the extractor, and the reference of some measures."""
-    if not measures:
-        return ""
-    one = measures[0]
-    parts = [one["split"]]
-    for count, what in ((one["n_real"], "real"), (one["n_generated"], "generated")):
-        parts += [f"{count:,} {what}"] if count else []
-    if one["extractor"]:
-        digest = one["extractor_hash"]
-        parts.append(one["extractor"] + (f" `{digest[:8]}`" if digest else ""))
-    references = sorted({m["reference"] for m in measures if m["reference"] is not None})
-    if references:
-        ends = dict.fromkeys(map(in_digits, (references[0], references[-1])))
-        parts.append("reference " + " to ".join(ends))
-    return ", ".join(parts)
-
-
-def ours(seeds: list[float]) -> str:
-    """The mean over the seeds; from three seeds on with its 95 % interval, which would be wider
-    than the values themselves for two."""
-    if not seeds:
-        return "not measured"
-    mean = statistics.mean(seeds)
-    interval = f" ± {half_interval(seeds):.{decimals(mean)}f}" if len(seeds) > 2 else ""
-    return in_digits(mean) + interval
-
-
-def in_digits(value: float) -> str:
-    """The value with `decimals`."""
-    return f"{value:.{decimals(value)}f}"
-
-
-def decimals(value: float) -> int:
-    """The number of decimals of a value: three below 10, otherwise one."""
-    return 3 if abs(value) < 10 else 1
-
-
-def table(study: dict, results: dict[str, list[dict]]) -> str:
-    """The study as Markdown; `results` holds the results of the finished runs by config name."""
-    lines = [HEAD, ("---",) * len(HEAD)]
-    full_length = {run["name"]: run.get("full") for run in study["runs"]}
-    for row in study["rows"]:
-        found = results.get(row["run"], [])
-        measures = select_measures(row, found)
-        seeds = [measure["value"] for measure in measures]
-        choice = chosen_seed(found) if len(seeds) > 1 else None
-        chosen = [m["value"] for m in measures if choice is not None and m["seed"] == choice]
-        sizes = sorted({(one["step"], one["batch_size"]) for one in found})
-        budget = "; ".join(f"{step:,} of {batch}" for step, batch in sizes)
-        full = full_length.get(row["run"])
-        if full:
-            whole = all(step >= full for step, _ in sizes)
-            budget += " (complete)" if whole else f" (incomplete: {full:,} documented)"
-        each = f" ({', '.join(map(in_digits, seeds))})" if len(seeds) > 1 else ""
-        source = f"({row['source']})" if row.get("source") else ""
-        lines.append(
-            (
-                f"{row['what']} ({row['checkpoint']} networks)",
-                " ".join(filter(None, [str(row.get("paper", "")), source])),
-                ours(seeds),
-                "".join(map(in_digits, chosen)),
-                f"{len(seeds)}{each}, {budget}" if seeds else "",
-                describe_data(measures),
-                row.get("differs", ""),
-                f"`{row['run']}`",
-            )
-        )
-    text = [f"# {study['title']}", ""]
-    text += ["Mean over the seeds, of three and more ± its 95 % interval (Student's t).", ""]
-    text += ["| " + " | ".join(line) + " |" for line in lines]
-    return "\n".join([*text, "", "The runs:", "", *map(commands, study["runs"])]) + "\n"
-
-
-def commands(run: dict) -> str:
-    """The commands of a run as an item of a Markdown list."""
-    train = [f"python -m jaxgan.main --config={run['config']}"]
-    train += as_flags("--config.", run.get("keys", {}))
-    line = f"- `{run['name']}`: `{' '.join(train)}`, seeds {', '.join(map(str, run['seeds']))}"
-    if run.get("evaluate"):
-        flags = " ".join(as_flags("--", run["evaluate"]))
-        line += f"; then `python -m jaxgan.evaluate --workdir=DIR {flags}`"
-    return line
-
-
-def figure(study: dict, results: dict[str, list[dict]], path: pathlib.Path) -> None:
-    """Draws an axis for each measured row: the seeds, their mean and interval, and the paper's
-    value as a dashed line."""
-    import matplotlib
-
-    matplotlib.use("Agg")
-    import matplotlib.pyplot as plt
-
-    rows = [(row, values(row, results.get(row["run"], []))) for row in study["rows"]]
-    rows = [(row, seeds) for row, seeds in rows if seeds]
-    if not rows:
-        return
-    drawn, axes = plt.subplots(len(rows), 1, figsize=(7, 0.9 * len(rows) + 0.3), squeeze=False)
-    for (row, seeds), axis in zip(rows, axes[:, 0], strict=True):
-        error = half_interval(seeds) if len(seeds) > 2 else 0
-        axis.plot(seeds, [0] * len(seeds), "o", color="tab:blue", alpha=0.4)
-        axis.errorbar(statistics.mean(seeds), 0, xerr=error, fmt="|", color="tab:blue", capsize=4)
-        if isinstance(row.get("paper"), (int, float)):
-            axis.axvline(row["paper"], color="tab:red", linestyle="--")
-        axis.set_yticks([])
-        axis.margins(x=0.1)
-        axis.set_title(f"{row['what']} ({row['checkpoint']})", fontsize=8, loc="left")
-        axis.tick_params(labelsize=7)
-    drawn.tight_layout()
-    drawn.savefig(path, dpi=110)
-    plt.close(drawn)
-
-
-def replace_section(path: pathlib.Path, name: str, text: str) -> None:
-    """Replaces the text between a study's two marks, if the page has them, by `text` without its
-    heading."""
-    begins, ends = f"<!-- {name} begins -->\n", f"<!-- {name} ends -->"
-    page = path.read_text() if path.is_file() else ""
-    before, found, rest = page.partition(begins)
-    _, closed, after = rest.partition(ends)
-    if found and closed:
-        _, _, body = text.partition("\n\n")
-        write_text(str(path), f"{before}{begins}{body}{ends}{after}")
 
 
 def write(study: dict, jobs: list[Job], folder: pathlib.Path) -> None:

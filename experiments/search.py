@@ -21,7 +21,8 @@ import pathlib
 import random
 import sys
 
-from reproduce import Children, Job, Mistake, in_digits, load_result, ours, run_all, run_job
+from reproduce import Children, Job, Mistake, load_result, run_all, run_job
+from study_table import in_digits, ours
 
 from jaxgan.common.files import write_json, write_text
 from jaxgan.config.keys import KEYS

@@ -12,6 +12,7 @@ sys.path.insert(0, str(ROOT / "experiments"))
 
 import reproduce
 import search
+import study_table
 
 STUDY = """
 title = "Two nets"
@@ -197,10 +198,10 @@ def test_mistakes_in_a_study(stub, study, capsys, old, new, said):
 def test_two_extractors_make_no_mean():
     found = [{"measures": [measure("a", "last", 1.0)]}, {"measures": [measure("a", "last", 2.0)]}]
     row = {"what": "it", "measure": "a", "checkpoint": "last"}
-    assert reproduce.values(row, found) == pytest.approx([1, 2])
+    assert study_table.values(row, found) == pytest.approx([1, 2])
     found[1]["measures"][0]["extractor_hash"] = "b"
     with pytest.raises(reproduce.Mistake, match="extractor_hash a and b"):
-        reproduce.values(row, found)
+        study_table.values(row, found)
 
 
 def test_of_several_codes_the_largest_counts_and_three_seeds_have_an_interval():
@@ -209,13 +210,13 @@ def test_of_several_codes_the_largest_counts_and_three_seeds_have_an_interval():
         for values in ((9.0, 1.0, 2.0), (9.0, 4.0, 3.0), (9.0, 0.0, 3.0))
     ]
     row = {"what": "it", "measure": "a", "checkpoint": "last", "code": [1, 2]}
-    assert reproduce.values(row, found) == pytest.approx([2, 4, 3])
-    assert reproduce.values({**row, "code": 2}, found) == pytest.approx([2, 3, 3])
+    assert study_table.values(row, found) == pytest.approx([2, 4, 3])
+    assert study_table.values({**row, "code": 2}, found) == pytest.approx([2, 3, 3])
     with pytest.raises(reproduce.Mistake, match="3 measures fit"):
-        reproduce.values({"what": "it", "measure": "a", "checkpoint": "last"}, found)
+        study_table.values({"what": "it", "measure": "a", "checkpoint": "last"}, found)
     # Of 2, 4 and 3: Student's t of two degrees, 4.303, times the deviation 1 by the root of 3.
-    assert reproduce.ours([2.0, 4.0, 3.0]) == "3.000 ± 2.484"
-    assert reproduce.ours([2.0, 4.0]) == "3.000"
+    assert study_table.ours([2.0, 4.0, 3.0]) == "3.000 ± 2.484"
+    assert study_table.ours([2.0, 4.0]) == "3.000"
 
 
 def test_a_run_is_evaluated_as_the_study_says(stub, study):
