@@ -32,7 +32,7 @@ CONTINUOUS = {"latent.codes": "categorical:10+uniform:2", "lambda_continuous": 0
 # .032, without .799 ± .035. Averaged weights of D and Q (q.ema_decay=0.99) change none of them by
 # more than .011.
 MOVED = {"q.rotation": 0.25, "q.shift": 0.07, "q.scale": 0.1}
-# Continuous codes are to mean angle, place or size, so Q must not be asked to overlook these.
+# With continuous codes, Q would have to ignore the angle, position or size that they should mean.
 AS_IN_THE_SOURCES = dict.fromkeys(MOVED, 0.0)
 DOCUMENT = AS_IN_THE_SOURCES | {
     "networks": "document",

@@ -4,8 +4,8 @@ python experiments/reproduce.py papers [--only=NAME …] [--jobs=1] [--list | --
 
 A study is experiments/NAME/study.toml. The result of a finished run is kept in experiments/NAME/
 results/, and the run is not repeated while its command is the same. The runs themselves are in
-runs/NAME/. For a run with `compare = true` the codes of its finished seeds are compared: which seed
-is chosen, and what all say together (results/RUN-compared.json). At the end (or at once, with
+runs/NAME/. For a run with `compare = true` the codes of its finished seeds are compared: the chosen
+seed and the accuracy of the consensus go to results/RUN-compared.json. At the end (or at once, with
 --table) the table and the figure of the available results are written to the study's folder. The
 table also replaces the text between <!-- NAME begins --> and <!-- NAME ends --> in
 experiments/README.md. A run's `full` is the number of updates of its source.
