@@ -3,11 +3,11 @@
     python -m jaxgan.main --config=configs/infogan.py[:ARG]
 
 Without ARG: the embedded digits, one code of ten values, the paper's networks at a quarter of their
-width, Q on moved images; four seeds, 1,500 updates, three and a half minutes on two cores. The code
-then agrees with the digit on .880 of the test images (mean of 16 seeds, .828 to .939).
+width, Q on transformed images; four seeds, 1,500 updates, three and a half minutes on two cores.
+The code then agrees with the digit on .880 of the test images (mean of 16 seeds, .828 to .939).
 
 Words of ARG: a dataset (`digits`, `glyphs`, `mnist`, `fashion_mnist`), the source of networks and
-training (`document`, `paper`, or `authors`: the paper's with what its code adds), and `continuous`
+training (`document`, `paper`, or `authors`: the paper's, where its code differs), and `continuous`
 for one categorical and two continuous codes.
 
     mnist            the default's networks, 5,000 updates of 256, 18 minutes on one core: .971
@@ -71,11 +71,12 @@ PAPER = AS_IN_THE_SOURCES | {
     "eval_every": 500,
     "seeds": 1,
 }
-# What the authors' code adds to the paper: leak .01, BatchNorm's gamma from N(1, .02), truncated
-# normal weights in D's convolutions, and fresh noise for the generator's update.
+# Where the authors' code differs from the paper: leak .01, BatchNorm's gamma from N(1, .02),
+# truncated normal weights in D's convolutions, and fresh noise for the generator's update.
 AUTHORS = PAPER | {"networks": "authors", "fresh_noise": True}
-# Code accuracy of the default's small networks on MNIST after 5,000 updates, seeds 0 and 1: .835
-# and .772 in batches of 64, .846 and .864 in batches of 128; .882 in batches of 256 (seed 0).
+# Code accuracy of the default's small networks on MNIST after 5,000 updates, before Q read
+# transformed images, seeds 0 and 1: .835 and .772 in batches of 64, .846 and .864 in batches of
+# 128; .882 in batches of 256 (seed 0).
 LARGE = {"batch_size": 256, "steps": 5_000, "eval_every": 500, "seeds": 1}
 DATASETS = ("digits", "glyphs", "mnist", "fashion_mnist")
 WORDS: dict[str, dict[str, Any]] = {
@@ -92,7 +93,7 @@ WORDS: dict[str, dict[str, Any]] = {
 # For the digits on two cores: the paper's training at a quarter of its width. Adam moves each
 # weight by about the learning rate whatever the layer's size, so a layer with a quarter of the
 # inputs changes its output a quarter as much: after 1,000 updates the code accuracy is .39 with the
-# paper's rates, .80 with four times those (three and four seeds).
+# paper's rates, .80 with four times those (three and four seeds, before Q read transformed images).
 DEFAULT = (
     PAPER
     | MOVED

@@ -219,7 +219,7 @@ def run_all(jobs: list[Job], children: Children, at_once: int, run: Callable[[Jo
 
 
 def comparison(run: dict, folder: pathlib.Path, jobs: list[Job]) -> dict | None:
-    """The kept comparison of a run's finished seeds, or None if there is none of all of them."""
+    """The kept comparison, or None if it does not cover exactly the finished seeds."""
     path = _comparison_file(run, folder)
     if not path.exists():
         return None
@@ -233,7 +233,7 @@ def _finished(run: dict, jobs: list[Job]) -> list[Job]:
 
 
 def _compared(run: dict, jobs: list[Job]) -> dict:
-    """What a comparison is of: the seeds, and the flags that all of them share."""
+    """Identifies a comparison by its seeds and their common flags."""
     flags = list(as_flags("--config.", run.get("keys", {})))
     return {"seeds": [job.seed for job in jobs], "flags": flags}
 
@@ -298,7 +298,9 @@ def write(study: dict, jobs: list[Job], folder: pathlib.Path) -> None:
     for run in study["runs"]:
         compared = comparison(run, folder, jobs)
         if compared is not None:
-            results[run["name"]].append(compared)
+            count = {"seeds": len(compared["seeds"])}
+            measures = [measure | count for measure in compared["measures"]]
+            results[run["name"]].append(compared | {"measures": measures})
     text, folder = table(study, results), folder.resolve()
     write_text(str(folder / "table.md"), text)
     replace_section(folder.parent / "README.md", folder.name, text)

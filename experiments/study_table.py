@@ -131,6 +131,8 @@ def table(study: dict, results: dict[str, list[dict]]) -> str:
         if full:
             whole = all(step >= full for step, _ in sizes)
             budget += " (complete)" if whole else f" (incomplete: {full:,} documented)"
+        # A consensus is a single measure of several seeds.
+        count = measures[0].get("seeds", len(seeds)) if measures else 0
         each = f" ({', '.join(map(in_digits, seeds))})" if len(seeds) > 1 else ""
         source = f"({row['source']})" if row.get("source") else ""
         lines.append(
@@ -139,7 +141,7 @@ def table(study: dict, results: dict[str, list[dict]]) -> str:
                 " ".join(filter(None, [str(row.get("paper", "")), source])),
                 ours(seeds),
                 "".join(map(in_digits, chosen)),
-                f"{len(seeds)}{each}, {budget}" if seeds else "",
+                f"{count}{each}, {budget}" if seeds else "",
                 describe_data(measures),
                 row.get("differs", ""),
                 f"`{row['run']}`",

@@ -63,7 +63,7 @@ def train(
             raise UserError(what, remedy)
         dataset = data.load(config) if dataset is None else dataset
         if config.generator.output_bias == "data" and (modules is not None or dataset.points):
-            what = "generator.output_bias=data: it is for images, and the networks of a config"
+            what = "generator.output_bias=data needs images, and networks built from the config"
             raise UserError(what, "leave it at zero")
         registry.check_best_by(config.best_by, dataset)
         condition = conditions.make(

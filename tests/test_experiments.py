@@ -286,7 +286,7 @@ checkpoint = "best"
         assert reproduce.main(["mine"]) == 0
     assert calls == [["one-seed-0", "one-seed-1"]]
     text = (study / "table.md").read_text()
-    assert "| together (best networks) |  | 0.750 |" in text
+    assert "| together (best networks) |  | 0.750 |  | 2, 5 of 64 |" in text
     assert "4.000 | 5.000 | 2 (3.000, 5.000), 5 of 64 |" in text
     # The kept comparison is enough for the table, and is not of another command.
     (tmp_path / "runs" / "mine" / "one-seed-0" / "checkpoints").rmdir()

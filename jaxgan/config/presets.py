@@ -140,7 +140,7 @@ def refuse_changes(config: ConfigDict, saved: Mapping[str, Any], workdir: str) -
       UserError: naming the first five keys that differ, with both values.
     """
     now = dict(leaves(config))
-    # A key that is newer than the run had its default then.
+    # A run saved before a key existed used that key's default.
     saved = {path: key.default for path, key in KEYS.items()} | dict(saved)
     changes = [
         f"{path} (was {saved.get(path)!r}, now {now.get(path)!r})"

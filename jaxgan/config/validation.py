@@ -32,7 +32,8 @@ def validate(config: ConfigDict) -> None:
         _check_value(path, present[path], key)
     _check_condition(config)
     if config.networks == "authors" and config.system != "infogan":
-        raise UserError(f"networks=authors: {config.system} has none", "choose document or paper")
+        what = "networks=authors: only infogan has these networks"
+        raise UserError(what, "choose document or paper")
     _check_codes(config)
     _check_shared_dropout(config)
     _check_output_bias(config)
@@ -118,8 +119,8 @@ def _check_condition(config: ConfigDict) -> None:
     kind, system = config.condition.kind, config.system
     if config.mismatched_factor and kind == "none":
         raise UserError(
-            f"mismatched_factor={config.mismatched_factor}: {system} has no condition that could be"
-            " another row's",
+            f"mismatched_factor={config.mismatched_factor}: {system} is unconditional, so no"
+            " condition can be mismatched",
             "use configs/cgan.py or configs/tags.py, or leave it at 0",
         )
     if system == "infogan" and kind != "none":
@@ -153,7 +154,7 @@ def _check_codes(config: ConfigDict) -> None:
 
 
 def _check_shared_dropout(config: ConfigDict) -> None:
-    """The generator's update can share the mask only of an update before it, of equal size."""
+    """Sharing needs an earlier discriminator update with the same batch size."""
     if not config.discriminator.shared_dropout:
         return
     if config.order == "generator_first":
@@ -164,15 +165,14 @@ def _check_shared_dropout(config: ConfigDict) -> None:
         )
     if config.discriminator_batch_size not in (0, config.batch_size):
         raise UserError(
-            f"discriminator.shared_dropout=True: discriminator_batch_size="
-            f"{config.discriminator_batch_size} has another mask than batch_size="
-            f"{config.batch_size}",
+            "discriminator.shared_dropout=True: discriminator_batch_size and batch_size differ, so"
+            " their masks have different shapes",
             "leave discriminator_batch_size at 0",
         )
 
 
 def _check_output_bias(config: ConfigDict) -> None:
-    """The mean image is a bias of the dense layer whose sigmoid is the image."""
+    """Only a dense last layer with a sigmoid can start at the mean image."""
     dense = config.system in ("gan", "cgan") and config.networks == "paper"
     if config.generator.output_bias == "data" and (not dense or config.dataset.name == "ring"):
         raise UserError(

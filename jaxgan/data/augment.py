@@ -8,11 +8,11 @@ from jax.scipy.ndimage import map_coordinates
 def random_affine(
     key: jax.Array, images: jax.Array, rotation: float, shift: float, scale: float
 ) -> jax.Array:
-    """Each image after an affine transformation of its own about its centre, bilinear.
+    """Applies an independent random affine transformation to each image, with bilinear sampling.
 
-    The transformation is uniform: an angle within ±`rotation`, a shift along each axis within
-    ±`shift` of the side, and a size within 1 ± `scale`. Pixels from outside an image have the
-    value of its nearest pixel.
+    Angle, shifts and size are drawn uniformly: an angle within ±`rotation` about the centre, a
+    shift along each axis within ±`shift` of the side, and a size within 1 ± `scale`. Pixels from
+    outside an image have the value of its nearest pixel.
 
     Args:
       key: PRNG key of the transformations.

@@ -21,16 +21,16 @@ from jaxgan.models.latents import Code
 AGREEMENT, INFORMATION = "seed_agreement", "seed_information"
 _INFORMATION = "I = H(E q) - E H(q) of Q's predictions, summed over the codes; no label is used"
 _CATEGORICAL = (
-    "mean NMI of Q's most likely codes with those of the run's other seeds ({seeds}), on the same"
+    "mean NMI of Q's most likely codes with those of each other seed among {seeds}, on the same"
     " images; no label is used"
 )
 _CONTINUOUS = (
     "mean similarity (UDR, absolute Spearman correlations) of the means that Q predicts with those"
-    " of the run's other seeds ({seeds}), on the same images; no label is used"
+    " of each other seed among {seeds}, on the same images; no label is used"
 )
 _CONSENSUS = (
-    "Q's predictions of seeds {seeds}, whose code values are renamed on training images to agree"
-    " with those of seed {seed} (Hungarian), averaged"
+    "mean prediction of seeds {seeds}, code values aligned with seed {seed} (Hungarian) on training"
+    " images"
 )
 
 
@@ -45,7 +45,7 @@ class SeedCodes(NamedTuple):
 def compare_seeds(codes: Sequence[Code], seeds: Sequence[SeedCodes]) -> list[MetricResult]:
     """Rows of `seed_information` and `seed_agreement` for each seed, and one of
     `consensus_code_accuracy`, of the last and of the best networks; [] for fewer than two seeds, or
-    without codes.
+    without codes. The information needs a categorical code; the consensus exactly one, and labels.
 
     Args:
       codes: the codes of the run.

@@ -4,7 +4,7 @@
 
     "document"  an article that explains a paper and trains its networks in a full tutorial
     "paper"     the paper itself, with its authors' code
-    "authors"   InfoGAN's with three further settings of that code, which the paper does not state
+    "authors"   InfoGAN's paper networks with three settings in which its authors' code differs
 
 Docstrings of modules name the preset that uses them: "gan:mnist,paper" is
 --config=configs/gan.py:mnist,paper.

@@ -319,7 +319,7 @@ def train_step(
 
 
 def _update_averages(gan: Gan, state: GanState) -> GanState:
-    """The state with the moving averages that the run has updated."""
+    """Returns the state with its moving averages updated."""
     averages: ByNetwork = {}
     network: Any
     for name, network, decay in (

@@ -71,9 +71,9 @@ def mismatched_loss(
     gan: Gan, discriminator: Variables, images: jax.Array, condition: Any, dropout: jax.Array
 ) -> jax.Array:
     """The discriminator's mean loss on real examples with the condition of another row as fakes,
-    times `mismatched_factor` (Reed et al. 2016, algorithm 1, line 10, with factor 1/2): []. Without
-    it, the discriminator never sees a real example that its condition does not fit. Rows whose two
-    conditions are equal contribute 0 to the mean over all B rows.
+    times `mismatched_factor` (Reed et al. 2016, algorithm 1, line 10, with factor 1/2), a scalar.
+    Without it, the discriminator never sees a real example that its condition does not fit. Rows
+    whose two conditions are equal contribute 0 to the mean over all B rows.
 
     Args:
       gan: the networks and their config.

@@ -69,7 +69,7 @@ def test_bad_arguments_are_named(arg, said):
     ("path", "value", "said"),
     [
         ("steps", 0, "steps=0: must be at least 1"),
-        ("mismatched_factor", 0.5, "has no condition"),
+        ("mismatched_factor", 0.5, "is unconditional"),
         ("generator.output_bias", "data", "does not end in a dense layer"),
         ("batch_size", -3, "batch_size=-3"),
         ("seeds", 0, "seeds=0"),
@@ -92,7 +92,7 @@ def test_values_out_of_their_limits_are_refused(path, value, said):
     ("values", "said"),
     [
         ({"order": "generator_first"}, "choose order=discriminator_first"),
-        ({"discriminator_batch_size": 8, "fresh_noise": True}, "has another mask"),
+        ({"discriminator_batch_size": 8, "fresh_noise": True}, "masks have different shapes"),
     ],
 )
 def test_a_mask_is_shared_only_with_an_update_before_of_equal_size(values, said):

@@ -10,9 +10,8 @@ S(i, j) the similarity of seeds i and j,
 
 Here S is the normalised mutual information of categorical codes. Of continuous codes it is UDR's:
 with R the absolute Spearman correlations of the codes of i and of j, [D, D], the mean over rows and
-columns of (max R)^2 / sum R. Unlike UDR, no code is left out as uninformative, and the seeds differ
-in nothing but their seed. Unlike ModelCentrality, S is computed from real images, not from a
-FactorVAE score of generated ones.
+columns of (max R)^2 / sum R. Unlike UDR, no code is left out as uninformative. Unlike
+ModelCentrality, S is computed from real images, not from a FactorVAE score of generated ones.
 
 Protocol: what Q predicts for the images of the validation split. Unitless, in [0, 1].
 """
@@ -30,7 +29,7 @@ def categorical_similarity(one: Sequence[np.ndarray], other: Sequence[np.ndarray
     first paired so that their mean is highest (Hungarian method).
 
     Args:
-      one, other: the codes of each, as many of both, int [N] each.
+      one, other: the codes of either seed, int [N] each; both have the same number of codes.
     """
     from scipy.optimize import linear_sum_assignment
 
@@ -39,8 +38,8 @@ def categorical_similarity(one: Sequence[np.ndarray], other: Sequence[np.ndarray
 
 
 def continuous_similarity(one: np.ndarray, other: np.ndarray) -> float:
-    """The similarity of UDR of two seeds' codes, float [N, D] each, in [0, 1]: 1 if each code of
-    one has a single counterpart in the other."""
+    """The similarity of UDR of two seeds' codes, float [N, D] each, in [0, 1]: 1 if each code is
+    monotonic in one code of the other seed and uncorrelated with the rest."""
     from scipy.stats import spearmanr
 
     if one.shape != other.shape or one.ndim != 2:

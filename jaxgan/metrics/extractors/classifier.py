@@ -7,12 +7,12 @@ network is trained for each dataset:
     5x5 convolution to 32, 3x3 to 64, 3x3 to 128, each stride 2, BatchNorm, ReLU;
     dense to 128, BatchNorm, ReLU (the features); dense to the classes.
 
-Protocol: cross entropy on the real training and validation images of all classes (so that the same
-classifier measures a run whichever number of images it holds out; without a test split the
-validation split is kept to test the classifier), each image shifted at random
-by up to a fourteenth of its side; Adam under one cycle of its rate (Smith and Topin 2018); a fixed
-seed; the final weights, tested once on the test split. Each result that uses the classifier reports
-its hash and accuracy. Accuracies are fractions in [0, 1]; features are unitless.
+Protocol: cross entropy on the real training and validation images of all classes. Held-out images
+are included, so that every run on a dataset shares one classifier; without a test split the
+validation split tests it instead. Each image is shifted at random by up to a fourteenth of its
+side; Adam under one cycle of its rate (Smith and Topin 2018); a fixed seed; the final weights,
+tested once on the test split. Each result that uses the classifier reports its hash and accuracy.
+Accuracies are fractions in [0, 1]; features are unitless.
 
 Each classifier is trained once per machine and cached in $XDG_CACHE_HOME/jaxgan (~/.cache/jaxgan).
 """
