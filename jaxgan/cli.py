@@ -20,7 +20,10 @@ WORKDIR = flags.DEFINE_string(
     "workdir", None, "The run's folder; for training the default is runs/<config>[-ARG]."
 )
 CHECKPOINT = flags.DEFINE_enum(
-    "checkpoint", None, ["best", "last"], "Which networks; default best, in evaluation both."
+    "checkpoint",
+    None,
+    ["best", "last", "raw"],
+    "Which networks; default best, in evaluation all. raw: the last ones without moving averages.",
 )
 SEED = flags.DEFINE_integer(
     "seed", None, "Seed of the noise, default 0; in evaluation one of the run's, default all."

@@ -1,10 +1,10 @@
-"""`python -m jaxgan.evaluate --workdir=DIR [--checkpoint=best|last] [--seed=…] [--n=10000]`
+"""`python -m jaxgan.evaluate --workdir=DIR [--checkpoint=best|last|raw] [--seed=…] [--n=10000]`
 
 Evaluates a trained run with every applicable metric, for each seed, on the last and the best
-networks. Prints the table and merges the results into the run's results.json. Also writes
-neighbours.png (generated images with their nearest training images), confusion.txt (if the run is
-conditioned on labels) and report.html. Exit status: 0; 1 the disk is full; 2 an error in the
-arguments.
+networks; if the run keeps moving averages, also on the last networks without them (raw). Prints
+the table and merges the results into the run's results.json. Also writes neighbours.png (generated
+images with their nearest training images), confusion.txt (if the run is conditioned on labels) and
+report.html. Exit status: 0; 1 the disk is full; 2 an error in the arguments.
 """
 
 import functools
@@ -58,7 +58,7 @@ def evaluate(workdir: str, checkpoint: str | None, seed: int | None, n: int) -> 
 
     Args:
       workdir: the run's folder; no other process may be using it.
-      checkpoint: "best" or "last" networks; None is both.
+      checkpoint: "best", "last" or "raw" networks; None is all.
       seed: one of the run's seeds; None is all.
       n: number of generated images, and the most real ones of each split.
 
@@ -77,7 +77,8 @@ def evaluate(workdir: str, checkpoint: str | None, seed: int | None, n: int) -> 
             raise UserError(what, remedy)
         runs = [run for run in runs if checkpoint in (None, run.checkpoint)]
         if not runs:
-            raise UserError(f"{workdir} keeps no best networks", "--checkpoint=last")
+            kept = "moving averages" if checkpoint == "raw" else "best networks"
+            raise UserError(f"{workdir} keeps no {kept}", "--checkpoint=last")
         config = runs[0].config
         if DATA_DIR.value is not None:
             config.dataset.data_dir = DATA_DIR.value

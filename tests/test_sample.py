@@ -16,7 +16,7 @@ import jaxgan.sample
 from jaxgan import cli
 from jaxgan.common.errors import UserError
 from jaxgan.config.presets import update
-from jaxgan.inference.trained_run import Asked
+from jaxgan.inference.trained_run import Asked, load_every
 from jaxgan.sample import free_name
 from jaxgan.train import train
 
@@ -41,7 +41,7 @@ def folders(tmp_path_factory):
     for name, arg, more in (
         ("cgan", "mlp", few),
         ("cgan", "inpaint", {}),
-        ("infogan", "continuous", {"best_by": "none"}),
+        ("infogan", "continuous", {"best_by": "none", "ema_decay": 0.9}),
     ):
         config = update(load_config(name, arg), SMALL | more)
         with pytest.MonkeyPatch.context() as patch, untrained():
@@ -121,6 +121,14 @@ def test_loads_last_or_best_and_changes_nothing(folders):
     assert jaxgan.load(str(folders / "mlp"), "last").checkpoint == "last"
     assert jaxgan.load(str(folders / "mlp")).checkpoint == "best"
     assert sorted(str(path) for path in folders.rglob("*")) == before
+
+
+def test_loads_the_networks_without_their_averages(folders):
+    raw, last = (jaxgan.load(str(folders / "continuous"), name) for name in ("raw", "last"))
+    assert (raw.checkpoint, raw.step, last.checkpoint) == ("raw", 2, "last")
+    assert jaxgan.load(str(folders / "mlp"), "raw").checkpoint == "last"
+    every = load_every(str(folders / "continuous"), seed=1)[1]
+    assert [run.checkpoint for run in every] == ["raw", "last"]
 
 
 def test_refuses_what_cannot_be_loaded(folders, tmp_path):

@@ -26,7 +26,7 @@ class MetricResult:
       unit: "share", "nats", or "1" for a dimensionless number.
       split: the split of the real images, or "generated".
       seed, step: the networks' seed, and the number of generator updates.
-      checkpoint: "last" or "best".
+      checkpoint: "last", "best" or "raw", the last ones without their moving averages.
       protocol: how the value was computed, in a sentence.
       n_real, n_generated: numbers of real and of generated examples.
       code: index of the code, for a metric of one code.

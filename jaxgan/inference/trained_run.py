@@ -27,7 +27,7 @@ from jaxgan.models.variables import Networks
 from jaxgan.training import run_folder
 from jaxgan.training.checkpoint import Checkpoints
 from jaxgan.training.gan import Gan, build_gan
-from jaxgan.training.state import first_best, initialise, networks
+from jaxgan.training.state import first_best, has_averages, initialise, networks, raw_networks
 
 
 class Asked(NamedTuple):
@@ -55,7 +55,7 @@ class Run:
       networks: the networks' variables.
       label_names: names of the dataset's classes; () without labels.
       step: the step of these networks.
-      checkpoint: "best" or "last".
+      checkpoint: "best", "last" or "raw", the last ones without their moving averages.
       run_seed: which of the run's seeds this is.
     """
 
@@ -207,7 +207,8 @@ def load(
 
     Args:
       workdir: the run's folder, which is only read; the run may still be training.
-      checkpoint: "best" or "last". Without best networks, "best" is the last.
+      checkpoint: "best", "last" or "raw", the last ones without their moving averages. Without best
+        networks "best" is the last, and without averages "raw" is.
       seed: which of the run's seeds; None is the one that the run chose at its end, or the first
         whose losses are finite.
       modules: the networks, if they are not those that the config names.
@@ -229,7 +230,8 @@ def load(
 def load_every(
     workdir: str, seed: int | None = None, modules: Modules | None = None
 ) -> tuple[int, list[Run]]:
-    """Loads the last and, if kept, the best networks of every seed that stayed finite.
+    """Loads the last networks of every seed that stayed finite, the same without moving averages if
+    the run has any, and the best ones if it kept them.
 
     Args and errors as in `load`, but seed=None means all seeds, and UserError is also raised if
     every one of them has become non-finite. Returns the step of the last networks, and the runs.
@@ -246,7 +248,7 @@ def load_every(
 def _restore(
     workdir: str, modules: Modules | None
 ) -> tuple[int, dict[int, dict[str, Run]], set[int]]:
-    """The last step, each seed's "last" and, if kept, "best" networks, and the finite seeds."""
+    """The last step, each seed's networks by the name of their checkpoint, and the finite seeds."""
     about = read_about(workdir)
     config = config_lib.update(config_lib.base(), about["config"])
     if config.dtype == "float64" and not jax.config.read("jax_enable_x64"):
@@ -272,7 +274,9 @@ def _restore(
     finite = set()
     for i in range(config.seeds):
         last, best = jax.tree.map(lambda x, i=i: x[i], (restored[1]["state"], restored[1]["best"]))
-        found = {"last": (networks(last), last.step)}
+        # The best networks come last: their pictures replace those of the others.
+        found = {"raw": (raw_networks(last), last.step)} if has_averages(last) else {}
+        found["last"] = (networks(last), last.step)
         if np.isfinite(best.score):
             found["best"] = (best.networks, best.step)
         seed = config.seed + i

@@ -98,12 +98,23 @@ def _with_output_bias(gan: Gan, generator: NetworkState) -> NetworkState:
 
 def networks(state: GanState) -> Networks:
     """The networks to sample from and evaluate: each one's moving average if it has one."""
-    q = None if state.q is None else state.q.variables
+    raw = raw_networks(state)
     return Networks(
-        state.ema or state.generator.variables,
-        state.ema_discriminator or state.discriminator.variables,
-        state.ema_q or q,
+        state.ema or raw.generator,
+        state.ema_discriminator or raw.discriminator,
+        state.ema_q or raw.q,
     )
+
+
+def has_averages(state: GanState) -> bool:
+    """Whether the state keeps the moving average of any network."""
+    return any(x is not None for x in (state.ema, state.ema_discriminator, state.ema_q))
+
+
+def raw_networks(state: GanState) -> Networks:
+    """The networks as they are trained, without moving averages."""
+    q = None if state.q is None else state.q.variables
+    return Networks(state.generator.variables, state.discriminator.variables, q)
 
 
 class Best(struct.PyTreeNode):

@@ -20,9 +20,11 @@ from jaxgan.training.state import (
     GanState,
     NetworkState,
     first_best,
+    has_averages,
     initialise,
     keep_best,
     networks,
+    raw_networks,
 )
 from jaxgan.training.step import (
     Batch,
@@ -354,6 +356,10 @@ def test_the_moving_averages_follow_their_player(average, player, decay):
     for a, b in zip(jax.tree.leaves(found), jax.tree.leaves(expected), strict=True):
         np.testing.assert_allclose(a, b, rtol=1e-5, atol=1e-7)
     assert getattr(networks(after), player) is found
+    raw = getattr(raw_networks(after), player)
+    jax.tree.map(np.testing.assert_array_equal, raw, now)
+    assert has_averages(after)
+    assert not has_averages(make()[1])
 
 
 # --- Conditions that do not fit

@@ -157,13 +157,13 @@ def measures(runs: Sequence[Run]) -> Table | None:
 
 def _columns(i: int, groups: Sequence[Cells]) -> dict[tuple[int, str], str]:
     """The headings of a run's columns, by its number and the checkpoint."""
-    last, best = (
+    raw, last, best = (
         [{(row["seed"], row["step"]) for row in cells.get((i, x), [])} for cells in groups]
-        for x in ("last", "best")
+        for x in ("raw", "last", "best")
     )
-    titles = {"last": ("last", last), "best": ("best", best)}
+    titles = {"raw": ("raw", raw), "last": ("last", last), "best": ("best", best)}
     if last == best:
-        titles = {"last": ("last and best", last)}
+        titles = {"raw": ("raw", raw), "last": ("last and best", last)}
     found = {}
     for checkpoint, (title, networks) in titles.items():
         steps = {step for seen in networks for _, step in seen}

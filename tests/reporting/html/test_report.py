@@ -236,6 +236,14 @@ def test_same_networks_are_one_column(run):
     assert [row[1:3] for row in table.rows] == [["0.5000", "0.2500"]]
 
 
+def test_networks_without_their_averages_have_a_column(run):
+    rows = [measure(0, 0.5, "last"), measure(0, 0.5, "best"), measure(0, 0.25, "raw")]
+    (run / "results.json").write_text(json.dumps({"measures": rows}))
+    table = tables.measures([read_run(str(run))])
+    assert table.head[:3] == ["measure", "raw\nstep 30", "last and best\nstep 30"]
+    assert [row[1:3] for row in table.rows] == [["0.2500", "0.5000"]]
+
+
 def test_seeds_without_a_finite_mean_have_no_interval(run):
     rows = [measure(seed, value) for seed, value in ((0, float("nan")), (1, 0.5))]
     (run / "results.json").write_text(json.dumps({"measures": rows}))
