@@ -27,6 +27,10 @@ from jaxgan.training.seed_groups import to_host
 from jaxgan.training.state import Best, GanState
 from jaxgan.training.stop_signals import StopSignals
 
+# A call of this length hides the host's few milliseconds for each call, and a signal still stops
+# the run at once.
+_CALL_SECONDS = 0.2
+
 
 def train(
     config: ConfigDict, workdir: str, dataset: Dataset | None = None, modules: Modules | None = None
@@ -128,8 +132,9 @@ def _train_until_stop(
             step, stopping = start, distributed.all_max(stop.asked)
             if step == 0:
                 recorder.sample(0, to_host(programs, states))
+            limit = 1
             while step < config.steps and not stopping:
-                count = _steps_to_next_cut(config, step, programs[0].steps_per_call)
+                count = _steps_to_next_cut(config, step, limit)
                 metrics = []
                 for i, program in enumerate(programs):
                     states[i], values = program.run(states[i], loaders[i].next(count))
@@ -137,12 +142,12 @@ def _train_until_stop(
                 step += count
                 recorder.add_metrics(step, count, metrics)
                 last = step == config.steps
-                # Asking the other processes blocks, so a run of several asks at the logged steps
-                # only.
-                if distributed.is_single_process() or step % config.log_every == 0 or last:
+                due = _rows_due(config, step - count, step)
+                if due:
+                    limit = _next_limit(recorder.log(due), limit, programs[0].steps_per_call)
+                # Asking the other processes blocks, so a run of several asks after rows only.
+                if due or distributed.is_single_process():
                     stopping = distributed.all_max(stop.asked)
-                if step % config.log_every == 0 or step % config.eval_every == 0 or last:
-                    recorder.log(step)
                 if step % config.sample_every == 0 or last:
                     recorder.sample(step, to_host(programs, states))
                 if step % config.eval_every == 0 or last:
@@ -218,9 +223,25 @@ def _rollback_step(config: ConfigDict, checkpoints: Checkpoints, rollback: RollB
 
 
 def _steps_to_next_cut(config: ConfigDict, step: int, limit: int) -> int:
-    """How many steps, at most `limit`, one call can run before something is due."""
-    every = (config.log_every, config.sample_every, config.eval_every, config.checkpoint_every)
+    """How many steps, at most `limit`, one call can run before the networks are needed."""
+    every = (config.sample_every, config.eval_every, config.checkpoint_every)
     return min(limit, config.steps - step, *(n - step % n for n in every))
+
+
+def _rows_due(config: ConfigDict, after: int, last: int) -> list[int]:
+    """The steps after `after`, up to `last`, whose metrics become rows."""
+    return [
+        step
+        for step in range(after + 1, last + 1)
+        if step % config.log_every == 0 or step % config.eval_every == 0 or step == config.steps
+    ]
+
+
+def _next_limit(seconds: float, limit: int, most: int) -> int:
+    """How many steps the next call may run: as many as take `_CALL_SECONDS` at the measured
+    seconds a step, at most twice as many as now, and `most`. The largest of all processes'."""
+    wanted = min(max(int(_CALL_SECONDS / seconds), 1), 2 * limit, most)
+    return distributed.all_max(wanted)
 
 
 def _pixel_means(config: ConfigDict, dataset: Dataset) -> np.ndarray | None:

@@ -127,10 +127,10 @@ def untrained():
 
     def run(self, state, given):
         steps = jax.tree.leaves(given)[0].shape[1]
-        ones = np.ones((len(self.seeds), steps), np.float32)
         names = ("discriminator", "discriminator_real", "discriminator_fake", "generator")
-        metrics = {f"loss/{name}": ones for name in names}
-        return state.replace(step=state.step + steps), metrics | {"alive": ones > 0}
+        names = ("alive", *(f"loss/{name}" for name in names))
+        ones = np.ones((len(self.seeds), steps, len(names)), np.float32)
+        return state.replace(step=state.step + steps), program.StepMetrics(ones, names)
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(program.Program, "run", run)

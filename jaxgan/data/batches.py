@@ -31,29 +31,39 @@ class Batch(NamedTuple):
 def indices(
     seed: int, step: int, images: int, shape: tuple[int, ...], replacement: bool
 ) -> np.ndarray:
-    """Draws the indices, int32, of one step's real examples in the training split.
+    """Draws the indices of one step's real examples, int32 of `shape`: see `indices_of_steps`."""
+    return indices_of_steps(seed, step, 1, images, shape, replacement)[0]
+
+
+def indices_of_steps(
+    seed: int, step: int, steps: int, images: int, shape: tuple[int, ...], replacement: bool
+) -> np.ndarray:
+    """Draws the indices, int32 [steps, *shape], of some steps' real examples in the training split.
 
     Without replacement, the steps walk through one random permutation per epoch; a batch may span
     two epochs. With replacement, the indices are independent and uniform.
 
     Args:
       seed: the run's seed.
-      step: counted from 0.
+      step: the first step, counted from 0.
+      steps: number of steps.
       images: size of the training split.
-      shape: shape of the result, such as (discriminator steps, batch).
+      shape: shape of one step's indices, such as (discriminator steps, batch).
       replacement: whether to draw with replacement.
     """
     count = int(np.prod(shape))
     if replacement:
-        # The third number separates this stream from the permutations'.
-        drawn = np.random.default_rng([seed, step, 1]).integers(images, size=count)
-        return drawn.astype(np.int32).reshape(shape)
-    epochs, positions = np.divmod(np.arange(step * count, (step + 1) * count), images)
-    out = np.empty(count, np.int32)
-    for epoch in np.unique(epochs):
-        within = epochs == epoch
-        out[within] = _permutation(seed, int(epoch), images)[positions[within]]
-    return out.reshape(shape)
+        # The third number separates these streams from the permutations'.
+        streams = (np.random.default_rng([seed, i, 1]) for i in range(step, step + steps))
+        drawn = np.stack([stream.integers(images, size=count) for stream in streams])
+        return drawn.astype(np.int32).reshape(steps, *shape)
+    first, after = step * count, (step + steps) * count
+    parts = []
+    for epoch in range(first // images, -(-after // images)):
+        begin = epoch * images
+        order = _permutation(seed, epoch, images)
+        parts.append(order[max(first - begin, 0) : after - begin])
+    return np.concatenate(parts).reshape(steps, *shape)
 
 
 def map_batches(function: Callable[[Any, int], Any], tree: Any, size: int) -> Any:

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from jaxgan.data.batches import Batch, indices
+from jaxgan.data.batches import Batch, indices_of_steps
 from jaxgan.data.dataset import Split
 from jaxgan.data.streaming import batches
 
@@ -17,7 +17,8 @@ class ExampleIndices:
 
     Attributes:
       seeds: seeds of the runs, S.
-      images, shape, replacement: as in `batches.indices`; shape is (k discriminator steps, batch).
+      images, shape, replacement: as in `batches.indices_of_steps`; shape is (k discriminator steps,
+        batch).
       rows: this host's part of each batch.
     """
 
@@ -29,10 +30,15 @@ class ExampleIndices:
 
     def __call__(self, step: int) -> np.ndarray:
         """int32 [S, k, B]."""
+        return self.of_steps(step, 1)[:, 0]
+
+    def of_steps(self, step: int, count: int) -> np.ndarray:
+        """Those of `count` steps from `step` on, int32 [S, T, k, B]."""
         drawn = [
-            indices(seed, step, self.images, self.shape, self.replacement) for seed in self.seeds
+            indices_of_steps(seed, step, count, self.images, self.shape, self.replacement)
+            for seed in self.seeds
         ]
-        return np.stack(drawn)[:, :, self.rows]
+        return np.stack(drawn)[:, :, :, self.rows]
 
 
 class BatchLoader:
@@ -65,12 +71,11 @@ class BatchLoader:
 
         For a split on the devices: indices, int32 [S, T, k, B]. Else: examples, [S, T, k, B, ...].
         """
-        steps = range(self._step, self._step + count)
+        rows = self._indices_of.of_steps(self._step, count)
         self._step += count
-        rows = np.stack([self._indices_of(step) for step in steps], axis=1)
         if self._images is None:
             return rows
-        images = np.stack([next(self._images) for _ in steps], axis=1)
+        images = np.stack([next(self._images) for _ in range(count)], axis=1)
         labels = None if self._split.labels is None else self._split.labels[rows]
         features = None if self._split.features is None else self._split.features.at(rows)
         return Batch(images, labels, features)

@@ -6,6 +6,7 @@ finite, so that all of them stop at the same step, and receives the scores.
 
 import os
 import time
+from collections.abc import Sequence
 from typing import Any
 
 import jax
@@ -27,14 +28,15 @@ from jaxgan.reporting.summary import describe_rollback
 from jaxgan.reporting.writers import MetricsFile, NullWriter, TensorBoard, read_metrics
 from jaxgan.training import distributed, run_folder
 from jaxgan.training.gan import Gan
+from jaxgan.training.program import StepMetrics
 from jaxgan.training.state import Best, GanState, networks
 
 # Metrics on the progress line. A conditional GAN also shows accuracies, as its document does.
 SHOWN = ("loss/discriminator_real", "loss/discriminator_fake", "loss/generator", "loss/information")
 SHOWN_CGAN = (*SHOWN, "accuracy/real", "accuracy/fake")
 
-# A block of consecutive steps: its last step, its length, and its metrics, still on the devices.
-_Steps = tuple[int, int, list[Any]]
+# A block of consecutive steps: its last step, its length, and the metrics of each group of seeds.
+_Steps = tuple[int, int, list[StepMetrics]]
 
 
 class NotFinite(Exception):
@@ -107,21 +109,24 @@ class RunRecorder:
 
     # --- Rows: metrics are fetched one interval late, so that the devices never wait for the host
 
-    def add_metrics(self, step: int, count: int, metrics: list[Any]) -> None:
+    def add_metrics(self, step: int, count: int, metrics: list[StepMetrics]) -> None:
         """Stores the metrics of the `count` steps that end at `step` without fetching them."""
         self._pending.append((step, count, metrics))
 
-    def log(self, step: int) -> None:
-        """Marks a row as due at `step`, and writes the previous row. Call it before sampling or
-        evaluating at `step`: both block until the devices are idle, and the next `log` would then
-        time only the host's dispatch, a thousand times too fast."""
+    def log(self, steps: Sequence[int]) -> float:
+        """Marks rows as due at these steps, the last of which is the newest one at most, and writes
+        the previous rows. Call it before sampling or evaluating: both block until the devices are
+        idle, and the next `log` would then time only the host's dispatch, a thousand times too
+        fast. Returns the seconds of a step since the last call."""
         self._write(self._ready, self._due)
         # The write waited for the previous interval, so the host is at most one interval ahead.
-        now = time.monotonic()
-        rate = float(self.gan.config.batch_size * (step - self._clock_step))
-        rate /= max(now - self._clock, 1e-9)
-        self._clock, self._clock_step = now, step
-        self._due, self._ready, self._pending = [(step, rate)], self._pending, []
+        now, newest = time.monotonic(), self._pending[-1][0]
+        seconds = max(now - self._clock, 1e-9) / (newest - self._clock_step)
+        self._clock, self._clock_step = now, newest
+        rate = self.gan.config.batch_size / seconds
+        self._due = [(step, rate) for step in steps]
+        self._ready, self._pending = self._pending, []
+        return seconds
 
     def flush(self) -> None:
         """Writes every due row to the disk, and checks every step so far."""
@@ -133,13 +138,13 @@ class RunRecorder:
 
     def _write(self, steps: list[_Steps], due: list[tuple[int, float]]) -> None:
         """Fetches and checks the metrics of `steps`, and writes the rows that are due in them."""
-        fetched = jax.device_get([metrics for _, _, metrics in steps])
         found: dict[int, list[dict[str, float]]] = {}
         failed: dict[int, tuple[int, str]] = {}
-        for (last, count, _), groups in zip(steps, fetched, strict=True):
+        for last, count, metrics in steps:
+            groups = [group.by_name(count) for group in metrics]
             for i, step in enumerate(range(last - count + 1, last + 1)):
                 found[step] = [
-                    {name: float(values[seed, i]) for name, values in sorted(group.items())}
+                    {name: float(values[seed, i]) for name, values in group.items()}
                     for group in groups
                     for seed in range(len(next(iter(group.values()))))
                 ]

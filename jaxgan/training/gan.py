@@ -1,6 +1,7 @@
 """`Gan`: everything that stays fixed during a run, built from its config."""
 
 import dataclasses
+import functools
 from typing import Any
 
 import flax.linen as nn
@@ -138,6 +139,20 @@ def build_gan(
     if modules is not None:
         _check_contract(gan)
     return gan
+
+
+def has_convolutions(gan: Gan) -> bool:
+    """Whether any layer of the generator or the discriminator is a convolution."""
+    latent, image = example_inputs(gan)
+    rngs = {"params": jax.random.key(0), "dropout": jax.random.key(0)}
+    for module, inputs in (
+        (gan.generator, (latent,)),
+        (gan.discriminator, (image, latent.condition)),
+    ):
+        forward = functools.partial(module.init_with_output, rngs, train=False)
+        if "conv_general_dilated" in str(jax.make_jaxpr(forward)(*inputs)):
+            return True
+    return False
 
 
 def log_odds(means: np.ndarray) -> np.ndarray:

@@ -15,6 +15,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
+from flax import struct
 from jax.sharding import AxisType, Mesh, NamedSharding, PartitionSpec
 
 from jaxgan.common.errors import UserError
@@ -77,6 +78,32 @@ def _copy(tree: Any) -> Any:
     return jax.tree.map(jnp.copy, tree)
 
 
+class StepMetrics(struct.PyTreeNode):
+    """The metrics of one call in a single array, which is fetched in one copy.
+
+    Attributes:
+      values: [S, T, M] for S seeds, T steps (of which a shorter call uses the first) and M metrics;
+        truth values are 0 or 1.
+      names: the M names.
+    """
+
+    values: Any
+    names: tuple[str, ...] = struct.field(pytree_node=False)
+
+    @staticmethod
+    def pack(metrics: Metrics) -> "StepMetrics":
+        """Packs the metrics of one step, each [S]: T is 1."""
+        names = tuple(sorted(metrics))
+        dtype = jnp.result_type(*(x.dtype for x in metrics.values()))
+        values = jnp.stack([metrics[name].astype(dtype) for name in names], axis=-1)
+        return StepMetrics(values[:, None], names)
+
+    def by_name(self, steps: int) -> dict[str, np.ndarray]:
+        """Fetches the first steps' metrics by name, each [S, steps]."""
+        values = np.asarray(self.values)[:, :steps]
+        return {name: values[..., i] for i, name in enumerate(self.names)}
+
+
 class Program:
     """The compiled functions of one group of seeds.
 
@@ -88,8 +115,7 @@ class Program:
       data: the training split, images [N, H, W, C] and perhaps labels [N], replicated on every
         device; None if each call is given its examples.
       mesh: the mesh, from `make_mesh`.
-      steps_per_call: the most steps that one call runs; 1 on the CPU, where XLA runs convolutions
-        inside a loop about 20 times slower.
+      steps_per_call: the most steps that one call runs.
     """
 
     def __init__(
@@ -176,7 +202,7 @@ class Program:
 
         return jax.tree.map(put, examples)
 
-    def run(self, state: GanState, examples: np.ndarray | Batch) -> tuple[GanState, Metrics]:
+    def run(self, state: GanState, examples: np.ndarray | Batch) -> tuple[GanState, StepMetrics]:
         """Runs T steps; `state` is donated.
 
         Args:
@@ -186,16 +212,14 @@ class Program:
             [S, T, k, B, ...].
 
         Returns:
-          The new state, and the metrics by name, each [S, T].
+          The new state, and the metrics, of which the first T steps are meant.
         """
         steps = jax.tree.leaves(examples)[0].shape[1]
         if self.steps_per_call <= 1:
             if steps != 1:
                 raise ValueError(f"this program runs one step a call, not {steps}")
             result = self._run(state, self._data, self._put(examples), self.keys)
-            # CPU devices share the threads on which collectives wait: two steps in flight can
-            # deadlock.
-            return jax.block_until_ready(result) if self._shares_threads else result
+            return self._alone(result)
 
         # Padded to a fixed shape, so that the program is traced once and its bits do not depend on
         # how the steps are divided into calls.
@@ -205,8 +229,12 @@ class Program:
             return out
 
         padded = self._put(jax.tree.map(pad, examples))
-        state, metrics = self._run(state, self._data, padded, self.keys, np.int32(steps))
-        return state, {name: value[:, :steps] for name, value in metrics.items()}
+        return self._alone(self._run(state, self._data, padded, self.keys, np.int32(steps)))
+
+    def _alone(self, result: Any) -> Any:
+        """A call's result, once no other call may be in flight: CPU devices share the threads on
+        which collectives wait, so that two calls can deadlock."""
+        return jax.block_until_ready(result) if self._shares_threads else result
 
     def _shard(self, batch: Any) -> Any:
         sharding = NamedSharding(self.mesh, PartitionSpec(DATA))
@@ -220,32 +248,32 @@ class Program:
 
     def _single_step(
         self, state: GanState, data: Batch | None, examples: Any, keys: jax.Array
-    ) -> tuple[GanState, Metrics]:
+    ) -> tuple[GanState, StepMetrics]:
         def step(state: GanState, examples: Any, key: jax.Array) -> tuple[GanState, Metrics]:
             return self._step(state, jax.tree.map(lambda x: x[0], examples), key, data)
 
         state, metrics = vmap_seeds(step, len(self.seeds))(state, examples, keys)
-        return state, {name: value[:, None] for name, value in metrics.items()}
+        return state, StepMetrics.pack(metrics)
 
     def _steps(
         self, state: GanState, data: Batch | None, examples: Any, keys: jax.Array, steps: jax.Array
-    ) -> tuple[GanState, Metrics]:
+    ) -> tuple[GanState, StepMetrics]:
         step = vmap_seeds(
             lambda state, examples, key: self._step(state, examples, key, data), len(self.seeds)
         )
         first = jax.tree.map(lambda x: x[:, 0], examples)
-        shapes = jax.eval_shape(step, state, first, keys)[1]
-        buffers = {
-            name: jnp.zeros((shape.shape[0], self.steps_per_call), shape.dtype)
-            for name, shape in shapes.items()
-        }
+        shape = jax.eval_shape(lambda *given: StepMetrics.pack(step(*given)[1]), state, first, keys)
+        seeds, _, metrics = shape.values.shape
+        packed = jnp.zeros((seeds, self.steps_per_call, metrics), shape.values.dtype)
 
-        def body(i: jax.Array, carry: tuple[GanState, Metrics]) -> tuple[GanState, Metrics]:
-            state, buffers = carry
+        def body(i: jax.Array, carry: tuple[GanState, jax.Array]) -> tuple[GanState, jax.Array]:
+            state, packed = carry
             current = jax.tree.map(
                 lambda x: jax.lax.dynamic_index_in_dim(x, i, axis=1, keepdims=False), examples
             )
             state, metrics = step(state, current, keys)
-            return state, {name: buffers[name].at[:, i].set(metrics[name]) for name in buffers}
+            row = StepMetrics.pack(metrics).values
+            return state, jax.lax.dynamic_update_slice_in_dim(packed, row, i, axis=1)
 
-        return jax.lax.fori_loop(0, steps, body, (state, buffers))
+        state, packed = jax.lax.fori_loop(0, steps, body, (state, packed))
+        return state, StepMetrics(packed, shape.names)

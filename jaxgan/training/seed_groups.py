@@ -14,7 +14,7 @@ from jaxgan.data.loader import BatchLoader, ExampleIndices
 from jaxgan.data.streaming import Streamed
 from jaxgan.models import conditions
 from jaxgan.training import distributed
-from jaxgan.training.gan import Gan
+from jaxgan.training.gan import Gan, has_convolutions
 from jaxgan.training.program import Program, make_mesh, seed_groups
 from jaxgan.training.state import Best, GanState, first_best, keep_best
 
@@ -24,12 +24,20 @@ def make_programs(
 ) -> list[Program]:
     """A program for each group of seeds; all share the compiled functions and the data."""
     groups = seed_groups(seeds, jax.default_backend())
-    steps_per_call = config.steps_per_call or 16
-    if jax.default_backend() == "cpu":
-        steps_per_call = 1
     mesh = make_mesh(len(groups[0]), (gan.config.batch_size, gan.discriminator_batch_size))
-    first = Program(gan, groups[0], training_data(gan, dataset), mesh, steps_per_call)
+    data = training_data(gan, dataset)
+    most = config.steps_per_call or _most_steps_per_call(gan, on_device=data is not None)
+    first = Program(gan, groups[0], data, mesh, most)
     return [first] + [first.for_seeds(seeds) for seeds in groups[1:]]
+
+
+def _most_steps_per_call(gan: Gan, on_device: bool) -> int:
+    """The most steps that one call runs if the config leaves it open."""
+    # In a loop, XLA runs convolutions some 20 times slower on the CPU (jax issue 12868).
+    if jax.default_backend() == "cpu" and has_convolutions(gan):
+        return 1
+    # A call without the data on the devices holds the examples of all its steps.
+    return 256 if on_device else 16
 
 
 def training_data(gan: Gan, dataset: Dataset) -> Batch | None:

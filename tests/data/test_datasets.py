@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from jaxgan import data
 from jaxgan.common.errors import UserError
-from jaxgan.data.batches import indices
+from jaxgan.data.batches import indices, indices_of_steps
 from jaxgan.data.dataset import Dataset, Split
 from jaxgan.data.pixels import resize, to_network, to_uint8
 from jaxgan.data.sources import digits, tfds
@@ -103,6 +103,13 @@ def test_batches_are_a_function_of_seed_and_step():
     assert not np.array_equal(a, indices(2, 5, 100, (2, 8), True))
     epochs = [indices(1, s, 64, (64,), False) for s in range(2)]
     assert not np.array_equal(*epochs)
+
+
+@pytest.mark.parametrize("replacement", [False, True])
+def test_several_steps_are_those_of_each_step(replacement):
+    several = indices_of_steps(3, 5, 4, 50, (2, 17), replacement)
+    each = [indices(3, step, 50, (2, 17), replacement) for step in range(5, 9)]
+    np.testing.assert_array_equal(several, each)
 
 
 def test_replacement_draws_uniformly():

@@ -6,10 +6,12 @@ import jax
 import numpy as np
 from conftest import load_config
 
+import jaxgan.train as train_lib
 from jaxgan import data
 from jaxgan.config.presets import update
 from jaxgan.reporting import recorder
 from jaxgan.train import train
+from jaxgan.training import program
 from jaxgan.training.gan import build_gan
 from jaxgan.training.state import initialise
 
@@ -39,13 +41,16 @@ def test_images_per_second_are_those_of_the_devices(tmp_path, monkeypatch):
     device = _Device()
     monkeypatch.setattr(recorder.time, "monotonic", lambda: device.host)
 
-    def fetch(noted):
-        for metrics in noted:
-            device.wait(metrics[0]["done"])
-        one = {"loss/generator": np.ones((1, 1)), "alive": np.ones((1, 1), bool)}
-        return [[dict(one)] for _ in noted]
+    class Metrics:
+        """Those of a step, which is done at some time."""
 
-    monkeypatch.setattr(recorder.jax, "device_get", fetch)
+        def __init__(self, done):
+            self.done = done
+
+        def by_name(self, steps):
+            device.wait(self.done)
+            return {"loss/generator": np.ones((1, steps)), "alive": np.ones((1, steps))}
+
     config = update(small_config(), {"steps": 40})
     dataset = data.load(config)
     gan = build_gan(config, dataset.image_shape)
@@ -53,9 +58,9 @@ def test_images_per_second_are_those_of_the_devices(tmp_path, monkeypatch):
     state = jax.tree.map(lambda leaf: leaf[None], state)
     kept = recorder.RunRecorder(config, str(tmp_path), dataset, gan, (0,), 0, [state])
     for step in range(1, 41):
-        kept.add_metrics(step, 1, [{"done": device.step()}])
+        kept.add_metrics(step, 1, [Metrics(device.step())])
         if step % 5 == 0:
-            kept.log(step)
+            kept.log([step])
         if step % 10 == 0:
             device.wait(device.done + 0.5)  # A sheet is drawn.
     kept.flush()
@@ -70,6 +75,27 @@ def test_images_per_second_are_those_of_the_devices(tmp_path, monkeypatch):
     )
 
 
+def test_a_call_of_many_steps_leaves_all_its_rows(tmp_path, monkeypatch):
+    """Dense networks run many steps a call, also on the CPU; a row is due at any of them."""
+    counts = []
+    run = program.Program.run
+
+    def noted(self, state, examples):
+        counts.append(examples.shape[1])
+        return run(self, state, examples)
+
+    monkeypatch.setattr(program.Program, "run", noted)
+    monkeypatch.setattr(train_lib, "_CALL_SECONDS", 100.0)
+    values = {"log_every": 3, "sample_every": 50, "eval_every": 20, "steps": 65}
+    assert train(update(small_config(), values), str(tmp_path / "run")) == 0
+    lines = (tmp_path / "run" / "metrics.jsonl").read_text().splitlines()
+    rows = {row["step"]: row for row in map(json.loads, lines)}
+    assert list(rows) == sorted({*range(3, 66, 3), 20, 40, 60, 65})
+    assert len({row["loss/generator"] for row in rows.values()}) == len(rows)
+    # Twice as many after each row, but never past a sheet or an evaluation.
+    assert counts == [1, 1, 1, 2, 2, 4, 8, 1, 20, 10, 10, 5]
+
+
 def test_the_clock_is_read_before_anything_waits_for_the_devices(tmp_path, monkeypatch):
     called = []
 
@@ -77,7 +103,7 @@ def test_the_clock_is_read_before_anything_waits_for_the_devices(tmp_path, monke
         original = getattr(recorder.RunRecorder, name)
 
         def method(self, step, *rest):
-            called.append((step, name))
+            called.append((step[-1] if name == "log" else step, name))
             return original(self, step, *rest)
 
         return method

@@ -9,10 +9,11 @@ from conftest import load_config
 from jaxgan.common.errors import UserError
 from jaxgan.config.presets import base, update
 from jaxgan.data.sources import digits
+from jaxgan.models.conditions import Label
 from jaxgan.models.infogan import CategoricalParameters
 from jaxgan.models.registry import Modules
 from jaxgan.train import _pixel_means
-from jaxgan.training.gan import build_gan
+from jaxgan.training.gan import build_gan, has_convolutions
 from jaxgan.training.state import initialise
 
 CONFIG = update(base(), {"latent.codes": "categorical:3"})
@@ -48,6 +49,22 @@ class Q(nn.Module):
 def build(generator=None, discriminator=None, q=None, config=CONFIG):
     modules = Modules(generator or Generator(), discriminator or Discriminator(), q, -1.0)
     return build_gan(config, (8, 8, 1), None, modules)
+
+
+@pytest.mark.parametrize(
+    ("config", "expected"),
+    [
+        ("gan", False),
+        ("cgan:mlp", False),
+        ("cgan", True),
+        ("infogan", True),
+        ("dcgan:digits", True),
+    ],
+)
+def test_tells_networks_with_convolutions(config, expected):
+    config = update(load_config(*config.split(":")), {"width": 0.05})
+    condition = Label(10, tuple(range(10))) if config.system == "cgan" else None
+    assert has_convolutions(build_gan(config, (28, 28, 1), condition)) == expected
 
 
 def test_networks_that_keep_the_contract_are_accepted():

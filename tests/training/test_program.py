@@ -11,7 +11,7 @@ from small_networks import small_infogan
 
 from jaxgan.common.errors import UserError
 from jaxgan.config.presets import update
-from jaxgan.data.batches import Batch, indices
+from jaxgan.data.batches import Batch, indices_of_steps
 from jaxgan.data.dataset import Split
 from jaxgan.data.loader import BatchLoader, ExampleIndices
 from jaxgan.data.streaming import ArraySource, Streamed
@@ -82,10 +82,7 @@ def program(system="infogan", seeds=(3,), devices=1, steps_per_call=1):
 def places(program, step, count=1):
     shape = (1, program.gan.discriminator_batch_size)
     return np.stack(
-        [
-            np.stack([indices(seed, s, 100, shape, False) for s in range(step, step + count)])
-            for seed in program.seeds
-        ]
+        [indices_of_steps(seed, step, count, 100, shape, False) for seed in program.seeds]
     )
 
 
@@ -94,7 +91,7 @@ def train(program, steps):
     while step < steps:
         count = min(program.steps_per_call, steps - step)
         state, metrics = program.run(state, places(program, step, count))
-        rows.append(jax.device_get(metrics))
+        rows.append(metrics.by_name(count))
         step += count
     losses = {name: np.concatenate([row[name] for row in rows], axis=1) for name in rows[0]}
     return jax.device_get(state), losses
