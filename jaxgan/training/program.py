@@ -38,26 +38,38 @@ def seed_groups(seeds: Sequence[int], platform: str) -> list[tuple[int, ...]]:
 
 
 def make_mesh(seeds: int, batch_sizes: Sequence[int], devices: Sequence[Any] | None = None) -> Mesh:
-    """The mesh for `seeds` runs: gcd(seeds, devices) devices along `seed`, the rest along `data`.
+    """The mesh of the most devices over which `seeds` runs and their batches can be split evenly.
+
+    As many devices as possible lie along `seed`, where they need not communicate. Every host uses
+    the same number of its devices.
+
+    Args:
+      seeds: number of runs.
+      batch_sizes: every one is divided evenly along `data`.
+      devices: the devices to choose from; None is all of JAX's.
 
     Raises:
-      UserError: if the devices along `data` do not divide every batch size.
+      UserError: if not even one device of each host can be used.
     """
-    devices = jax.devices() if devices is None else devices
-    # Sorted by host, so that each host's slice of a batch is contiguous.
-    devices = sorted(devices, key=lambda device: (device.process_index, device.id))
-    along_seed = math.gcd(seeds, len(devices))
-    along_data = len(devices) // along_seed
-    for size in batch_sizes:
-        if size % along_data:
-            raise UserError(
-                f"a batch of {size} cannot be split over {along_data} devices",
-                f"make batch_size and discriminator_batch_size multiples of {along_data}",
-            )
-    return Mesh(
-        np.array(devices).reshape(along_seed, along_data),
-        (SEED, DATA),
-        axis_types=(AxisType.Auto, AxisType.Auto),
+    of_host: dict[int, list[Any]] = {}
+    for device in sorted(jax.devices() if devices is None else devices, key=lambda x: x.id):
+        of_host.setdefault(device.process_index, []).append(device)
+    # In the order of the hosts, so that each host's slice of a batch is contiguous.
+    hosts = [of_host[process] for process in sorted(of_host)]
+    divisible = math.gcd(*batch_sizes)
+    for local in range(min(map(len, hosts)), 0, -1):
+        used = [device for host in hosts for device in host[:local]]
+        for along_seed in range(math.gcd(seeds, len(used)), 0, -1):
+            along_data, rest = divmod(len(used), along_seed)
+            if not (rest or seeds % along_seed or divisible % along_data):
+                return Mesh(
+                    np.array(used).reshape(along_seed, along_data),
+                    (SEED, DATA),
+                    axis_types=(AxisType.Auto, AxisType.Auto),
+                )
+    raise UserError(
+        f"batches of {' and '.join(map(str, batch_sizes))} cannot be split over {len(hosts)} hosts",
+        f"make batch_size and discriminator_batch_size multiples of {len(hosts)}",
     )
 
 

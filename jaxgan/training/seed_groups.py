@@ -25,6 +25,9 @@ def make_programs(
     """A program for each group of seeds; all share the compiled functions and the data."""
     groups = seed_groups(seeds, jax.default_backend())
     mesh = make_mesh(len(groups[0]), (gan.config.batch_size, gan.discriminator_batch_size))
+    if mesh.size < jax.device_count():
+        sizes = f"{len(groups[0])} seeds and batches of {gan.config.batch_size}"
+        distributed.log(f"{mesh.size} of {jax.device_count()} devices are used: {sizes} divide so")
     data = training_data(gan, dataset)
     most = config.steps_per_call or _most_steps_per_call(gan, on_device=data is not None)
     first = Program(gan, groups[0], data, mesh, most)

@@ -249,8 +249,40 @@ def test_groups_and_meshes():
     assert program_lib.seed_groups((1, 2), "gpu") == [(1, 2)]
     mesh = program_lib.make_mesh(6, [16])
     assert dict(mesh.shape) == {"seed": 2, "data": 4}
-    with pytest.raises(UserError, match="multiples of 8"):
-        program_lib.make_mesh(1, [20])
+
+
+class _Device:
+    def __init__(self, number, process):
+        self.id, self.process_index = number, process
+
+
+@pytest.mark.parametrize(
+    ("seeds", "batches", "hosts", "expected"),
+    [
+        (1, [20], 1, (1, 5)),
+        (1, [100, 32], 1, (1, 4)),
+        (3, [100], 1, (3, 2)),
+        (8, [100], 1, (8, 1)),
+        (16, [3], 1, (8, 1)),
+        (1, [7], 1, (1, 7)),
+        (1, [100], 2, (1, 10)),
+        (5, [64], 2, (1, 16)),
+        (5, [6], 2, (5, 2)),
+    ],
+)
+def test_the_most_devices_that_divide_evenly(seeds, batches, hosts, expected):
+    devices = [_Device(i, i // 8) for i in range(8 * hosts)]
+    mesh = program_lib.make_mesh(seeds, batches, devices[::-1])
+    assert mesh.devices.shape == expected
+    used = [device.process_index for device in mesh.devices.flat]
+    assert used == sorted(used)
+    assert {used.count(host) for host in range(hosts)} == {mesh.size // hosts}
+
+
+def test_a_batch_smaller_than_the_hosts_is_refused():
+    devices = [_Device(i, i) for i in range(4)]
+    with pytest.raises(UserError, match="batches of 6 and 12 cannot be split over 4 hosts"):
+        program_lib.make_mesh(1, [6, 12], devices)
 
 
 def test_place_owns_its_memory():
