@@ -14,6 +14,7 @@ from jaxgan.data.pixels import to_network
 from jaxgan.data.sources import digits, ring
 from jaxgan.inference.networks import NetworkFunctions
 from jaxgan.models import conditions
+from jaxgan.training import mesh as mesh_lib
 from jaxgan.training import program as program_lib
 from jaxgan.training.gan import build_gan, example_inputs
 
@@ -43,14 +44,14 @@ def test_every_config_trains(name, arg):
         dataset.image_shape,
         conditions.make(config, dataset.label_names, dataset.classes, dataset.feature_size),
     )
-    mesh = program_lib.make_mesh(1, [gan.config.batch_size], jax.devices()[:1])
+    mesh = mesh_lib.make_mesh(1, [gan.config.batch_size], jax.devices()[:1])
     program = program_lib.Program(gan, (0,), Batch(images, labels, features), mesh, 1)
     state = program.initialise()
     shape = (gan.config.discriminator_steps, gan.discriminator_batch_size)
     for step in range(2):
         places = indices(0, step, len(images), shape, config.dataset.replacement)
         state, metrics = program.run(state, places[None, None])
-    assert program._run._cache_size() == 1
+    assert program.functions.run._cache_size() == 1
     assert all(np.isfinite(value).all() for value in metrics.by_name(1).values())
     assert bool(state.alive[0])
 
@@ -81,7 +82,7 @@ def test_a_gan_finds_seven_of_eight_modes_of_a_ring():
     validate(config)
     dataset = ring.load()
     gan = build_gan(config, dataset.image_shape)
-    mesh = program_lib.make_mesh(1, [gan.config.batch_size], jax.devices()[:1])
+    mesh = mesh_lib.make_mesh(1, [gan.config.batch_size], jax.devices()[:1])
     # Dense networks lose nothing in a loop, even on a CPU.
     calls_of = 100
     program = program_lib.Program(gan, (0,), Batch(dataset.train.images), mesh, calls_of)

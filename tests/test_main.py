@@ -35,7 +35,8 @@ from jaxgan.config.presets import update
 from jaxgan.reporting.recorder import RunRecorder
 from jaxgan.reporting.writers import read_metrics
 from jaxgan.train import train
-from jaxgan.training import program as program_lib
+from jaxgan.training import mesh as mesh_lib
+from jaxgan.training import seed_groups
 
 CONFIG = f"--config={ROOT}/configs/infogan.py"
 VALUES = {
@@ -57,9 +58,9 @@ TINY = [f"--config.{name}={value}" for name, value in VALUES.items()]
 def train_here(folder, dataset=None, config="infogan", **more):
     """The same in this process, on one of its devices. Its program is not the command's: bits can
     be compared with those of another run in this process."""
-    one_device = functools.partial(program_lib.make_mesh, devices=jax.devices()[:1])
+    one_device = functools.partial(mesh_lib.make_mesh, devices=jax.devices()[:1])
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(program_lib, "make_mesh", one_device)
+        patch.setattr(seed_groups, "make_mesh", one_device)
         return train(update(load_config(*config.split(":")), VALUES | more), str(folder), dataset)
 
 

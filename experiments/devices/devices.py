@@ -23,6 +23,7 @@ from jaxgan.data.batches import Batch
 from jaxgan.data.loader import ExampleIndices
 from jaxgan.data.sources import digits
 from jaxgan.models import conditions
+from jaxgan.training import mesh as mesh_lib
 from jaxgan.training import program as program_lib
 from jaxgan.training.gan import build_gan
 
@@ -57,7 +58,7 @@ def trained_params(config: ConfigDict, seeds: tuple[int, ...], devices: int, ste
     gan = build_gan(config, dataset.image_shape, condition)
     labels = dataset.train.labels if isinstance(condition, conditions.Label) else None
     sizes = (gan.config.batch_size, gan.discriminator_batch_size)
-    mesh = program_lib.make_mesh(len(seeds), sizes, jax.devices()[:devices])
+    mesh = mesh_lib.make_mesh(len(seeds), sizes, jax.devices()[:devices])
     program = program_lib.Program(gan, seeds, Batch(dataset.train.images, labels), mesh, 1)
     shape = (gan.config.discriminator_steps, gan.discriminator_batch_size)
     indices = ExampleIndices(seeds, len(dataset.train), shape, config.dataset.replacement)

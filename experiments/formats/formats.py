@@ -30,6 +30,7 @@ from jaxgan.data.sources import tfds
 from jaxgan.data.streaming import Streamed
 from jaxgan.models import conditions
 from jaxgan.training import jax_setup
+from jaxgan.training import mesh as mesh_lib
 from jaxgan.training import program as program_lib
 from jaxgan.training.gan import build_gan
 
@@ -71,7 +72,7 @@ def train(steps: int, keys: dict[str, Any]) -> str:
     gan = build_gan(config, dataset.image_shape, condition)
     streamed = isinstance(dataset.train.images, Streamed)
     resident = None if streamed else Batch(dataset.train.images, dataset.train.labels)
-    mesh = program_lib.make_mesh(1, [gan.config.batch_size])
+    mesh = mesh_lib.make_mesh(1, [gan.config.batch_size])
     program = program_lib.Program(gan, (0,), resident, mesh, 1)
     shape = (gan.config.discriminator_steps, gan.discriminator_batch_size)
     indices = ExampleIndices((0,), len(dataset.train), shape, config.dataset.replacement)

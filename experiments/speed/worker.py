@@ -37,6 +37,7 @@ def in_jaxgan(config: Any, channels: int) -> Callable[[], None]:
     from jaxgan.data.batches import Batch
     from jaxgan.data.loader import ExampleIndices
     from jaxgan.models import conditions
+    from jaxgan.training import mesh as mesh_lib
     from jaxgan.training import program as program_lib
 
     jax_setup.configure_jax()
@@ -44,7 +45,7 @@ def in_jaxgan(config: Any, channels: int) -> Callable[[], None]:
     gan = build(config, channels)
     labelled = isinstance(gan.condition, conditions.Label)
     data = Batch(images, labels.astype(np.int32) if labelled else None)
-    mesh = program_lib.make_mesh(1, [gan.config.batch_size], jax.devices()[:1])
+    mesh = mesh_lib.make_mesh(1, [gan.config.batch_size], jax.devices()[:1])
     calls = 1 if jax.default_backend() == "cpu" else 16
     program = program_lib.Program(gan, (0,), data, mesh, calls)
     shape = (gan.config.discriminator_steps, gan.discriminator_batch_size)

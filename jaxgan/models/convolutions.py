@@ -220,5 +220,7 @@ def _by_taps(x: Any, kernel: Any, strides: Any, first: Any, sizes: Any) -> jax.A
 
 
 def on_cpu() -> bool:
-    """Whether code compiled now will run on the CPU, the backend of these special forms."""
-    return jax.default_backend() == "cpu"
+    """Whether the code traced now will run on the CPU, the platform of these special forms: that
+    of the mesh in whose context it is traced, else JAX's default."""
+    device = jax.sharding.get_abstract_mesh().abstract_device
+    return (jax.default_backend() if device is None else device.platform) == "cpu"

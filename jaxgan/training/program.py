@@ -1,14 +1,13 @@
 """How the step is compiled and sharded: devices, seeds, steps per call.
 
-One jitted SPMD program runs over a mesh with two axes. Independent runs lie along `seed`; along
-`data` each batch is split and the state is replicated. Gradients and BatchNorm statistics are those
+One jitted SPMD program runs over the mesh (`mesh.py`). Along `seed` it is mapped by shard_map: the
+seeds cannot communicate. Along `data` XLA splits it: gradients and BatchNorm statistics are those
 of the global batch, as with `jax.pmap` and pmean. (Since JAX 0.8, pmap is built from jit and
 shard_map, which JAX advises using directly.) With several hosts (`distributed.py`) each process
 runs the program on its own devices and its own slice of each batch.
 """
 
 import copy
-import math
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -16,67 +15,20 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from flax import struct
-from jax.sharding import AxisType, Mesh, NamedSharding, PartitionSpec
+from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
-from jaxgan.common.errors import UserError
 from jaxgan.data.batches import Batch
 from jaxgan.training.gan import Gan
+from jaxgan.training.mesh import DATA, SEED
 from jaxgan.training.state import GanState, initialise
 from jaxgan.training.step import train_step
 from jaxgan.training.terms import Metrics
-
-SEED, DATA = "seed", "data"
-
-
-def seed_groups(seeds: Sequence[int], platform: str) -> list[tuple[int, ...]]:
-    """Which seeds run side by side in one call: all on an accelerator, only one on the CPU.
-
-    On the CPU, XLA runs a convolution vmapped over weights at a quarter of the speed of separate
-    convolutions. There the seeds take turns, step by step, in one compiled program.
-    """
-    return [(seed,) for seed in seeds] if platform == "cpu" else [tuple(seeds)]
-
-
-def make_mesh(seeds: int, batch_sizes: Sequence[int], devices: Sequence[Any] | None = None) -> Mesh:
-    """The mesh of the most devices over which `seeds` runs and their batches can be split evenly.
-
-    As many devices as possible lie along `seed`, where they need not communicate. Every host uses
-    the same number of its devices.
-
-    Args:
-      seeds: number of runs.
-      batch_sizes: every one is divided evenly along `data`.
-      devices: the devices to choose from; None is all of JAX's.
-
-    Raises:
-      UserError: if not even one device of each host can be used.
-    """
-    of_host: dict[int, list[Any]] = {}
-    for device in sorted(jax.devices() if devices is None else devices, key=lambda x: x.id):
-        of_host.setdefault(device.process_index, []).append(device)
-    # In the order of the hosts, so that each host's slice of a batch is contiguous.
-    hosts = [of_host[process] for process in sorted(of_host)]
-    divisible = math.gcd(*batch_sizes)
-    for local in range(min(map(len, hosts)), 0, -1):
-        used = [device for host in hosts for device in host[:local]]
-        for along_seed in range(math.gcd(seeds, len(used)), 0, -1):
-            along_data, rest = divmod(len(used), along_seed)
-            if not (rest or seeds % along_seed or divisible % along_data):
-                return Mesh(
-                    np.array(used).reshape(along_seed, along_data),
-                    (SEED, DATA),
-                    axis_types=(AxisType.Auto, AxisType.Auto),
-                )
-    raise UserError(
-        f"batches of {' and '.join(map(str, batch_sizes))} cannot be split over {len(hosts)} hosts",
-        f"make batch_size and discriminator_batch_size multiples of {len(hosts)}",
-    )
 
 
 def vmap_seeds(function: Callable[..., Any], seeds: int) -> Callable[..., Any]:
     """Maps a function of one seed over a leading axis of `seeds` in every argument."""
     if seeds > 1:
-        return jax.vmap(function, spmd_axis_name=SEED)
+        return jax.vmap(function)
 
     def single(*arguments: Any) -> Any:
         # Not a vmap of size one, which compiles to a slower, batched convolution.
@@ -116,8 +68,110 @@ class StepMetrics(struct.PyTreeNode):
         return {name: values[..., i] for i, name in enumerate(self.names)}
 
 
+class StepFunctions:
+    """The functions that train one group of seeds, jitted for a mesh. They hold no arrays, so that
+    they can be compiled for devices that are not there.
+
+    Every array has a leading axis of seeds, [S, ...], except the training split.
+
+    Args:
+      gan: networks and config.
+      seeds: number of seeds, S, a multiple of the devices along `seed`.
+      mesh: the mesh, from `make_mesh`.
+      steps_per_call: the most steps that one call runs.
+
+    Attributes:
+      by_seed, replicated: the sharding of states, and of the training split.
+      given: that of the examples, or their indices, [S, T, k, B, ...].
+      initialise: keys [S] -> the states before the first step.
+      run: (states, training split or None, examples, keys [S], number of steps if `steps_per_call`
+        is not 1) -> the new states and the `StepMetrics`. The states are donated.
+    """
+
+    def __init__(self, gan: Gan, seeds: int, mesh: Mesh, steps_per_call: int) -> None:
+        self.gan, self.seeds, self.mesh, self.steps_per_call = gan, seeds, mesh, steps_per_call
+        self.by_seed = NamedSharding(mesh, PartitionSpec(SEED))
+        self.replicated = NamedSharding(mesh, PartitionSpec())
+        self.given = NamedSharding(mesh, PartitionSpec(SEED, None, None, DATA))
+        self._seeds_here = seeds // mesh.shape[SEED]
+        over_seeds, everywhere = PartitionSpec(SEED), PartitionSpec()
+        initialise_here = vmap_seeds(lambda key: initialise(gan, key), self._seeds_here)
+        self.initialise = jax.jit(
+            self._map_seeds(initialise_here, (over_seeds,)), out_shardings=self.by_seed
+        )
+        several = steps_per_call > 1
+        specs = (over_seeds, everywhere, over_seeds, over_seeds) + (everywhere,) * several
+        self.run = jax.jit(
+            self._map_seeds(self._steps if several else self._single_step, specs),
+            donate_argnums=0,
+            # Metrics are small, and every process reads them.
+            out_shardings=(self.by_seed, self.replicated),
+        )
+
+    def _map_seeds(self, function: Callable[..., Any], in_specs: Any) -> Callable[..., Any]:
+        """Runs the function on each device's own seeds; along `data` XLA partitions it."""
+
+        if self.mesh.shape[SEED] == 1:
+            # Only the mesh is set, for which layers choose their forms (`convolutions.on_cpu`).
+            def on_mesh(*arguments: Any) -> Any:
+                with jax.sharding.use_abstract_mesh(self.mesh.abstract_mesh):
+                    return function(*arguments)
+
+            return on_mesh
+        return jax.shard_map(
+            function,
+            mesh=self.mesh,
+            in_specs=in_specs,
+            out_specs=PartitionSpec(SEED),
+            axis_names={SEED},
+            check_vma=False,
+        )
+
+    def _shard(self, batch: Any) -> Any:
+        split = PartitionSpec(DATA)
+        return jax.tree.map(lambda x: jax.lax.with_sharding_constraint(x, split), batch)
+
+    def _step(
+        self, state: GanState, examples: Any, key: jax.Array, data: Batch | None
+    ) -> tuple[GanState, Metrics]:
+        batch = examples if data is None else data.at(examples)
+        return train_step(self.gan, state, batch, key, self._shard)
+
+    def _single_step(
+        self, state: GanState, data: Batch | None, examples: Any, keys: jax.Array
+    ) -> tuple[GanState, StepMetrics]:
+        def step(state: GanState, examples: Any, key: jax.Array) -> tuple[GanState, Metrics]:
+            return self._step(state, jax.tree.map(lambda x: x[0], examples), key, data)
+
+        state, metrics = vmap_seeds(step, self._seeds_here)(state, examples, keys)
+        return state, StepMetrics.pack(metrics)
+
+    def _steps(
+        self, state: GanState, data: Batch | None, examples: Any, keys: jax.Array, steps: jax.Array
+    ) -> tuple[GanState, StepMetrics]:
+        step = vmap_seeds(
+            lambda state, examples, key: self._step(state, examples, key, data), self._seeds_here
+        )
+        first = jax.tree.map(lambda x: x[:, 0], examples)
+        shape = jax.eval_shape(lambda *given: StepMetrics.pack(step(*given)[1]), state, first, keys)
+        seeds, _, metrics = shape.values.shape
+        packed = jnp.zeros((seeds, self.steps_per_call, metrics), shape.values.dtype)
+
+        def body(i: jax.Array, carry: tuple[GanState, jax.Array]) -> tuple[GanState, jax.Array]:
+            state, packed = carry
+            current = jax.tree.map(
+                lambda x: jax.lax.dynamic_index_in_dim(x, i, axis=1, keepdims=False), examples
+            )
+            state, metrics = step(state, current, keys)
+            row = StepMetrics.pack(metrics).values
+            return state, jax.lax.dynamic_update_slice_in_dim(packed, row, i, axis=1)
+
+        state, packed = jax.lax.fori_loop(0, steps, body, (state, packed))
+        return state, StepMetrics(packed, shape.names)
+
+
 class Program:
-    """The compiled functions of one group of seeds.
+    """One group of seeds, its training split on the devices, and the functions that train it.
 
     Every array that it takes or returns has a leading axis of seeds, [S, ...].
 
@@ -133,25 +187,15 @@ class Program:
     def __init__(
         self, gan: Gan, seeds: Sequence[int], data: Batch | None, mesh: Mesh, steps_per_call: int
     ) -> None:
-        self.gan, self.seeds, self.mesh = gan, tuple(seeds), mesh
-        self.steps_per_call = steps_per_call
+        self.gan, self.seeds, self.steps_per_call = gan, tuple(seeds), steps_per_call
+        self.functions = StepFunctions(gan, len(self.seeds), mesh, steps_per_call)
         self._shares_threads = mesh.size > 1 and mesh.devices.flat[0].platform == "cpu"
-        self._by_seed = NamedSharding(mesh, PartitionSpec(SEED))
-        self._replicated = NamedSharding(mesh, PartitionSpec())
-        self._given = NamedSharding(mesh, PartitionSpec(SEED, None, None, DATA))
-        self._data = jax.device_put(data, self._replicated)
-        self._root_keys = jax.jit(jax.vmap(jax.random.key), out_shardings=self._by_seed)
+        by_seed, replicated = self.functions.by_seed, self.functions.replicated
+        self._data = jax.device_put(data, replicated)
+        self._root_keys = jax.jit(jax.vmap(jax.random.key), out_shardings=by_seed)
         self.keys = self._root_keys(np.asarray(seeds, np.int32))
-        initialise_seeds = vmap_seeds(lambda key: initialise(gan, key), len(self.seeds))
-        self._initialise = jax.jit(initialise_seeds, out_shardings=self._by_seed)
-        self._run = jax.jit(
-            self._steps if steps_per_call > 1 else self._single_step,
-            donate_argnums=0,
-            # Metrics are small, and every process reads them.
-            out_shardings=(self._by_seed, self._replicated),
-        )
-        self._copy = jax.jit(_copy, out_shardings=self._by_seed)
-        self._gather = jax.jit(_copy, out_shardings=self._replicated)
+        self._copy = jax.jit(_copy, out_shardings=by_seed)
+        self._gather = jax.jit(_copy, out_shardings=replicated)
 
     def for_seeds(self, seeds: Sequence[int]) -> "Program":
         """The same compiled functions and data for another group with the same number of seeds."""
@@ -170,7 +214,8 @@ class Program:
         """The slices of the seeds, and of each batch of real examples, that this process feeds to
         `run`."""
         shape = (len(self.seeds), 1, 1, self.gan.discriminator_batch_size)
-        indices: list[Any] = list(self._given.addressable_devices_indices_map(shape).values())
+        given = self.functions.given
+        indices: list[Any] = list(given.addressable_devices_indices_map(shape).values())
 
         def union(axis: int) -> slice:
             spans = [index[axis].indices(shape[axis]) for index in indices]
@@ -180,13 +225,14 @@ class Program:
 
     def initialise(self) -> GanState:
         """The states before the first step."""
-        return self._initialise(self.keys)
+        return self.functions.initialise(self.keys)
 
     def to_devices(self, tree: Any) -> Any:
         """Puts a tree of NumPy arrays [S, ...], equal in every process, on the devices."""
 
         def put(x: np.ndarray) -> jax.Array:
-            return jax.make_array_from_callback(x.shape, self._by_seed, lambda index: x[index])
+            sharding = self.functions.by_seed
+            return jax.make_array_from_callback(x.shape, sharding, lambda index: x[index])
 
         # Copied, because the arrays may alias NumPy's memory, which must not be donated.
         return self._copy(jax.tree.map(put, tree))
@@ -210,7 +256,7 @@ class Program:
                 local_seeds = slice(first_seed - seeds.start, last_seed - seeds.start)
                 return x[local_seeds, :, :, first_row - rows.start : last_row - rows.start]
 
-            return jax.make_array_from_callback(shape, self._given, shard)
+            return jax.make_array_from_callback(shape, self.functions.given, shard)
 
         return jax.tree.map(put, examples)
 
@@ -230,7 +276,7 @@ class Program:
         if self.steps_per_call <= 1:
             if steps != 1:
                 raise ValueError(f"this program runs one step a call, not {steps}")
-            result = self._run(state, self._data, self._put(examples), self.keys)
+            result = self.functions.run(state, self._data, self._put(examples), self.keys)
             return self._alone(result)
 
         # Padded to a fixed shape, so that the program is traced once and its bits do not depend on
@@ -241,51 +287,10 @@ class Program:
             return out
 
         padded = self._put(jax.tree.map(pad, examples))
-        return self._alone(self._run(state, self._data, padded, self.keys, np.int32(steps)))
+        result = self.functions.run(state, self._data, padded, self.keys, np.int32(steps))
+        return self._alone(result)
 
     def _alone(self, result: Any) -> Any:
         """A call's result, once no other call may be in flight: CPU devices share the threads on
         which collectives wait, so that two calls can deadlock."""
         return jax.block_until_ready(result) if self._shares_threads else result
-
-    def _shard(self, batch: Any) -> Any:
-        sharding = NamedSharding(self.mesh, PartitionSpec(DATA))
-        return jax.tree.map(lambda x: jax.lax.with_sharding_constraint(x, sharding), batch)
-
-    def _step(
-        self, state: GanState, examples: Any, key: jax.Array, data: Batch | None
-    ) -> tuple[GanState, Metrics]:
-        batch = examples if data is None else data.at(examples)
-        return train_step(self.gan, state, batch, key, self._shard)
-
-    def _single_step(
-        self, state: GanState, data: Batch | None, examples: Any, keys: jax.Array
-    ) -> tuple[GanState, StepMetrics]:
-        def step(state: GanState, examples: Any, key: jax.Array) -> tuple[GanState, Metrics]:
-            return self._step(state, jax.tree.map(lambda x: x[0], examples), key, data)
-
-        state, metrics = vmap_seeds(step, len(self.seeds))(state, examples, keys)
-        return state, StepMetrics.pack(metrics)
-
-    def _steps(
-        self, state: GanState, data: Batch | None, examples: Any, keys: jax.Array, steps: jax.Array
-    ) -> tuple[GanState, StepMetrics]:
-        step = vmap_seeds(
-            lambda state, examples, key: self._step(state, examples, key, data), len(self.seeds)
-        )
-        first = jax.tree.map(lambda x: x[:, 0], examples)
-        shape = jax.eval_shape(lambda *given: StepMetrics.pack(step(*given)[1]), state, first, keys)
-        seeds, _, metrics = shape.values.shape
-        packed = jnp.zeros((seeds, self.steps_per_call, metrics), shape.values.dtype)
-
-        def body(i: jax.Array, carry: tuple[GanState, jax.Array]) -> tuple[GanState, jax.Array]:
-            state, packed = carry
-            current = jax.tree.map(
-                lambda x: jax.lax.dynamic_index_in_dim(x, i, axis=1, keepdims=False), examples
-            )
-            state, metrics = step(state, current, keys)
-            row = StepMetrics.pack(metrics).values
-            return state, jax.lax.dynamic_update_slice_in_dim(packed, row, i, axis=1)
-
-        state, packed = jax.lax.fori_loop(0, steps, body, (state, packed))
-        return state, StepMetrics(packed, shape.names)

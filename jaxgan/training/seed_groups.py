@@ -15,7 +15,8 @@ from jaxgan.data.streaming import Streamed
 from jaxgan.models import conditions
 from jaxgan.training import distributed
 from jaxgan.training.gan import Gan, has_convolutions
-from jaxgan.training.program import Program, make_mesh, seed_groups
+from jaxgan.training.mesh import make_mesh, seed_groups
+from jaxgan.training.program import Program
 from jaxgan.training.state import Best, GanState, first_best, keep_best
 
 

@@ -27,6 +27,7 @@ from jaxgan.data.loader import BatchLoader, ExampleIndices
 from jaxgan.models import conditions
 from jaxgan.reporting.writers import read_metrics
 from jaxgan.training import distributed
+from jaxgan.training import mesh as mesh_lib
 from jaxgan.training import program as program_lib
 from jaxgan.training.checkpoint import Checkpoints
 from jaxgan.training.gan import build_gan
@@ -117,7 +118,7 @@ def reference(steps):
     dataset = data.load(config)
     condition = conditions.make(config, dataset.label_names, dataset.classes)
     gan = build_gan(config, dataset.image_shape, condition)
-    mesh = program_lib.make_mesh(1, [gan.config.batch_size], jax.devices()[:1])
+    mesh = mesh_lib.make_mesh(1, [gan.config.batch_size], jax.devices()[:1])
     training = dataset.train
     program = program_lib.Program(gan, (0,), Batch(training.images, training.labels), mesh, 1)
     places = ExampleIndices(

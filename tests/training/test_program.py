@@ -17,6 +17,7 @@ from jaxgan.data.loader import BatchLoader, ExampleIndices
 from jaxgan.data.streaming import ArraySource, Streamed
 from jaxgan.models import layers
 from jaxgan.models.conditions import Label
+from jaxgan.training import mesh as mesh_lib
 from jaxgan.training import program as program_lib
 from jaxgan.training import step as step_lib
 from jaxgan.training.checkpoint import Checkpoints
@@ -75,7 +76,7 @@ SYSTEMS = {"infogan": infogan, "cgan": cgan, "paper": paper}
 @functools.cache
 def program(system="infogan", seeds=(3,), devices=1, steps_per_call=1):
     gan, data = SYSTEMS[system]()
-    mesh = program_lib.make_mesh(len(seeds), [gan.config.batch_size], jax.devices()[:devices])
+    mesh = mesh_lib.make_mesh(len(seeds), [gan.config.batch_size], jax.devices()[:devices])
     return program_lib.Program(gan, seeds, data, mesh, steps_per_call)
 
 
@@ -102,7 +103,7 @@ def alone(system, seed):
     """A seed by itself on one device: 20 steps in float64."""
     first = program(system)
     result = train(first.for_seeds((seed,)), 20)
-    assert first._run._cache_size() == 1
+    assert first.functions.run._cache_size() == 1
     return result
 
 
@@ -203,10 +204,10 @@ def test_devices_hold_parts_of_the_batch():
     """Each of four devices holds a quarter of the rows of the real images."""
     compiled = program(devices=4)
     text = (
-        compiled._run.lower(
+        compiled.functions.run.lower(
             compiled.initialise(),
             compiled._data,
-            jax.device_put(places(compiled, 0), compiled._given),
+            jax.device_put(places(compiled, 0), compiled.functions.given),
             compiled.keys,
         )
         .compile()
@@ -241,13 +242,13 @@ def test_calls_cut_elsewhere_give_the_same_bits():
         other, _ = whole.run(other, places(whole, start, count))
     for a, b in zip(jax.tree.leaves(state), jax.tree.leaves(other), strict=True):
         np.testing.assert_array_equal(a, b)
-    assert whole._run._cache_size() == 1
+    assert whole.functions.run._cache_size() == 1
 
 
 def test_groups_and_meshes():
-    assert program_lib.seed_groups((1, 2), "cpu") == [(1,), (2,)]
-    assert program_lib.seed_groups((1, 2), "gpu") == [(1, 2)]
-    mesh = program_lib.make_mesh(6, [16])
+    assert mesh_lib.seed_groups((1, 2), "cpu") == [(1,), (2,)]
+    assert mesh_lib.seed_groups((1, 2), "gpu") == [(1, 2)]
+    mesh = mesh_lib.make_mesh(6, [16])
     assert dict(mesh.shape) == {"seed": 2, "data": 4}
 
 
@@ -272,7 +273,7 @@ class _Device:
 )
 def test_the_most_devices_that_divide_evenly(seeds, batches, hosts, expected):
     devices = [_Device(i, i // 8) for i in range(8 * hosts)]
-    mesh = program_lib.make_mesh(seeds, batches, devices[::-1])
+    mesh = mesh_lib.make_mesh(seeds, batches, devices[::-1])
     assert mesh.devices.shape == expected
     used = [device.process_index for device in mesh.devices.flat]
     assert used == sorted(used)
@@ -282,7 +283,7 @@ def test_the_most_devices_that_divide_evenly(seeds, batches, hosts, expected):
 def test_a_batch_smaller_than_the_hosts_is_refused():
     devices = [_Device(i, i) for i in range(4)]
     with pytest.raises(UserError, match="batches of 6 and 12 cannot be split over 4 hosts"):
-        program_lib.make_mesh(1, [6, 12], devices)
+        mesh_lib.make_mesh(1, [6, 12], devices)
 
 
 def test_place_owns_its_memory():
@@ -291,7 +292,7 @@ def test_place_owns_its_memory():
     buffer = np.zeros(4096 + 64, np.uint8)
     # Aligned as device_put likes it: it would take the array as it is.
     aligned = buffer[-buffer.ctypes.data % 64 :][:4096].view(np.float32)[None]
-    (alias,) = jax.device_put(aligned, compiled._by_seed).addressable_shards
+    (alias,) = jax.device_put(aligned, compiled.functions.by_seed).addressable_shards
     (placed,) = compiled.to_devices(aligned).addressable_shards
     assert alias.data.unsafe_buffer_pointer() == aligned.ctypes.data
     assert placed.data.unsafe_buffer_pointer() != aligned.ctypes.data
@@ -300,7 +301,7 @@ def test_place_owns_its_memory():
 def test_streamed_examples_train_as_resident_ones_do():
     """The very same examples, and the same parameters but for how the two programs round."""
     resident = program()
-    streamed = program_lib.Program(resident.gan, (3,), None, resident.mesh, 1)
+    streamed = program_lib.Program(resident.gan, (3,), None, resident.functions.mesh, 1)
     shape = (1, resident.gan.discriminator_batch_size)
     split = Split(Streamed(ArraySource(IMAGES)), None)
     feed = BatchLoader(split, ExampleIndices((3,), 100, shape, False), 0, 3, workers=0)
