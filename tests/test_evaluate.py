@@ -330,12 +330,19 @@ def test_an_infogans_images_are_measured_too():
     gan = build_gan(config, dataset.image_shape)
     nets = networks(jax.jit(lambda: initialise(gan, jax.random.key(0)))())
     last = Run(config, gan, nets, (), 3, "last", 5)
-    runs = [last, dataclasses.replace(last, checkpoint="best")]
+    raw = networks(jax.jit(lambda: initialise(gan, jax.random.key(1)))())
+    runs = [
+        dataclasses.replace(last, checkpoint="raw", networks=raw),
+        last,
+        dataclasses.replace(last, checkpoint="best"),
+    ]
     found = runner.evaluate(runs, dataset, 40, 200, bar=False)
     of = {(m.name, m.checkpoint): m for m in found.metrics}
     for name in ("code_accuracy", "information_bound", "frechet_distance", "svm_accuracy_pixels"):
         # The best step is the last one: not measured twice.
         assert of[name, "best"] == dataclasses.replace(of[name, "last"], checkpoint="best")
+        # The networks without their averages are others, of the same step.
+        assert of[name, "raw"].value != of[name, "last"].value or name == "svm_accuracy_pixels"
     frechet = of["frechet_distance", "last"]
     assert (frechet.extractor, frechet.extractor_hash) == ("a classifier", "abc")
     assert (frechet.seed, frechet.step) == (5, 3)

@@ -157,7 +157,8 @@ def evaluate(
         for i, run in enumerate(runs):
             seed, step, checkpoint = run.run_seed, run.step, run.checkpoint
             about: dict[str, Any] = {"seed": seed, "step": step, "checkpoint": checkpoint}
-            if last and (last[0].seed, last[0].step) == (seed, step):
+            of_last = last and (last[0].checkpoint, last[0].seed, last[0].step)
+            if checkpoint == "best" and of_last == ("last", seed, step):
                 # The best networks are those of the last step.
                 found.metrics.extend(dataclasses.replace(row, **about) for row in last)
                 continue
