@@ -16,7 +16,7 @@ from jaxgan import cli
 from jaxgan.cli import WORKDIR, complain, config_argument
 from jaxgan.common.errors import DISK_FULL, UserError
 
-_CONFIG = config_flags.DEFINE_config_file(
+CONFIG = config_flags.DEFINE_config_file(
     "config", None, "The config file, followed by :ARG if there is one."
 )
 _COORDINATOR = flags.DEFINE_string(
@@ -36,7 +36,7 @@ def main(argv: list[str]) -> int:
     workdir = WORKDIR.value or default_workdir(config_argument(sys.argv))
     try:
         distributed.initialize(_COORDINATOR.value, _PROCESSES.value, _PROCESS.value)
-        return train(_CONFIG.value, workdir)
+        return train(CONFIG.value, workdir)
     except UserError as error:
         status = complain(error, 2)
     except NotFinite as error:

@@ -506,7 +506,7 @@ def test_losses_that_are_not_finite_end_the_run_with_status_1(tmp_path, monkeypa
     folder = tmp_path / "run"
     broken = {**VALUES, **POINTS, "generator.learning_rate": 1e30}
     config = update(load_config("gan", "ring"), broken)
-    flags = {"_CONFIG": config, "WORKDIR": str(folder)}
+    flags = {"CONFIG": config, "WORKDIR": str(folder)}
     flags |= dict.fromkeys(("_COORDINATOR", "_PROCESSES", "_PROCESS"))
     for name, value in flags.items():
         monkeypatch.setattr(main, name, types.SimpleNamespace(value=value))

@@ -30,7 +30,8 @@ def make_mesh(seeds: int, batch_sizes: Sequence[int], devices: Sequence[Any] | N
     """The mesh of the most devices over which `seeds` runs and their batches can be split evenly.
 
     As many devices as possible lie along `seed`, where they need not communicate. Every host uses
-    the same number of its devices.
+    the same number of its devices; several hosts of TPUs use all of them, because XLA compiles for
+    no part of a slice.
 
     Args:
       seeds: number of runs.
@@ -38,7 +39,7 @@ def make_mesh(seeds: int, batch_sizes: Sequence[int], devices: Sequence[Any] | N
       devices: the devices to choose from; None is all of JAX's.
 
     Raises:
-      UserError: if not even one device of each host can be used.
+      UserError: if no such number of devices divides the seeds and the batches.
     """
     of_host: dict[int, list[Any]] = {}
     for device in sorted(jax.devices() if devices is None else devices, key=lambda x: x.id):
@@ -46,7 +47,9 @@ def make_mesh(seeds: int, batch_sizes: Sequence[int], devices: Sequence[Any] | N
     # In the order of the hosts, so that each host's slice of a batch is contiguous.
     hosts = [of_host[process] for process in sorted(of_host)]
     divisible = math.gcd(*batch_sizes)
-    for local in range(min(map(len, hosts)), 0, -1):
+    most = min(map(len, hosts))
+    whole = len(hosts) > 1 and hosts[0][0].platform == "tpu"
+    for local in range(most, most - 1 if whole else 0, -1):
         used = [device for host in hosts for device in host[:local]]
         for along_seed in range(math.gcd(seeds, len(used)), 0, -1):
             along_data, rest = divmod(len(used), along_seed)
@@ -56,7 +59,10 @@ def make_mesh(seeds: int, batch_sizes: Sequence[int], devices: Sequence[Any] | N
                     (SEED, DATA),
                     axis_types=(AxisType.Auto, AxisType.Auto),
                 )
+    least = len(hosts) * (most if whole else 1)
+    sizes = " and ".join(map(str, dict.fromkeys(batch_sizes)))
     raise UserError(
-        f"batches of {' and '.join(map(str, batch_sizes))} cannot be split over {len(hosts)} hosts",
-        f"make batch_size and discriminator_batch_size multiples of {len(hosts)}",
+        f"batches of {sizes} and seeds={seeds} cannot be split over {least} devices of {len(hosts)}"
+        " hosts",
+        f"make batch_size and discriminator_batch_size multiples of {least}, or seeds",
     )

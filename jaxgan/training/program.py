@@ -42,6 +42,15 @@ def _copy(tree: Any) -> Any:
     return jax.tree.map(jnp.copy, tree)
 
 
+def flat_images(data: Batch) -> Batch:
+    """The training split with its images as rows, [N, H * W * C].
+
+    XLA otherwise lays all images out anew in each call, with N innermost on a TPU: of 200,000
+    64x64x3 images on a v5e (`jaxgan.plan`), 4.7 GB of temporaries become .08 GB.
+    """
+    return data._replace(images=data.images.reshape(len(data.images), -1))
+
+
 class StepMetrics(struct.PyTreeNode):
     """The metrics of one call in a single array, which is fetched in one copy.
 
@@ -134,7 +143,12 @@ class StepFunctions:
     def _step(
         self, state: GanState, examples: Any, key: jax.Array, data: Batch | None
     ) -> tuple[GanState, Metrics]:
-        batch = examples if data is None else data.at(examples)
+        batch = examples
+        if data is not None:
+            batch = data.at(examples)
+            batch = batch._replace(
+                images=batch.images.reshape(*examples.shape, *self.gan.image_shape)
+            )
         return train_step(self.gan, state, batch, key, self._shard)
 
     def _single_step(
@@ -191,7 +205,7 @@ class Program:
         self.functions = StepFunctions(gan, len(self.seeds), mesh, steps_per_call)
         self._shares_threads = mesh.size > 1 and mesh.devices.flat[0].platform == "cpu"
         by_seed, replicated = self.functions.by_seed, self.functions.replicated
-        self._data = jax.device_put(data, replicated)
+        self._data = jax.device_put(data and flat_images(data), replicated)
         self._root_keys = jax.jit(jax.vmap(jax.random.key), out_shardings=by_seed)
         self.keys = self._root_keys(np.asarray(seeds, np.int32))
         self._copy = jax.jit(_copy, out_shardings=by_seed)

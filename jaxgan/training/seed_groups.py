@@ -24,21 +24,28 @@ def make_programs(
     config: ConfigDict, gan: Gan, seeds: tuple[int, ...], dataset: Dataset
 ) -> list[Program]:
     """A program for each group of seeds; all share the compiled functions and the data."""
-    groups = seed_groups(seeds, jax.default_backend())
+    platform = jax.default_backend()
+    groups = seed_groups(seeds, platform)
     mesh = make_mesh(len(groups[0]), (gan.config.batch_size, gan.discriminator_batch_size))
     if mesh.size < jax.device_count():
         sizes = f"{len(groups[0])} seeds and batches of {gan.config.batch_size}"
         distributed.log(f"{mesh.size} of {jax.device_count()} devices are used: {sizes} divide so")
     data = training_data(gan, dataset)
-    most = config.steps_per_call or _most_steps_per_call(gan, on_device=data is not None)
+    most = config.steps_per_call or most_steps_per_call(gan, platform, data is not None)
     first = Program(gan, groups[0], data, mesh, most)
     return [first] + [first.for_seeds(seeds) for seeds in groups[1:]]
 
 
-def _most_steps_per_call(gan: Gan, on_device: bool) -> int:
-    """The most steps that one call runs if the config leaves it open."""
+def most_steps_per_call(gan: Gan, platform: str, on_device: bool) -> int:
+    """The most steps that one call runs if the config leaves it open.
+
+    Args:
+      gan: networks and config.
+      platform: the devices' platform, such as "cpu".
+      on_device: whether the training split is on the devices.
+    """
     # In a loop, XLA runs convolutions some 20 times slower on the CPU (jax issue 12868).
-    if jax.default_backend() == "cpu" and has_convolutions(gan):
+    if platform == "cpu" and has_convolutions(gan):
         return 1
     # A call without the data on the devices holds the examples of all its steps.
     return 256 if on_device else 16

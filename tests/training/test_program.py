@@ -17,6 +17,7 @@ from jaxgan.data.loader import BatchLoader, ExampleIndices
 from jaxgan.data.streaming import ArraySource, Streamed
 from jaxgan.models import layers
 from jaxgan.models.conditions import Label
+from jaxgan.planning import hlo
 from jaxgan.training import mesh as mesh_lib
 from jaxgan.training import program as program_lib
 from jaxgan.training import step as step_lib
@@ -218,6 +219,22 @@ def test_devices_hold_parts_of_the_batch():
     assert "[16,8,8,1]" not in text
 
 
+@pytest.mark.parametrize("system", ["infogan", "cgan"])
+def test_seeds_exchange_nothing_but_metrics(system):
+    """In the program that XLA makes for two seeds, each on two devices."""
+    both = program(system, (3, 4), devices=4)
+    examples = jax.device_put(places(both, 0), both.functions.given)
+    lowered = both.functions.run.lower(both.initialise(), both._data, examples, both.keys)
+    found = hlo.Program(lowered.compile().as_text()).collectives(dict(both.functions.mesh.shape))
+    assert {one.axes for one in found} == {("seed",), ("data",)}
+    (gathered,) = [one for one in found if "seed" in one.axes]
+    state, metrics = both.functions.run.eval_shape(
+        jax.eval_shape(both.initialise), both._data, examples, both.keys
+    )
+    assert (gathered.kind, gathered.number) == ("all-gather", 1)
+    assert gathered.bytes == metrics.values.size * 8
+
+
 @pytest.mark.parametrize(
     ("system", "seeds", "devices"),
     [("infogan", (3, 4, 5), 1), ("infogan", (3, 4), 4), ("cgan", (3, 4), 4)],
@@ -253,8 +270,8 @@ def test_groups_and_meshes():
 
 
 class _Device:
-    def __init__(self, number, process):
-        self.id, self.process_index = number, process
+    def __init__(self, number, process, platform="gpu"):
+        self.id, self.process_index, self.platform = number, process, platform
 
 
 @pytest.mark.parametrize(
@@ -282,8 +299,17 @@ def test_the_most_devices_that_divide_evenly(seeds, batches, hosts, expected):
 
 def test_a_batch_smaller_than_the_hosts_is_refused():
     devices = [_Device(i, i) for i in range(4)]
-    with pytest.raises(UserError, match="batches of 6 and 12 cannot be split over 4 hosts"):
+    said = "batches of 6 and 12 and seeds=1 cannot be split over 4 devices of 4 hosts"
+    with pytest.raises(UserError, match=said):
         mesh_lib.make_mesh(1, [6, 12], devices)
+
+
+def test_several_hosts_of_tpus_use_every_device():
+    devices = [_Device(i, i // 4, "tpu") for i in range(16)]
+    assert mesh_lib.make_mesh(4, [100], devices).devices.shape == (4, 4)
+    with pytest.raises(UserError, match="over 16 devices of 4 hosts"):
+        mesh_lib.make_mesh(1, [100], devices)
+    assert mesh_lib.make_mesh(1, [100], devices[:4]).size == 4
 
 
 def test_place_owns_its_memory():

@@ -1,0 +1,93 @@
+"""`python -m jaxgan.plan --config=configs/infogan.py[:ARG] [--topology=v5e:4x4] [--json=plan.json]`
+
+Compiles a run's program for devices that need not be there, and prints what it would need on them:
+memory, FLOPs and bytes, collectives, the least time of a step, and advice. No data is read, and
+nothing is trained. `--topology` is a TPU's (libtpu must be installed: `pip install
+'jaxgan[tpu-plan]'`), cpu:N for N fake CPU devices, or, without it, this machine's devices.
+`--config.KEY=VALUE` as in training. Exit status: 0; 2 an error in the arguments.
+"""
+
+import dataclasses
+import os
+
+from absl import app, flags
+from ml_collections import ConfigDict
+
+from jaxgan import cli
+from jaxgan import main as training
+from jaxgan.common.errors import UserError
+from jaxgan.common.files import write_json
+from jaxgan.planning import topologies
+
+_TOPOLOGY = flags.DEFINE_string("topology", "", "Such as v5e:4x4 or cpu:8; this machine's devices.")
+_EXAMPLES = flags.DEFINE_integer(
+    "examples", None, "Size of the training split, if the dataset's is not known.", lower_bound=1
+)
+_JSON = flags.DEFINE_string("json", None, "File for the plan as JSON.")
+
+
+def main(argv: list[str]) -> int:
+    """Plans as the flags say; returns the exit status."""
+    del argv
+    flags_given = (training.CONFIG.value, _TOPOLOGY.value, _EXAMPLES.value, _JSON.value)
+    return cli.run_command(lambda: plan(*flags_given))
+
+
+def plan(config: ConfigDict, topology: str, examples: int | None, out: str | None) -> None:
+    """Compiles, prints, and writes the plan as JSON.
+
+    Args:
+      config: the run's config.
+      topology: as in `topologies.check`.
+      examples: size of the training split; None takes the dataset's known one.
+      out: the file to write; None writes none.
+
+    Raises:
+      UserError: if the config, the topology or the dataset cannot be planned for, or the file
+        exists.
+    """
+    topologies.check(topology)
+    if out and os.path.exists(out):
+        raise UserError(f"{out} exists already", "give another --json, or remove it")
+    topologies.prepare(topology)
+    # After `prepare`: these start JAX.
+    from jaxgan.config import validation
+    from jaxgan.planning import estimates
+    from jaxgan.planning.compiled import CompiledProgram, compile_program
+    from jaxgan.planning.examples import sizes
+    from jaxgan.planning.words import describe
+    from jaxgan.training import jax_setup
+
+    def compiled(name: str) -> CompiledProgram:
+        devices = topologies.devices(name)
+        print(f"compiling for {len(devices)} {devices[0].device_kind}", flush=True)
+        return compile_program(config, dataset, devices)
+
+    validation.validate(config)
+    jax_setup.configure_jax(config.dtype)
+    dataset = sizes(config, examples)
+    program = compiled(topology)
+    single = topologies.one_device(topology)
+    gain = None
+    if single and program.devices > 1:
+        gain = estimates.speedup(compiled(single), program, config.seeds)
+    print(f"\n{describe(config, program, gain)}")
+    if out:
+        estimate = estimates.roofline(program)
+        write_json(
+            out,
+            {
+                "topology": topology,
+                **dataclasses.asdict(program),
+                "collectives": [one._asdict() for one in program.collectives],
+                "estimated_seconds": estimate and estimate.parts(),
+                "estimated_speedup": gain,
+                "warnings": estimates.warnings(program),
+                "advice": estimates.advice(config, program),
+            },
+        )
+
+
+if __name__ == "__main__":
+    cli.end_at_signals()
+    app.run(main, flags_parser=training.parse_flags)
