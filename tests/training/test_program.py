@@ -228,7 +228,7 @@ def test_seeds_exchange_nothing_but_metrics(system):
     found = hlo.Program(lowered.compile().as_text()).collectives(dict(both.functions.mesh.shape))
     assert {one.axes for one in found} == {("seed",), ("data",)}
     (gathered,) = [one for one in found if "seed" in one.axes]
-    state, metrics = both.functions.run.eval_shape(
+    _, metrics = both.functions.run.eval_shape(
         jax.eval_shape(both.initialise), both._data, examples, both.keys
     )
     assert (gathered.kind, gathered.number) == ("all-gather", 1)
