@@ -53,6 +53,7 @@ KEYS: dict[str, Key] = {
     "networks": Key("paper", ("document", "paper", "authors")),
     "width": Key(1.0, low=1e-3),
     "dtype": Key("float32", ("float32", "bfloat16", "float64")),
+    "precision": Key("default", ("default", "high", "highest")),
     "seed": Key(0, low=0, high=2**31 - 1),
     "seeds": Key(1, low=1),
     "steps": Key(1000, low=1, may_change=True),

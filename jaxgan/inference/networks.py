@@ -33,9 +33,10 @@ class NetworkFunctions:
 
     def __init__(self, gan: Gan, batch: int = 250) -> None:
         self.gan, self.batch = gan, batch
-        self._generate = jax.jit(functools.partial(_generate, gan))
-        self._statistics = jax.jit(functools.partial(_batch_statistics, gan))
-        self._predict = jax.jit(functools.partial(_predict_codes, gan))
+        self._generate, self._statistics, self._predict = (
+            jax.jit(gan.in_precision(functools.partial(function, gan)))
+            for function in (_generate, _batch_statistics, _predict_codes)
+        )
 
     def sample(self, generator: Variables, latent: Latent, key: jax.Array | None = None) -> Any:
         """Samples with BatchNorm's moving statistics: images in the network's range, [N, H, W, C].

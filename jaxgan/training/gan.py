@@ -2,6 +2,7 @@
 
 import dataclasses
 import functools
+from collections.abc import Callable
 from typing import Any
 
 import flax.linen as nn
@@ -50,6 +51,16 @@ class Gan:
     def dtype(self) -> Any:
         """The dtype of images, losses and parameters."""
         return parameter_dtype(self.config)
+
+    def in_precision(self, function: Callable[..., Any]) -> Callable[..., Any]:
+        """A function whose matrix products and convolutions have the config's `precision`."""
+
+        @functools.wraps(function)
+        def precise(*arguments: Any) -> Any:
+            with jax.default_matmul_precision(self.config.precision):
+                return function(*arguments)
+
+        return precise
 
     @property
     def adversarial(self) -> Adversarial:

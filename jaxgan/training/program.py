@@ -119,7 +119,7 @@ class StepFunctions:
 
     def _map_seeds(self, function: Callable[..., Any], in_specs: Any) -> Callable[..., Any]:
         """Runs the function on each device's own seeds; along `data` XLA partitions it."""
-
+        function = self.gan.in_precision(function)
         if self.mesh.shape[SEED] == 1:
             # Only the mesh is set, for which layers choose their forms (`convolutions.on_cpu`).
             def on_mesh(*arguments: Any) -> Any:

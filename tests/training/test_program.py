@@ -2,6 +2,7 @@
 
 import dataclasses
 import functools
+import re
 
 import jax
 import numpy as np
@@ -217,6 +218,19 @@ def test_devices_hold_parts_of_the_batch():
     assert "8,8,1" in text
     assert "[4,8,8,1]" in text
     assert "[16,8,8,1]" not in text
+
+
+@pytest.mark.parametrize(("precision", "attribute"), [("highest", "HIGHEST"), ("high", "HIGH")])
+def test_every_product_has_the_configs_precision(precision, attribute):
+    """Those of gradients too."""
+    gan = small_infogan("continuous", convolutional=True, precision=precision)
+    mesh = mesh_lib.make_mesh(1, [gan.config.batch_size], jax.devices()[:1])
+    one = program_lib.Program(gan, (3,), Batch(IMAGES), mesh, 1)
+    state = jax.eval_shape(one.initialise)
+    text = one.functions.run.lower(state, one._data, places(one, 0), one.keys).as_text()
+    products = re.findall(r"stablehlo\.(?:dot_general|convolution)\b.*", text)
+    assert len(products) > 30
+    assert [line for line in products if not re.search(rf"\b{attribute}\b", line)] == []
 
 
 @pytest.mark.parametrize("system", ["infogan", "cgan"])

@@ -196,7 +196,7 @@ class Inception:
         if not len(images):
             return np.zeros((0, FEATURES), np.float32)
         # With x64, a run in float64 would take twice the time for the same features.
-        with jax.enable_x64(False):
+        with jax.enable_x64(False), jax.default_matmul_precision("highest"):
             features: np.ndarray = map_batches(
                 lambda batch, _: _forward(self.variables, batch), images, _BATCH
             )
