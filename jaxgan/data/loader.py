@@ -1,5 +1,5 @@
 """Feeds the compiled step: indices if the data is on the devices, otherwise the real examples (data
-that is streamed, or split over several hosts). Training is the same either way."""
+that is streamed). Training is the same either way."""
 
 import dataclasses
 from typing import Any

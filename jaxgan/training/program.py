@@ -205,7 +205,11 @@ class Program:
         self.functions = StepFunctions(gan, len(self.seeds), mesh, steps_per_call)
         self._shares_threads = mesh.size > 1 and mesh.devices.flat[0].platform == "cpu"
         by_seed, replicated = self.functions.by_seed, self.functions.replicated
-        self._data = jax.device_put(data and flat_images(data), replicated)
+        self._data = jax.tree.map(
+            # Not device_put, which would compare the data of all hosts: that is done already.
+            lambda x: jax.make_array_from_callback(x.shape, replicated, lambda index: x[index]),
+            data and flat_images(data),
+        )
         self._root_keys = jax.jit(jax.vmap(jax.random.key), out_shardings=by_seed)
         self.keys = self._root_keys(np.asarray(seeds, np.int32))
         self._copy = jax.jit(_copy, out_shardings=by_seed)

@@ -53,8 +53,8 @@ def most_steps_per_call(gan: Gan, platform: str, on_device: bool) -> int:
 
 def training_data(gan: Gan, dataset: Dataset) -> Batch | None:
     """The training split as one batch, with labels only if the networks are conditioned on them;
-    None if it is streamed, or split over several hosts."""
-    if isinstance(dataset.train.images, Streamed) or not distributed.is_single_process():
+    None if it is streamed."""
+    if isinstance(dataset.train.images, Streamed):
         return None
     training = dataset.train
     labels = training.labels if isinstance(gan.condition, conditions.Label) else None
