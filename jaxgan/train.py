@@ -19,17 +19,13 @@ from jaxgan.models import conditions
 from jaxgan.models.registry import Modules
 from jaxgan.reporting.recorder import RollBack, RunRecorder
 from jaxgan.reporting.summary import describe_finished
-from jaxgan.training import distributed, jax_setup, run_folder, seed_groups
+from jaxgan.training import distributed, intervals, jax_setup, run_folder, seed_groups
 from jaxgan.training.checkpoint import Checkpoints
 from jaxgan.training.gan import Gan, build_gan
 from jaxgan.training.program import Program
 from jaxgan.training.seed_groups import to_host
 from jaxgan.training.state import Best, GanState
 from jaxgan.training.stop_signals import StopSignals
-
-# A call of this length hides the host's few milliseconds for each call, and a signal still stops
-# the run at once.
-_CALL_SECONDS = 0.2
 
 
 def train(
@@ -127,6 +123,7 @@ def _train_until_stop(
     loaders = seed_groups.make_loaders(config, gan, programs, dataset, start)
 
     # --- The loop
+    sheets, saves = intervals.spacings(config)
     try:
         with stop:
             step, stopping = start, distributed.all_max(stop.asked)
@@ -134,7 +131,7 @@ def _train_until_stop(
                 recorder.sample(0, to_host(programs, states))
             limit = 1
             while step < config.steps and not stopping:
-                count = _steps_to_next_cut(config, step, limit)
+                count = intervals.steps_to_next_cut(config, step, limit)
                 metrics = []
                 for i, program in enumerate(programs):
                     states[i], values = program.run(states[i], loaders[i].next(count))
@@ -142,19 +139,21 @@ def _train_until_stop(
                 step += count
                 recorder.add_metrics(step, count, metrics)
                 last = step == config.steps
-                due = _rows_due(config, step - count, step)
+                due = intervals.rows_due(config, step - count, step)
                 if due:
-                    limit = _next_limit(recorder.log(due), limit, programs[0].steps_per_call)
+                    seconds, most = recorder.log(due), programs[0].steps_per_call
+                    limit = intervals.next_limit(seconds, limit, most)
                 # Asking the other processes blocks, so a run of several asks after rows only.
                 if due or distributed.is_single_process():
                     stopping = distributed.all_max(stop.asked)
-                if step % config.sample_every == 0 or last:
+                if last or (step % config.sample_every == 0 and sheets.due()):
                     recorder.sample(step, to_host(programs, states))
                 if step % config.eval_every == 0 or last:
                     scores = recorder.evaluate(step, to_host(programs, states))
                     for i in range(len(programs)):
                         bests[i] = seed_groups.update_best(bests[i], states[i], scores[i])
-                if step % config.checkpoint_every == 0 or last or stopping:
+                due_now = step % config.checkpoint_every == 0 and saves.due()
+                if due_now or last or stopping:
                     recorder.flush()
                     tree = seed_groups.join_groups(
                         to_host(programs, states), to_host(programs, bests)
@@ -220,28 +219,6 @@ def _rollback_step(config: ConfigDict, checkpoints: Checkpoints, rollback: RollB
     saved = checkpoints.steps()
     # If checkpoint_every was changed, every checkpoint may be newer than that.
     return saved[0] if saved and saved[-1] > due else due
-
-
-def _steps_to_next_cut(config: ConfigDict, step: int, limit: int) -> int:
-    """How many steps, at most `limit`, one call can run before the networks are needed."""
-    every = (config.sample_every, config.eval_every, config.checkpoint_every)
-    return min(limit, config.steps - step, *(n - step % n for n in every))
-
-
-def _rows_due(config: ConfigDict, after: int, last: int) -> list[int]:
-    """The steps after `after`, up to `last`, whose metrics become rows."""
-    return [
-        step
-        for step in range(after + 1, last + 1)
-        if step % config.log_every == 0 or step % config.eval_every == 0 or step == config.steps
-    ]
-
-
-def _next_limit(seconds: float, limit: int, most: int) -> int:
-    """How many steps the next call may run: as many as take `_CALL_SECONDS` at the measured
-    seconds a step, at most twice as many as now, and `most`. The largest of all processes'."""
-    wanted = min(max(int(_CALL_SECONDS / seconds), 1), 2 * limit, most)
-    return distributed.all_max(wanted)
 
 
 def _pixel_means(config: ConfigDict, dataset: Dataset) -> np.ndarray | None:

@@ -112,8 +112,10 @@ KEYS: dict[str, Key] = {
     "steps_per_call": Key(0, low=0),
     "log_every": Key(10, low=1, may_change=True),
     "sample_every": Key(100, low=1, may_change=True),
+    "sample_seconds": Key(-1.0, low=-1, may_change=True),
     "eval_every": Key(500, low=1, may_change=True),
     "checkpoint_every": Key(500, low=1, may_change=True),
+    "checkpoint_seconds": Key(-1.0, low=-1, may_change=True),
     "checkpoints_kept": Key(2, low=1, may_change=True),
     "rollbacks": Key(0, low=0, may_change=True),
     "best_by": Key(

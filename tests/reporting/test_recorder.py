@@ -6,12 +6,11 @@ import jax
 import numpy as np
 from conftest import load_config
 
-import jaxgan.train as train_lib
 from jaxgan import data
 from jaxgan.config.presets import update
 from jaxgan.reporting import recorder
 from jaxgan.train import train
-from jaxgan.training import program
+from jaxgan.training import intervals, program
 from jaxgan.training.gan import build_gan
 from jaxgan.training.state import initialise
 
@@ -85,7 +84,7 @@ def test_a_call_of_many_steps_leaves_all_its_rows(tmp_path, monkeypatch):
         return run(self, state, examples)
 
     monkeypatch.setattr(program.Program, "run", noted)
-    monkeypatch.setattr(train_lib, "_CALL_SECONDS", 100.0)
+    monkeypatch.setattr(intervals, "CALL_SECONDS", 100.0)
     values = {"log_every": 3, "sample_every": 50, "eval_every": 20, "steps": 65}
     assert train(update(small_config(), values), str(tmp_path / "run")) == 0
     lines = (tmp_path / "run" / "metrics.jsonl").read_text().splitlines()

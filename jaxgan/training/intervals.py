@@ -1,0 +1,68 @@
+"""When something is due: the length of a call, and which steps become rows, sheets, checkpoints."""
+
+import time
+
+import jax
+from ml_collections import ConfigDict
+
+from jaxgan.training import distributed
+
+# A call of this length hides the host's few milliseconds for each call, and a signal still stops
+# the run at once.
+CALL_SECONDS = 0.2
+# On an accelerator, where sheets and checkpoints would otherwise take longer than the steps.
+_ACCELERATOR_SECONDS = 10.0
+
+
+def steps_to_next_cut(config: ConfigDict, step: int, limit: int) -> int:
+    """How many steps, at most `limit`, one call can run before the networks are needed."""
+    every = (config.sample_every, config.eval_every, config.checkpoint_every)
+    return min(limit, config.steps - step, *(n - step % n for n in every))
+
+
+def rows_due(config: ConfigDict, after: int, last: int) -> list[int]:
+    """The steps after `after`, up to `last`, whose metrics become rows."""
+    return [
+        step
+        for step in range(after + 1, last + 1)
+        if step % config.log_every == 0 or step % config.eval_every == 0 or step == config.steps
+    ]
+
+
+def next_limit(seconds: float, limit: int, most: int) -> int:
+    """How many steps the next call may run: as many as take `CALL_SECONDS` at the measured seconds
+    a step, at most twice as many as now, and `most`. The largest of all processes'."""
+    wanted = min(max(int(CALL_SECONDS / seconds), 1), 2 * limit, most)
+    return distributed.all_max(wanted)
+
+
+class Spacing:
+    """The least time between two sheets, or two checkpoints.
+
+    Args:
+      seconds: that time; 0 for none.
+    """
+
+    def __init__(self, seconds: float) -> None:
+        self._seconds, self._last = seconds, -float("inf")
+
+    def due(self) -> bool:
+        """Whether that time has passed since it last had; the same in every process, each of which
+        must call it."""
+        if self._seconds == 0:
+            return True
+        now = time.monotonic()
+        if not distributed.all_max(now - self._last >= self._seconds):
+            return False
+        self._last = now
+        return True
+
+
+def spacings(config: ConfigDict) -> tuple[Spacing, Spacing]:
+    """That of sheets and that of checkpoints; a run that may roll back saves every checkpoint."""
+    default = 0.0 if jax.default_backend() == "cpu" else _ACCELERATOR_SECONDS
+    sheets, saves = (
+        default if seconds < 0 else seconds
+        for seconds in (config.sample_seconds, config.checkpoint_seconds)
+    )
+    return Spacing(sheets), Spacing(0.0 if config.rollbacks else saves)
