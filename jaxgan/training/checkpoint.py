@@ -5,6 +5,7 @@ independent of devices, and the SHA-256 of each leaf, since Orbax silently resto
 Restoring goes from the newest to the oldest and takes the first whose digests match.
 """
 
+import concurrent.futures
 import contextlib
 import dataclasses
 import hashlib
@@ -44,6 +45,9 @@ class Checkpoints:
         self._folder, self._say = os.path.abspath(folder), say
         self._kept, self._read_only = _Kept(kept, regular), read_only
         self._opened: Any = None
+        # Copies and digests arrays, 100 MB in .3 s, while training goes on.
+        self._worker = concurrent.futures.ThreadPoolExecutor(1, "checkpoint")
+        self._saving: concurrent.futures.Future[None] | None = None
 
     def _manager(self) -> Any:
         if self._opened is None:
@@ -74,12 +78,22 @@ class Checkpoints:
         return self._opened
 
     def save(self, step: int, tree: Any) -> None:
-        """Starts to write `tree`; returns once the arrays are copied off the devices.
+        """Starts to write `tree` in a thread of its own; its arrays must not be donated later.
 
         Raises:
-          OSError: with errno ENOSPC or EDQUOT if the disk is full, now or during the previous save;
-            `wait` and `close` raise it too. The existing checkpoints are kept.
+          OSError: with errno ENOSPC or EDQUOT if the disk was full during the previous save; `wait`
+            and `close` raise it too. The existing checkpoints are kept.
         """
+        self._join()
+        self._saving = self._worker.submit(self._save, step, tree)
+
+    def _join(self) -> None:
+        """Waits until the arrays of the previous save are with Orbax; raises what stopped it."""
+        saving, self._saving = self._saving, None
+        if saving is not None:
+            saving.result()
+
+    def _save(self, step: int, tree: Any) -> None:
         import orbax.checkpoint as ocp
 
         arrays = _flatten(tree)
@@ -92,6 +106,7 @@ class Checkpoints:
 
     def wait(self) -> None:
         """Waits until every save is on disk."""
+        self._join()
         if self._opened is not None:
             with self._full_disk_as_oserror():
                 self._opened.wait_until_finished()
@@ -109,6 +124,7 @@ class Checkpoints:
 
     def steps(self) -> list[int]:
         """The steps of the complete checkpoints, newest first."""
+        self._join()
         if not os.path.isdir(self._folder):
             return []
         return sorted(self._manager().all_steps(), reverse=True)
@@ -172,11 +188,15 @@ class Checkpoints:
         return arrays
 
     def close(self) -> None:
-        """Waits until every save is on disk, and ends Orbax's threads."""
-        opened, self._opened = self._opened, None
-        if opened is not None:
-            with self._full_disk_as_oserror():
-                opened.close()
+        """Waits until every save is on disk, and ends all threads."""
+        try:
+            self._join()
+        finally:
+            self._worker.shutdown()
+            opened, self._opened = self._opened, None
+            if opened is not None:
+                with self._full_disk_as_oserror():
+                    opened.close()
 
 
 @dataclasses.dataclass(frozen=True)

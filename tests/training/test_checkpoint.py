@@ -4,13 +4,16 @@ import pathlib
 import random
 import shutil
 import subprocess
+import threading
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from conftest import PATIENCE
 
 from jaxgan.common.errors import UserError
+from jaxgan.training import checkpoint
 from jaxgan.training.checkpoint import Checkpoints, _flatten, digest
 
 TREE = {"a": jnp.arange(6.0).reshape(2, 3), "b": {"c": jnp.ones((), jnp.int32)}}
@@ -66,6 +69,33 @@ def test_saves_a_copy_of_the_arrays():
     state = jnp.zeros(1000)
     assert np.shares_memory(np.asarray(state), np.asarray(state))
     assert not np.shares_memory(_flatten({"x": state})["x"], np.asarray(state))
+
+
+def test_training_goes_on_while_arrays_are_digested(tmp_path, monkeypatch):
+    let_go = threading.Event()
+
+    def slow(array):
+        assert let_go.wait(PATIENCE)
+        return digest(array)
+
+    monkeypatch.setattr(checkpoint, "digest", slow)
+    checkpoints = Checkpoints(str(tmp_path), 3)
+    checkpoints.save(10, tree_at(10))  # Returns, though nothing is digested yet.
+    let_go.set()
+    checkpoints.save(20, tree_at(20))
+    assert checkpoints.steps()[0] in (10, 20)
+    checkpoints.close()
+    assert Checkpoints(str(tmp_path), 3).steps() == [20, 10]
+
+
+def test_a_save_that_fails_is_told_by_the_next_call(tmp_path, monkeypatch):
+    monkeypatch.setattr(checkpoint, "_flatten", lambda tree: tree["missing"])
+    for told in ("save", "wait", "steps", "close"):
+        checkpoints = Checkpoints(str(tmp_path), 3)
+        checkpoints.save(10, tree_at(10))
+        with pytest.raises(KeyError, match="missing"):
+            getattr(checkpoints, told)(*((20, tree_at(20)) if told == "save" else ()))
+        checkpoints.close()
 
 
 # Orbax drops what its other readers found when the first one fails.
@@ -164,7 +194,12 @@ def test_a_full_disk_is_an_oserror_at_the_next_call(tmp_path, monkeypatch, numbe
         raise ValueError(f'RESOURCE_EXHAUSTED: Failed writing "x": {os.strerror(number)} [os_err')
 
     monkeypatch.setattr(checkpoints._manager(), "wait_until_finished", full)
-    for call in (checkpoints.wait, lambda: checkpoints.save(20, TREE), checkpoints.close):
+
+    def save_twice():
+        checkpoints.save(20, TREE)
+        checkpoints.save(30, TREE)
+
+    for call in (checkpoints.wait, save_twice, checkpoints.close):
         with pytest.raises(OSError, match=os.strerror(number)) as caught:
             call()
         assert caught.value.errno == number
