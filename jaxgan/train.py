@@ -46,7 +46,7 @@ def train(
         next call continues the run.
     """
     # --- Check the config, the data and the networks before any file is written
-    jax_setup.configure_jax(config.get("dtype", ""))
+    jax_setup.configure_jax(config.get("dtype", ""), workdir)
     primary = distributed.is_primary()  # Only this process inspects and writes the folder.
     with distributed.synchronized():
         validation.validate(config)

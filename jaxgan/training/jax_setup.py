@@ -16,11 +16,13 @@ _CPU_FLAG = "--xla_cpu_experimental_ynn_fusion_type=LIBRARY_FUSION_TYPE_DOT"
 _CPU_FLAG_KNOWN = ((0, 10, 0), (0, 12, 0))
 
 
-def configure_jax(dtype: str = "float32") -> None:
+def configure_jax(dtype: str = "float32", workdir: str = "") -> None:
     """Configures JAX for a run. Every process must call it before it puts an array on a device.
 
     Args:
       dtype: the config's dtype; "float64" enables JAX's 64-bit types.
+      workdir: the folder of a run that trains. In a run of several processes only the first writes
+        compiled programs, so they are kept beside that folder, which all hosts should share.
     """
     # Silences the warning that the machine has no TPU.
     logging.getLogger("jax._src.xla_bridge").setLevel(logging.WARNING)
@@ -30,20 +32,20 @@ def configure_jax(dtype: str = "float32") -> None:
     if known and _CPU_FLAG.partition("=")[0] not in flags:
         os.environ["XLA_FLAGS"] = f"{flags} {_CPU_FLAG}".strip()
     jax.config.update("jax_enable_x64", dtype == "float64")
-    enable_compilation_cache()
+    several = jax.distributed.is_initialized() and workdir
+    beside = os.path.join(os.path.dirname(os.path.abspath(workdir)), ".compiled")
+    enable_compilation_cache(beside if several else os.path.join(cache_folder(), "compiled"))
     if jax.distributed.is_initialized():
         # Gloo allows 30 s for the first collective only. All processes are here now; later, one may
         # have to wait longer for another.
         distributed.all_max(0)
 
 
-def enable_compilation_cache() -> None:
-    """Makes JAX cache compiled programs under `cache_folder()` if that is writable: compiling takes
-    5 to 20 s, reading back under 1 s. JAX_COMPILATION_CACHE_DIR takes precedence ("" turns it off).
-    """
+def enable_compilation_cache(folder: str) -> None:
+    """Makes JAX cache compiled programs in a folder if that is writable: compiling takes 5 to 20 s,
+    reading back under 1 s. JAX_COMPILATION_CACHE_DIR takes precedence ("" turns it off)."""
     if "JAX_COMPILATION_CACHE_DIR" in os.environ:
         return
-    folder = os.path.join(cache_folder(), "compiled")
     try:
         os.makedirs(folder, exist_ok=True)
     except OSError:

@@ -167,7 +167,7 @@ def test_two_processes_equal_one_run(tmp_path, float64):
     assert (run / "checkpoints" / str(stopped)).exists()
     assert left_at_20(run) == before
 
-    assert os.listdir(tmp_path) == ["0"]
+    assert set(os.listdir(tmp_path)) <= {"0", ".compiled"}
     assert "step" not in second
     expected = reference(20)
     checkpoints = Checkpoints(str(run / "checkpoints"), 1, read_only=True)
