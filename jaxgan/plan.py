@@ -1,7 +1,7 @@
 """`python -m jaxgan.plan --config=configs/infogan.py[:ARG] [--topology=v5e:4x4] [--json=plan.json]`
 
 Compiles a run's program for devices that need not be there, and prints what it would need on them:
-memory, FLOPs and bytes, collectives, the least time of a step, and advice. No data is read, and
+memory, FLOPs and bytes, collectives, an estimate of a step's time, and advice. No data is read, and
 nothing is trained. `--topology` is a TPU's (libtpu must be installed: `pip install
 'jaxgan[tpu-plan]'`), cpu:N for N fake CPU devices, or, without it, this machine's devices.
 `--config.KEY=VALUE` as in training. Exit status: 0; 2 an error in the arguments.
@@ -23,23 +23,29 @@ _TOPOLOGY = flags.DEFINE_string("topology", "", "Such as v5e:4x4 or cpu:8; this 
 _EXAMPLES = flags.DEFINE_integer(
     "examples", None, "Size of the training split, if the dataset's is not known.", lower_bound=1
 )
+_CLASSES = flags.DEFINE_integer(
+    "classes", None, "Number of labels, if the dataset's is not known.", lower_bound=2
+)
 _JSON = flags.DEFINE_string("json", None, "File for the plan as JSON.")
 
 
 def main(argv: list[str]) -> int:
     """Plans as the flags say; returns the exit status."""
     del argv
-    flags_given = (training.CONFIG.value, _TOPOLOGY.value, _EXAMPLES.value, _JSON.value)
-    return cli.run_command(lambda: plan(*flags_given))
+    given = (_TOPOLOGY.value, _EXAMPLES.value, _CLASSES.value, _JSON.value)
+    return cli.run_command(lambda: plan(training.CONFIG.value, *given))
 
 
-def plan(config: ConfigDict, topology: str, examples: int | None, out: str | None) -> None:
+def plan(
+    config: ConfigDict, topology: str, examples: int | None, classes: int | None, out: str | None
+) -> None:
     """Compiles, prints, and writes the plan as JSON.
 
     Args:
       config: the run's config.
       topology: as in `topologies.check`.
-      examples: size of the training split; None takes the dataset's known one.
+      examples, classes: size of the training split, and number of labels; None takes the dataset's
+        known ones.
       out: the file to write; None writes none.
 
     Raises:
@@ -65,15 +71,15 @@ def plan(config: ConfigDict, topology: str, examples: int | None, out: str | Non
 
     validation.validate(config)
     jax_setup.configure_jax(config.dtype)
-    dataset = sizes(config, examples)
+    dataset = sizes(config, examples, classes)
     program = compiled(topology)
     single = topologies.one_device(topology)
     gain = None
     if single and program.devices > 1:
-        gain = estimates.speedup(compiled(single), program, config.seeds)
+        gain = estimates.speedup(config, compiled(single), program)
     print(f"\n{describe(config, program, gain)}")
     if out:
-        estimate = estimates.roofline(program)
+        estimate = estimates.estimate(config, program)
         write_json(
             out,
             {

@@ -27,10 +27,16 @@ SRUN = """\
 #!{python}
 import os, subprocess, sys
 numbers = [{{"SLURM_PROCID": str(i), "SLURM_LOCALID": "0"}} for i in range(2)]
-tasks = [subprocess.Popen(sys.argv[1:], env=os.environ | number) for number in numbers]
+command = [word for word in sys.argv[1:] if not word.startswith("--cpus-per-task")]
+tasks = [subprocess.Popen(command, env=os.environ | number) for number in numbers]
 sys.exit(max(task.wait() for task in tasks))
 """
-GCLOUD = """\
+# Ends as a run that has saved at SIGTERM.
+STOPPED_SRUN = """\
+#!{python}
+raise SystemExit(143)
+"""
+NOTING = """\
 #!{python}
 import json, os, sys
 with open(os.environ["NOTED"], "a") as file:
@@ -55,9 +61,7 @@ def test_scripts_are_bash(script):
 
 @pytest.mark.skipif(not (ROOT / ".venv/bin/python").exists(), reason="./run.sh setup makes .venv")
 def test_slurm_tasks_find_one_another(tmp_path):
-    with socket.create_server(("", 0)) as server:
-        # JAX draws the coordinator's port from the job's number.
-        job = server.getsockname()[1] % 2**12
+    job = _job_of_a_free_port()
     environment = command_environment(
         **stand_in(tmp_path / "bin", "srun", SRUN),
         SLURM_SUBMIT_DIR=str(ROOT),
@@ -83,10 +87,34 @@ def test_slurm_tasks_find_one_another(tmp_path):
     assert json.loads((run / "config.json").read_text())["devices"] == 2
 
 
+def _job_of_a_free_port():
+    """JAX draws the coordinator's port, from 61,440 on, from the job's number."""
+    for job in range(2**12):
+        try:
+            socket.create_server(("", 65535 - 2**12 + 1 + job)).close()
+        except OSError:
+            continue
+        return job
+    raise AssertionError("no port is free")
+
+
+def test_a_slurm_job_that_has_saved_goes_back_to_the_queue(tmp_path):
+    noted = tmp_path / "noted"
+    stand_in(tmp_path / "bin", "srun", STOPPED_SRUN)
+    environment = command_environment(
+        **stand_in(tmp_path / "bin", "scontrol", NOTING),
+        SLURM_SUBMIT_DIR=str(ROOT),
+        SLURM_JOB_ID="17",
+        NOTED=str(noted),
+    )
+    assert subprocess.run([RECIPES / "slurm.sh"], env=environment).returncode == 143
+    assert json.loads(noted.read_text()) == ["requeue", "17"]
+
+
 def test_a_pod_runs_the_command_on_every_host(tmp_path):
     noted = tmp_path / "noted"
     environment = command_environment(
-        **stand_in(tmp_path / "bin", "gcloud", GCLOUD), ZONE="here", NOTED=str(noted)
+        **stand_in(tmp_path / "bin", "gcloud", NOTING), ZONE="here", NOTED=str(noted)
     )
     flags = ["--config=configs/infogan.py:mnist", "--workdir=/mnt/a folder/run"]
     subprocess.run([RECIPES / "tpu_pod.sh", "slice", *flags], env=environment, check=True)
@@ -95,10 +123,11 @@ def test_a_pod_runs_the_command_on_every_host(tmp_path):
         assert call[:6] == ["compute", "tpus", "tpu-vm", "ssh", "slice", "--zone=here"]
         assert call[6] == "--worker=all"
         subprocess.run(["bash", "-n", "-c", call[7].removeprefix("--command=")], check=True)
-    assert shlex.split(train[7])[-4:] == [".venv/bin/python", "-m", "jaxgan.main", *flags][-4:]
+    words = shlex.split(train[7].partition("(")[2].partition(">")[0])
+    assert words == ["nohup", ".venv/bin/python", "-m", "jaxgan.main", *flags]
 
 
-def test_the_job_for_kubernetes():
+def test_kubernetes_objects_reference_each_other():
     documents = list(yaml.safe_load_all((RECIPES / "kubernetes.yaml").read_text()))
     by_kind = {document["kind"]: document for document in documents}
     assert list(by_kind) == ["ServiceAccount", "Role", "RoleBinding", "Service", "Job"]

@@ -4,5 +4,5 @@
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/../.."
 ./run.sh setup
-.venv/bin/pip install --quiet 'jax[cuda13]==0.10.2'
+.venv/bin/pip install --quiet -c requirements.txt -e '.[cuda]'
 exec ./run.sh "$@"

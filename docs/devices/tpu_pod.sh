@@ -1,14 +1,16 @@
 #!/usr/bin/env bash
 # A TPU pod slice of Google Cloud, one process a host:
-#   ZONE=us-west4-a docs/devices/tpu_pod.sh NAME --config=configs/dcgan.py --workdir=/mnt/shared/runs/dcgan
-# The slice NAME exists, and the repository lies in ~/jaxgan on every host. The run's folder is on a
-# disk that all hosts share, such as Filestore.
+#   ZONE=us-west4-a docs/devices/tpu_pod.sh NAME --config=configs/dcgan.py --workdir=/mnt/shared/dcgan
+# The slice NAME exists, the repository lies in ~/jaxgan on every host, and the run's folder is on a
+# disk that all hosts share, such as Filestore. run.sh needs Python 3.11 or later on every host.
 set -euo pipefail
 name=$1
 shift
 on_every_host() {
   gcloud compute tpus tpu-vm ssh "$name" --zone="${ZONE:?set ZONE}" --worker=all --command="$1"
 }
-# The version of libtpu that this JAX was made for; without the pin pip might move JAX.
+# The libtpu that jaxlib 0.10.2 needs: the pin of its own tpu extra.
 on_every_host "cd jaxgan && ./run.sh setup && .venv/bin/pip install --quiet 'libtpu==0.0.42.*'"
-on_every_host "cd jaxgan && .venv/bin/python -m jaxgan.main $(printf '%q ' "$@")"
+# nohup: the training outlives this connection. To follow it: tail -f jaxgan/train.log.
+command=$(printf '%q ' .venv/bin/python -m jaxgan.main "$@")
+on_every_host "cd jaxgan && (nohup $command > train.log 2>&1 &)"

@@ -34,7 +34,6 @@ PRESETS = (
 )
 OTHERS = ("v5e:1x1", "v5e:16x16", "v4:2x2x4", "v5p:2x2x4", "v6e:2x4", "tpu7x:2x2x1")
 EVERYWHERE = "infogan.py:mnist"
-# A batch of 256 rows leaves each of 256 chips one.
 JOBS = [(preset, ONE_HOST, 1) for preset in PRESETS]
 JOBS += [(EVERYWHERE, topology, 8) for topology in (ONE_HOST, *OTHERS)]
 HEAD = (
@@ -43,11 +42,11 @@ HEAD = (
     "devices",
     "seed x data",
     "memory a device",
-    "of it temporaries",
+    "of which temporaries",
     "a step a device",
-    "bound",
+    "estimate, bound by",
     "collectives a step",
-    "compiled in",
+    "compile time",
 )
 
 
@@ -63,20 +62,19 @@ def make_plan(preset: str, topology: str, seeds: int) -> dict:
 
 def line(preset: str, seeds: int, plan: dict) -> tuple[str, ...]:
     """A row of the table."""
-    parts = ("parameters", "optimizer", "data", "temporaries")
     times = plan["estimated_seconds"]
     bound = max(times, key=times.get)
-    moved = [one for one in plan["collectives"] if one["each"] == "step"]
+    moved = [one for one in plan["collectives"] if one["per"] == "step"]
     listed = [f"{x['number']} {x['kind']}, {size(x['bytes'])}" for x in moved]
     return (
         f"`{preset}`",
         str(seeds),
         f"{plan['devices']} {plan['kind']}, {plan['hosts']} host{'s' * (plan['hosts'] > 1)}",
         f"{plan['mesh']['seed']} x {plan['mesh']['data']}",
-        size(sum(plan[part] for part in parts)),
-        size(plan["temporaries"]),
+        size(sum(plan["memory"].values())),
+        size(plan["memory"]["temporaries"]),
         f"{plan['flops'] / 1e9:.3g} GFLOP, {size(plan['bytes'])}, {plan['kernels']} kernels",
-        f"{bound}, {times[bound] * 1e3:.2g} ms",
+        f"{times[bound] * 1e3:.2g} ms, {bound}",
         "; ".join(listed) or "none",
         f"{plan['compile_seconds']:.0f} s",
     )

@@ -49,7 +49,7 @@ class AblatedGenerator:
             what = "the generator does not end in two convolutions"
             raise UserError(what, "a DCGAN's does: configs/dcgan.py")
         self.maps = outputs[-2]
-        self._run = jax.jit(functools.partial(_run, gan, len(outputs)))
+        self._run = jax.jit(gan.in_precision(functools.partial(_run, gan, len(outputs))))
 
     def __call__(
         self, generator: Variables, latent: Latent, dropped: np.ndarray | None = None

@@ -80,7 +80,7 @@ class FeatureReader:
     """
 
     def __init__(self, gan: Gan) -> None:
-        self._features = jax.jit(functools.partial(_features, gan))
+        self._features = jax.jit(gan.in_precision(functools.partial(_features, gan)))
 
     def __call__(self, discriminator: Variables, images: np.ndarray) -> np.ndarray:
         """The activations of all convolutions, pooled and concatenated.

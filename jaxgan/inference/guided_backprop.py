@@ -64,8 +64,8 @@ class GuidedGradients:
 
     def __init__(self, gan: Gan, maps: int = 6) -> None:
         self._gan, self._maps = with_guided_activations(gan), maps
-        self._active = jax.jit(functools.partial(_active, gan))
-        self._gradient = jax.jit(functools.partial(_gradient, self._gan))
+        self._active = jax.jit(gan.in_precision(functools.partial(_active, gan)))
+        self._gradient = jax.jit(gan.in_precision(functools.partial(_gradient, self._gan)))
 
     def __call__(
         self, discriminator: Variables, images: np.ndarray

@@ -35,14 +35,14 @@ class Collective(NamedTuple):
       axes: the mesh axes along which they communicate.
       number: how many there are.
       bytes: size of their results, bytes.
-      each: "step", or "call" for those outside of the loop over a call's steps.
+      per: "step", or "call" for those outside of the loop over a call's steps.
     """
 
     kind: str
     axes: tuple[str, ...]
     number: int
     bytes: int
-    each: str
+    per: str
 
 
 class _Instruction(NamedTuple):
@@ -56,15 +56,20 @@ class Program:
 
     Args:
       text: `compiled.as_text()`.
+      loops: whether a call loops over several steps. (XLA makes loops of other things too, such as
+        random numbers on the CPU.)
     """
 
-    def __init__(self, text: str) -> None:
+    def __init__(self, text: str, loops: bool) -> None:
         computations, entry = _computations(text)
-        bodies = [_called(one) for one in computations[entry] if one.operation == "while"]
-        loop = max((list(_reached(computations, names)) for names in bodies), key=len, default=[])
-        whole = list(_reached(computations, [entry], into_loops=not loop))
-        # Without a loop a call is one step.
-        self._step, self._around = (loop, whole) if loop else (whole, [])
+        self._step, self._around = list(_reached(computations, [entry])), []
+        if loops:
+            bodies = [_called(one) for one in computations[entry] if one.operation == "while"]
+            # The loop over steps is the largest.
+            self._step = max(
+                (list(_reached(computations, one)) for one in bodies), key=len, default=[]
+            )
+            self._around = list(_reached(computations, [entry], into_loops=False))
         # The instructions of a step that write a result.
         self._results = [x for x in self._step if not _MOVES_NOTHING.fullmatch(x.operation)]
 
@@ -89,15 +94,17 @@ class Program:
         """
         found: dict[tuple[str, tuple[str, ...], str], list[int]] = {}
         devices = math.prod(mesh_shape.values())
-        for each, instructions in (("step", self._step), ("call", self._around)):
+        for per, instructions in (("step", self._step), ("call", self._around)):
             for one in instructions:
                 kind, groups = _COLLECTIVE.match(one.operation), _GROUPS.search(one.text)
                 if kind and groups:
                     axes = _axes(_groups(groups[1], devices), mesh_shape)
-                    found.setdefault((kind[1], axes, each), []).append(_bytes(one.shape))
+                    found.setdefault((kind[1], axes, per), []).append(
+                        _bytes(one.shape, results_only=_has_operands(one))
+                    )
         return [
-            Collective(kind, axes, len(sizes), sum(sizes), each)
-            for (kind, axes, each), sizes in sorted(found.items())
+            Collective(kind, axes, len(sizes), sum(sizes), per)
+            for (kind, axes, per), sizes in sorted(found.items())
         ]
 
 
@@ -135,10 +142,23 @@ def _reached(
                 yield from _reached(computations, _called(one))
 
 
-def _bytes(shape: str, on_chip: bool = True) -> int:
-    """Bytes of an array or a tuple of arrays, as HLO writes them."""
-    total = 0
-    for name, bits, dimensions, layout in _ARRAY.findall(shape):
+def _has_operands(one: _Instruction) -> bool:
+    """Whether a collective's tuple names its operands before its results."""
+    return one.operation.endswith("-start") and one.operation != "all-reduce-start"
+
+
+def _bytes(shape: str, on_chip: bool = True, results_only: bool = False) -> int:
+    """Bytes of an array or a tuple of arrays, as HLO writes them.
+
+    Args:
+      shape: such as "(f32[2,3]{1,0}, s32[])".
+      on_chip: whether arrays in a TPU's on-chip memory count.
+      results_only: whether the first half of a tuple is left out, an operation's operands.
+    """
+    arrays, total = _ARRAY.findall(shape), 0
+    if results_only:  # Numbers in such a tuple are XLA's own.
+        arrays = [array for array in arrays if array[2]]
+    for name, bits, dimensions, layout in arrays[len(arrays) // 2 if results_only else 0 :]:
         if on_chip or "S(1)" not in layout:
             width = 8 if name == "pred" else int(bits)
             total += width * math.prod(int(n) for n in dimensions.split(",") if n) // 8

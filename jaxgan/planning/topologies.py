@@ -9,13 +9,13 @@ import jax
 
 from jaxgan.common.errors import UserError
 
-# The topologies of Google Cloud: chips along each dimension.
+# Google Cloud's topologies, chips along each dimension, and a single chip for comparison.
 _FLAT = ("1x1", "2x2", "2x4", "4x4", "4x8", "8x8", "8x16", "16x16")
 _CUBES = ("1x1x1", "2x2x1", "2x2x2", "2x2x4", "2x4x4", "4x4x4", "4x4x8", "4x8x8", "8x8x8")
 KNOWN = {"v5e": _FLAT, "v6e": _FLAT, "v4": _CUBES, "v5p": _CUBES, "tpu7x": _CUBES}
 # Chips that share one host, where they are not 2x2.
 _ONE_HOST = {"1x1": (1, 1, 1), "2x4": (2, 4, 1), "1x1x1": (1, 1, 1)}
-# libtpu would look for the machine's own TPU, and for the server of a cloud.
+# Otherwise libtpu asks the cloud's metadata server, and probes for chips of this machine.
 _NO_TPU_HERE = {
     "TPU_SKIP_MDS_QUERY": "1",
     "TPU_ACCELERATOR_TYPE": "v5litepod-8",
@@ -43,7 +43,7 @@ def prepare(topology: str) -> None:
         os.environ["XLA_FLAGS"] = f"{flags} --xla_force_host_platform_device_count={size}".strip()
     if kind in KNOWN or kind == "cpu":
         jax.config.update("jax_platforms", "cpu")
-    if kind in KNOWN:  # Programs for devices that are not there cannot be read back.
+    if kind in KNOWN:  # Programs compiled for absent devices cannot be deserialized.
         jax.config.update("jax_enable_compilation_cache", False)
 
 

@@ -1,10 +1,7 @@
 """A plan in words."""
 
-import time
-
 from ml_collections import ConfigDict
 
-from jaxgan.data.loader import ExampleIndices
 from jaxgan.planning import estimates
 from jaxgan.planning.compiled import CompiledProgram
 from jaxgan.planning.hlo import Collective
@@ -25,8 +22,8 @@ def describe(config: ConfigDict, program: CompiledProgram, gain: float | None) -
         ("memory", _memory(program)),
         ("a step", _step(program)),
         ("estimate", _estimate(config, program)),
-        ("speed-up", f"at most {gain:.1f} times one device (estimate)" if gain else ""),
-        ("a call", f"at most {program.steps_per_call} steps; {_host(config, program)}"),
+        ("speed-up", f"about {gain:.1f} times one device, without communication" if gain else ""),
+        ("a call", f"{program.steps_per_call} steps at most"),
         *(("collectives", _collective(one)) for one in program.collectives),
         ("compilation", f"{program.compile_seconds:.0f} s here"),
         *(("WARNING", text) for text in estimates.warnings(program)),
@@ -37,16 +34,16 @@ def describe(config: ConfigDict, program: CompiledProgram, gain: float | None) -
 
 def size(number: float) -> str:
     """Bytes in a unit that suits them."""
-    for unit in ("B", "KB", "MB"):
+    for unit in ("B", "KiB", "MiB"):
         if number < 1024:
             return f"{number:.3g} {unit}"
         number /= 1024
-    return f"{number:.3g} GB"
+    return f"{number:.3g} GiB"
 
 
 def _collective(one: Collective) -> str:
     axes = " and ".join(one.axes) or "single devices"
-    return f"{one.number} {one.kind} over {axes} a {one.each}, {size(one.bytes)}"
+    return f"{one.number} {one.kind} over {axes} a {one.per}, {size(one.bytes)}"
 
 
 def _devices(program: CompiledProgram) -> str:
@@ -63,16 +60,10 @@ def _share(config: ConfigDict, program: CompiledProgram) -> str:
 
 
 def _memory(program: CompiledProgram) -> str:
-    chip = program.chip
-    share = f" of {size(chip.memory)} ({program.memory / chip.memory:.1%})" if chip else ""
-    parts = {
-        "networks": program.parameters,
-        "optimiser": program.optimizer,
-        "data": program.data,
-        "temporaries": program.temporaries,
-    }
-    listed = ", ".join(f"{name} {size(number)}" for name, number in parts.items())
-    return f"{size(program.memory)}{share}: {listed}"
+    chip, total = program.chip, sum(program.memory.values())
+    share = f" of {size(chip.memory)} ({total / chip.memory:.1%})" if chip else ""
+    parts = ", ".join(f"{name} {size(number)}" for name, number in program.memory.items())
+    return f"{size(total)}{share}: {parts}"
 
 
 def _step(program: CompiledProgram) -> str:
@@ -81,26 +72,13 @@ def _step(program: CompiledProgram) -> str:
 
 
 def _estimate(config: ConfigDict, program: CompiledProgram) -> str:
-    """ "" for a chip whose figures are not known."""
-    estimate = estimates.roofline(program)
-    if estimate is None:
+    """The estimate; empty for an unknown chip."""
+    found = estimates.estimate(config, program)
+    if found is None:
         return ""
-    rate = program.seeds_at_once * config.batch_size / estimate.seconds
-    parts = ", ".join(f"{name} {ms * 1e3:.2g} ms" for name, ms in estimate.parts().items())
+    rate = program.seeds_at_once * config.batch_size / found.seconds
+    parts = ", ".join(f"{name} {seconds * 1e3:.2g} ms" for name, seconds in found.parts().items())
     return (
-        f"at least {estimate.seconds * 1e3:.2g} ms a step, bound by {estimate.bound} ({parts}):"
-        f" at most {rate:,.0f} images/s; nothing was run"
+        f"about {found.seconds * 1e3:.2g} ms a step, bound by {found.bound} ({parts}): some"
+        f" {rate:,.0f} images/s over all seeds; nothing was run, communication is not included"
     )
-
-
-def _host(config: ConfigDict, program: CompiledProgram) -> str:
-    """How long this machine takes to draw the indices of a call's examples."""
-    batch = config.discriminator_batch_size or config.batch_size
-    shape = (config.discriminator_steps, batch)
-    seeds = tuple(range(program.seeds_at_once))
-    drawn = ExampleIndices(seeds, 50_000, shape, config.dataset.replacement)
-    drawn(0)  # Draws the permutation of an epoch.
-    began = time.perf_counter()
-    drawn.of_steps(1, program.steps_per_call)
-    seconds = time.perf_counter() - began
-    return f"this machine draws their examples in {seconds * 1e3:.2g} ms"

@@ -114,8 +114,8 @@ class RunRecorder:
         self._pending.append((step, count, metrics))
 
     def log(self, steps: Sequence[int]) -> float:
-        """Marks rows as due at these steps, the last of which is the newest one at most, and writes
-        the previous rows. Call it before sampling or evaluating: both block until the devices are
+        """Marks rows as due at these steps, none later than the newest stored one, and writes the
+        previous rows. Call it before sampling or evaluating: both block until the devices are
         idle, and the next `log` would then time only the host's dispatch, a thousand times too
         fast. Returns the seconds of a step since the last call."""
         self._write(self._ready, self._due)

@@ -78,11 +78,11 @@ class Checkpoints:
         return self._opened
 
     def save(self, step: int, tree: Any) -> None:
-        """Starts to write `tree` in a thread of its own; its arrays must not be donated later.
+        """Starts to write `tree` in a thread of its own, which reads the arrays after this returns:
+        do not donate or change them.
 
-        Raises:
-          OSError: with errno ENOSPC or EDQUOT if the disk was full during the previous save; `wait`
-            and `close` raise it too. The existing checkpoints are kept.
+        Raises whatever stopped the previous save, as `wait`, `steps` and `close` do; an OSError
+        with errno ENOSPC or EDQUOT if the disk was full. The existing checkpoints are kept.
         """
         self._join()
         self._saving = self._worker.submit(self._save, step, tree)

@@ -88,7 +88,7 @@ def _patience(whom: str) -> Iterator[None]:
         remedy = "start the same command on every host, each with its own --process"
         what = f"{whom}: not all processes met within {_PATIENCE} s"
         print(f"jaxgan: {what}\n{remedy}", file=sys.stderr, flush=True)
-        os._exit(2)
+        os._exit(1)
 
     timer = threading.Timer(_PATIENCE, end)
     timer.daemon = True

@@ -1,4 +1,4 @@
-"""When something is due: the length of a call, and which steps become rows, sheets, checkpoints."""
+"""How many steps a call runs, and when rows, sheets and checkpoints are due."""
 
 import time
 
@@ -7,10 +7,10 @@ from ml_collections import ConfigDict
 
 from jaxgan.training import distributed
 
-# A call of this length hides the host's few milliseconds for each call, and a signal still stops
-# the run at once.
+# The host takes some milliseconds for each call, which a call of this length hides; a signal still
+# stops the run soon.
 CALL_SECONDS = 0.2
-# On an accelerator, where sheets and checkpoints would otherwise take longer than the steps.
+# On an accelerator sheets and checkpoints would otherwise take longer than the steps between them.
 _ACCELERATOR_SECONDS = 10.0
 
 
@@ -47,8 +47,8 @@ class Spacing:
         self._seconds, self._last = seconds, -float("inf")
 
     def due(self) -> bool:
-        """Whether that time has passed since it last had; the same in every process, each of which
-        must call it."""
+        """Returns True, and restarts the clock, if that time has passed since it last returned
+        True. The result is the same in every process, and every one must call it."""
         if self._seconds == 0:
             return True
         now = time.monotonic()

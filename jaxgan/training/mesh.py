@@ -64,5 +64,5 @@ def make_mesh(seeds: int, batch_sizes: Sequence[int], devices: Sequence[Any] | N
     raise UserError(
         f"batches of {sizes} and seeds={seeds} cannot be split over {least} devices of {len(hosts)}"
         " hosts",
-        f"make batch_size and discriminator_batch_size multiples of {least}, or seeds",
+        f"make seeds, or batch_size and discriminator_batch_size, multiples of {least}",
     )

@@ -90,8 +90,9 @@ class StepFunctions:
       steps_per_call: the most steps that one call runs.
 
     Attributes:
-      by_seed, replicated: the sharding of states, and of the training split.
-      given: that of the examples, or their indices, [S, T, k, B, ...].
+      by_seed: sharding of states, P("seed").
+      replicated: that of the training split, P().
+      given: that of examples, or their indices, [S, T, k, B, ...]: P("seed", None, None, "data").
       initialise: keys [S] -> the states before the first step.
       run: (states, training split or None, examples, keys [S], number of steps if `steps_per_call`
         is not 1) -> the new states and the `StepMetrics`. The states are donated.
@@ -121,7 +122,7 @@ class StepFunctions:
         """Runs the function on each device's own seeds; along `data` XLA partitions it."""
         function = self.gan.in_precision(function)
         if self.mesh.shape[SEED] == 1:
-            # Only the mesh is set, for which layers choose their forms (`convolutions.on_cpu`).
+            # There is nothing to map; layers read the platform from the mesh.
             def on_mesh(*arguments: Any) -> Any:
                 with jax.sharding.use_abstract_mesh(self.mesh.abstract_mesh):
                     return function(*arguments)
@@ -132,7 +133,9 @@ class StepFunctions:
             mesh=self.mesh,
             in_specs=in_specs,
             out_specs=PartitionSpec(SEED),
+            # XLA partitions the computation along `data`.
             axis_names={SEED},
+            # The step's conditionals mix what is the same for all seeds with what is not.
             check_vma=False,
         )
 
@@ -208,7 +211,7 @@ class Program:
         self._data = jax.tree.map(
             # Not device_put, which would compare the data of all hosts: that is done already.
             lambda x: jax.make_array_from_callback(x.shape, replicated, lambda index: x[index]),
-            data and flat_images(data),
+            None if data is None else flat_images(data),
         )
         self._root_keys = jax.jit(jax.vmap(jax.random.key), out_shardings=by_seed)
         self.keys = self._root_keys(np.asarray(seeds, np.int32))
@@ -288,14 +291,14 @@ class Program:
             [S, T, k, B, ...].
 
         Returns:
-          The new state, and the metrics, of which the first T steps are meant.
+          The new state, and the metrics; only those of the first T steps are valid.
         """
         steps = jax.tree.leaves(examples)[0].shape[1]
         if self.steps_per_call <= 1:
             if steps != 1:
                 raise ValueError(f"this program runs one step a call, not {steps}")
             result = self.functions.run(state, self._data, self._put(examples), self.keys)
-            return self._alone(result)
+            return self._wait_on_shared_threads(result)
 
         # Padded to a fixed shape, so that the program is traced once and its bits do not depend on
         # how the steps are divided into calls.
@@ -306,9 +309,9 @@ class Program:
 
         padded = self._put(jax.tree.map(pad, examples))
         result = self.functions.run(state, self._data, padded, self.keys, np.int32(steps))
-        return self._alone(result)
+        return self._wait_on_shared_threads(result)
 
-    def _alone(self, result: Any) -> Any:
+    def _wait_on_shared_threads(self, result: Any) -> Any:
         """A call's result, once no other call may be in flight: CPU devices share the threads on
         which collectives wait, so that two calls can deadlock."""
         return jax.block_until_ready(result) if self._shares_threads else result

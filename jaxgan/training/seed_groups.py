@@ -28,8 +28,11 @@ def make_programs(
     groups = seed_groups(seeds, platform)
     mesh = make_mesh(len(groups[0]), (gan.config.batch_size, gan.discriminator_batch_size))
     if mesh.size < jax.device_count():
-        sizes = f"{len(groups[0])} seeds and batches of {gan.config.batch_size}"
-        distributed.log(f"{mesh.size} of {jax.device_count()} devices are used: {sizes} divide so")
+        distributed.log(
+            f"using {mesh.size} of {jax.device_count()} devices, the most that divide"
+            f" seeds={len(groups[0])}, batch_size={gan.config.batch_size} and"
+            f" discriminator_batch_size={gan.discriminator_batch_size} evenly"
+        )
     data = training_data(gan, dataset)
     most = config.steps_per_call or most_steps_per_call(gan, platform, data is not None)
     first = Program(gan, groups[0], data, mesh, most)

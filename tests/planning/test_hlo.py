@@ -49,7 +49,7 @@ MESH = {"seed": 2, "data": 2}
 
 
 def test_collectives_of_a_step_and_of_a_call():
-    assert hlo.Program(BY_HAND).collectives(MESH) == [
+    assert hlo.Program(BY_HAND, loops=True).collectives(MESH) == [
         hlo.Collective("all-gather", ("seed",), 1, 256, "call"),
         hlo.Collective("all-reduce", ("data",), 1, 136, "step"),
         hlo.Collective("all-reduce", ("seed",), 2, 256, "step"),
@@ -58,7 +58,7 @@ def test_collectives_of_a_step_and_of_a_call():
 
 def test_memory_that_a_step_moves():
     """The fusion, the all-reduce and both branches, not what stays on the chip."""
-    program = hlo.Program(BY_HAND)
+    program = hlo.Program(BY_HAND, loops=True)
     assert program.bytes_per_step() == 2 * (128 + 136 + 2 * 128)
     assert program.kernels_per_step() == 5
 
@@ -80,7 +80,7 @@ def test_every_notation_of_groups(text, expected):
 
 
 @pytest.mark.parametrize(("axis", "steps"), [("seed", 1), ("data", 1), ("data", 3)])
-def test_programs_of_xla(axis, steps):
+def test_collective_axes_are_read_from_compiled_programs(axis, steps):
     """Along which axis a mean is taken, in a loop and without."""
     mesh = Mesh(np.array(jax.devices()[:4]).reshape(2, 2), tuple(MESH))
 
@@ -98,7 +98,34 @@ def test_programs_of_xla(axis, steps):
 
     x = jax.device_put(np.ones((4, 6), np.float32), NamedSharding(mesh, PartitionSpec(*MESH)))
     text = jax.jit(several).lower(x, np.int32(steps)).compile().as_text()
-    assert hlo.Program(text).collectives(MESH) == [
+    program = hlo.Program(text, loops=steps > 1)
+    assert program.collectives(MESH) == [
         hlo.Collective("all-reduce", (axis,), 1, 2 * 3 * 4, "step")
     ]
-    assert hlo.Program(text).bytes_per_step() >= 2 * 2 * 3 * 4
+    # The sine, its mean, and at most a few copies and numbers of the loop.
+    assert 2 * 2 * 24 <= program.bytes_per_step() <= 2 * 6 * 24 + 100
+
+
+def test_a_step_with_a_loop_of_its_own_is_not_the_loop_over_steps():
+    def step(x):
+        return jax.lax.fori_loop(0, 3, lambda _, x: jnp.sin(x @ x), x) + 1
+
+    text = jax.jit(step).lower(np.ones((8, 8), np.float32)).compile().as_text()
+    inner = hlo.Program(text, loops=True).bytes_per_step()
+    assert hlo.Program(text, loops=False).bytes_per_step() >= inner + 2 * 4 * 64
+
+
+@pytest.mark.parametrize(
+    ("line", "expected"),
+    [
+        ("(f32[4]{0}, f32[8]{0}) all-gather-start(%x)", 32),
+        ("((f32[4], s32[2]), (f32[8], s32[4])) all-gather-start(%x, %y)", 48),
+        ("f32[4]{0} all-reduce-start(%x)", 16),
+        ("(f32[4]{0}, f32[8]{0}) all-reduce(%x, %y)", 48),
+        ("(bf16[4]{0}, bf16[4]{0}, u32[], u32[]) collective-permute-start(%x)", 8),
+    ],
+)
+def test_counts_the_results_of_a_collective(line, expected):
+    text = f"ENTRY %main (a: f32[4]) -> f32[4] {{\n  %x = {line}, replica_groups={{}}\n}}"
+    (found,) = hlo.Program(text, loops=False).collectives({"data": 2})
+    assert found.bytes == expected

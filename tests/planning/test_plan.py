@@ -7,8 +7,10 @@ import jax
 import pytest
 from conftest import load_config, run_python
 
+from jaxgan import data
 from jaxgan.common.errors import UserError
 from jaxgan.config.presets import update
+from jaxgan.data.streaming import Streamed
 from jaxgan.planning import estimates, topologies
 from jaxgan.planning.compiled import compile_program
 from jaxgan.planning.examples import sizes
@@ -18,10 +20,14 @@ from jaxgan.planning.words import describe, size
 SMALL = {"width": 0.05, "batch_size": 16, "seeds": 2}
 
 
+def small(**values):
+    return update(load_config("gan", "mnist"), SMALL | values)
+
+
 @pytest.fixture(scope="module")
 def planned():
     """A small GAN's config, and its program for eight fake devices."""
-    config = update(load_config("gan", "mnist"), SMALL)
+    config = small()
     return config, compile_program(config, sizes(config, None), jax.devices())
 
 
@@ -35,7 +41,7 @@ def test_plans_for_fake_devices(tmp_path):
     assert "1 of 2 seeds, which take turns; 4 rows of each batch" in result.stdout
     plan = json.loads(out.read_text())
     assert plan["mesh"] == {"seed": 1, "data": 4}
-    assert plan["data"] == 55_000 * 28 * 28
+    assert plan["memory"]["data"] == 55_000 * 28 * 28
     assert plan["warnings"] == []
     again = run_python("-m", "jaxgan.plan", *flags)
     assert again.returncode == 2
@@ -55,22 +61,28 @@ def test_known_topologies(topology):
     topologies.check(topology)
 
 
-def test_a_plan_knows_what_lies_on_a_device(planned):
+def test_plan_counts_parameters_optimizer_data_and_collectives(planned):
     config, program = planned
     assert program.mesh == {"seed": 1, "data": 8}
-    # Two layers of each network, float32, of one seed: width .05 of 128 is 6.
+    # Two layers of each network, float32: width .05 of 128 is 6. Two seeds take turns on a CPU.
     generator, discriminator = 101 * 6 + 7 * 784, 785 * 6 + 7
     parameters = 4 * (generator + discriminator)
-    few = 64  # Counters and the like.
-    assert parameters <= program.parameters <= parameters + few
-    assert 2 * parameters <= program.optimizer <= 2 * parameters + few  # Adam's two moments.
-    assert program.data == 55_000 * 784
+    few = 64  # Counters and the like of a seed.
+    memory = program.memory
+    assert 2 * parameters <= memory["networks"] <= 2 * (parameters + few)
+    assert 4 * parameters <= memory["optimiser"] <= 4 * (parameters + few)  # Adam's two moments.
+    assert memory["best networks"] == 2 * parameters
+    assert memory["data"] == 55_000 * 784
+    assert 8 * parameters <= memory["gathered"] <= 8 * (parameters + few)
     # Nothing but gradients (those of real and of fake examples each by themselves) and metrics.
     (reduced,) = program.collectives
-    assert (reduced.kind, reduced.axes, reduced.each) == ("all-reduce", ("data",), "step")
+    assert (reduced.kind, reduced.axes, reduced.per) == ("all-reduce", ("data",), "step")
     assert parameters <= reduced.bytes <= 2 * parameters
-    assert program.flops > 2 * 2 * 3 * (generator + discriminator)
-    assert estimates.roofline(program) is None  # Nothing is known of this CPU.
+    # Two rows a device. Forward and backward passes of D on real and fake, of G through D.
+    products = 2 * 2 * (3 * 2 * discriminator + 3 * generator + 3 * discriminator)
+    # Adam, activations and losses are not products.
+    assert products <= program.flops <= 2 * products
+    assert estimates.estimate(config, program) is None  # Nothing is known of this CPU.
     assert "images/s" not in describe(config, program, None)
 
 
@@ -81,52 +93,100 @@ def on_tpu(program, **changes):
 def test_estimates_by_hand(planned):
     config, program = planned
     heavy = on_tpu(program, flops=197e9, bytes=819_000_000, kernels=100)
-    assert estimates.roofline(heavy).parts() == pytest.approx(
+    assert estimates.estimate(config, heavy).parts() == pytest.approx(
         {"products": 1e-3, "memory": 1e-3, "kernels": 1e-4}
     )
-    assert estimates.roofline(on_tpu(heavy, kernels=5_000)).bound == "kernels"
+    for values, factor in (
+        ({"precision": "high"}, 3),
+        ({"precision": "highest"}, 6),
+        ({"precision": "highest", "dtype": "bfloat16"}, 1),
+    ):
+        found = estimates.estimate(small(**values), heavy)
+        assert found.products == pytest.approx(factor * 1e-3)
+    h100 = dataclasses.replace(heavy, kind="NVIDIA H100 80GB HBM3", flops=989e9)
+    assert estimates.estimate(config, h100).products == pytest.approx(2e-3)
+    tpu7x = dataclasses.replace(heavy, kind="TPU7x", flops=1153e9)
+    assert estimates.estimate(config, tpu7x).products == pytest.approx(1e-3)
+    assert estimates.estimate(small(dtype="float64"), heavy) is None
+    assert estimates.estimate(config, on_tpu(heavy, kernels=5_000)).bound == "kernels"
     text = describe(config, on_tpu(heavy, bytes=8_190_000_000), 3.25)
-    assert "at least 10 ms a step, bound by memory" in text
-    assert "at most 1,600 images/s" in text
-    assert "at most 3.2 times one device" in text
+    assert "about 10 ms a step, bound by memory" in text
+    assert "some 1,600 images/s over all seeds" in text
+    assert "about 3.2 times one device" in text
     # Two seeds one after the other here, together there.
     other = on_tpu(heavy, seeds_at_once=2)
-    assert estimates.speedup(heavy, other, seeds=2) == pytest.approx(2)
+    assert estimates.speedup(config, heavy, other) == pytest.approx(2)
 
 
-def test_warns_of_what_is_wrong(planned):
+def test_warns_of_seed_crossing_dataset_sized_and_full_memory(planned):
     _, program = planned
     assert estimates.warnings(on_tpu(program)) == []
-    gather = Collective("all-gather", ("seed",), 1, 64, "call")
+    gather = Collective("all-gather", ("seed",), 1, program.metrics_bytes, "call")
+    assert estimates.warnings(on_tpu(program, collectives=(gather,))) == []
     images = Collective("all-gather", ("seed", "data"), 4, 55_000 * 784, "step")
-    bad = on_tpu(program, collectives=(gather, images), temporaries=16 * 2**30)
-    crossing, dataset, memory = estimates.warnings(bad)
-    assert crossing == "4 all-gather of 43,120,000 bytes cross seeds"
+    state = gather._replace(bytes=99_999)
+    full = program.memory | {"temporaries": 16 * 2**30}
+    bad = on_tpu(program, collectives=(state, images), memory=full)
+    crossing, another, dataset, memory = estimates.warnings(bad)
+    assert crossing == "1 all-gather of 99,999 bytes cross seeds"
+    assert another == "4 all-gather of 43,120,000 bytes cross seeds"
     assert "as large as the dataset" in dataset
     assert memory.startswith("100% of a device's memory")
 
 
-def test_advises_on_unused_devices_and_few_rows(planned):
+def test_advises_on_unused_devices_and_seeds(planned):
     config, program = planned
-    said = estimates.advice(config, on_tpu(program, devices=9))
-    assert said[0].startswith("8 of 9 devices are used")
-    assert "seeds=9 would give every device a seed of its own" in said[0]
-    assert estimates.advice(config, on_tpu(program))[0].startswith("2 rows a device are padded")
+    unused, seeds, *_ = estimates.advice(config, on_tpu(program, devices=9))
+    assert unused.startswith("8 of 9 devices are used, the most that divide seeds=1")
+    assert seeds.startswith("seeds=9 would give every device a seed of its own")
+    # On a CPU seeds take turns.
+    assert estimates.advice(config, program) == []
 
 
-def test_sizes_of_datasets_before_they_are_read():
-    config = load_config("dcgan", "folder,dataset.data_dir=here")
-    with pytest.raises(UserError, match="its size is not known"):
-        sizes(config, None)
-    assert sizes(config, 300).examples == 300
-    assert sizes(load_config("gan", "ring"), None).shape == (1, 1, 2)
-    assert sizes(load_config("tags"), None).features == 256
-    stacked = update(load_config("dcgan", "mnist"), {"dataset.name": "stacked_mnist"})
-    assert sizes(stacked, None).shape == (28, 28, 3)
+@pytest.mark.parametrize(
+    ("config", "arg"),
+    [("gan", "ring"), ("gan", "digits"), ("infogan", "glyphs"), ("dcgan", "stacked_digits")],
+)
+def test_known_sizes_are_those_of_the_data(config, arg):
+    config = load_config(config, arg)
+    dataset = data.load(config)
+    found = sizes(config, None)
+    assert (found.examples, found.shape) == (len(dataset.train), dataset.image_shape)
+    assert found.resident == (not isinstance(dataset.train.images, Streamed))
+    if not dataset.points:
+        assert found.classes == len(dataset.classes)
+
+
+def test_sizes_that_are_not_known_are_asked_for():
+    folder = load_config("dcgan", "folder,dataset.data_dir=here")
+    with pytest.raises(UserError, match="number of images is not known"):
+        sizes(folder, None)
+    assert sizes(folder, 300).examples == 300
+    some = update(load_config("gan", "mnist"), {"dataset.classes": "3+7"})
+    with pytest.raises(UserError, match=r"of classes=3\+7: the number of images is not known"):
+        sizes(some, None)
+    assert sizes(some, 9_000).classes == 2
+    labelled = update(load_config("cgan"), {"dataset.name": "emnist/letters"})
+    with pytest.raises(UserError, match=r"number of labels is not known[\s\S]*--classes"):
+        sizes(labelled, 9_000)
+    assert sizes(labelled, 9_000, 26).classes == 26
+    held_out = update(load_config("gan", "mnist"), {"dataset.validation": 10_000})
+    assert sizes(held_out, None).examples == 50_000
+    with pytest.raises(UserError, match="its features are not known"):
+        sizes(load_config("tags", "table,dataset.data_dir=here"), 100)
+    assert sizes(load_config("tags"), None)[0] == 150_000
+
+
+def test_a_streamed_split_is_not_planned_on_the_devices():
+    config = small(**{"dataset.streamed": "yes"})
+    program = compile_program(config, sizes(config, None), jax.devices()[:1])
+    assert program.memory["data"] == 0
+    assert program.steps_per_call == 16
 
 
 def test_sizes_in_words():
-    assert [size(n) for n in (12, 3_000, 5 * 2**20, 2**34)] == ["12 B", "2.93 KB", "5 MB", "16 GB"]
+    sizes_in_words = [size(n) for n in (12, 3_000, 5 * 2**20, 2**34)]
+    assert sizes_in_words == ["12 B", "2.93 KiB", "5 MiB", "16 GiB"]
 
 
 def test_without_libtpu_a_line_says_so(monkeypatch):

@@ -83,12 +83,11 @@ def test_training_goes_on_while_arrays_are_digested(tmp_path, monkeypatch):
     checkpoints.save(10, tree_at(10))  # Returns, though nothing is digested yet.
     let_go.set()
     checkpoints.save(20, tree_at(20))
-    assert checkpoints.steps()[0] in (10, 20)
     checkpoints.close()
     assert Checkpoints(str(tmp_path), 3).steps() == [20, 10]
 
 
-def test_a_save_that_fails_is_told_by_the_next_call(tmp_path, monkeypatch):
+def test_a_save_that_fails_is_raised_by_the_next_call(tmp_path, monkeypatch):
     monkeypatch.setattr(checkpoint, "_flatten", lambda tree: tree["missing"])
     for told in ("save", "wait", "steps", "close"):
         checkpoints = Checkpoints(str(tmp_path), 3)

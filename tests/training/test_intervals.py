@@ -47,7 +47,7 @@ def test_a_run_that_may_roll_back_saves_every_checkpoint(clock):
     assert saves.due()
 
 
-def test_calls_take_as_long_as_they_should():
+def test_call_length_approaches_its_target_and_at_most_doubles():
     assert intervals.next_limit(seconds=0.01, limit=16, most=256) == 20
     assert intervals.next_limit(seconds=0.01, limit=4, most=256) == 8
     assert intervals.next_limit(seconds=0.0001, limit=200, most=256) == 256

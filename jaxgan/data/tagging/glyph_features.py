@@ -137,7 +137,7 @@ def _loss(factor: Factor, head: jax.Array, target: jax.Array) -> jax.Array:
 
 
 def _features(network: FactorNetwork, variables: Any, images: np.ndarray) -> np.ndarray:
-    with jax.enable_x64(False):
+    with jax.enable_x64(False), jax.default_matmul_precision("highest"):
         return map_batches(lambda batch, _: _forward(network, variables, batch), images, _BLOCK)
 
 

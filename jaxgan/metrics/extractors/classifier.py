@@ -174,7 +174,8 @@ def _cached(dataset: Dataset, recipe: Recipe, say: Callable[[str], None]) -> Cla
     judged, unseen = _judged(dataset)
 
     def train() -> dict[str, np.ndarray]:
-        arrays, seconds = _train(network, dataset, recipe, say)
+        with jax.default_matmul_precision("highest"):
+            arrays, seconds = _train(network, dataset, recipe, say)
         classified = _read(network, _variables(arrays), unseen.images)[1].argmax(axis=-1)
         accuracy = np.mean(classified == unseen.labels)
         say(
