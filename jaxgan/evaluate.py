@@ -14,6 +14,7 @@ from absl import app, flags
 
 from jaxgan import cli, data
 from jaxgan.cli import CHECKPOINT, DATA_DIR, SEED, WORKDIR, N, end_at_signals
+from jaxgan.common import buckets
 from jaxgan.common.errors import UserError, file_errors
 from jaxgan.common.files import write_json, write_text
 from jaxgan.data.dataset import Dataset
@@ -48,7 +49,8 @@ def main(argv: list[str]) -> int:
         workdir, n = cli.required_workdir(WORKDIR.value), 10_000 if N.value is None else N.value
         if not 2 <= n <= trained_run.MAX_EXAMPLES:
             raise UserError(f"n={n}: must be from 2 to {trained_run.MAX_EXAMPLES:,}")
-        evaluate(workdir, CHECKPOINT.value, SEED.value, n)
+        with buckets.working_copy(workdir) as folder:
+            evaluate(folder, CHECKPOINT.value, SEED.value, n)
 
     return cli.run_command(command, f"{WORKDIR.value}/{run_folder.RESULTS} is as it was")
 

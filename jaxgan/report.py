@@ -6,11 +6,13 @@ full; 2 an error in the arguments.
 """
 
 import argparse
+import contextlib
 import os
 import sys
 from typing import NoReturn
 
 from jaxgan.cli import end_at_signals, required_workdir, run_command
+from jaxgan.common import buckets
 from jaxgan.common.errors import UserError, file_errors
 from jaxgan.reporting.html.report import write_report
 
@@ -27,8 +29,10 @@ def main(argv: list[str]) -> int:
 
     def command() -> None:
         flags = _flags(argv)
-        path = report(flags.workdir, flags.out)
-        print(f"{os.path.getsize(path) / 1e6:.1f} MB: {path}")
+        with contextlib.ExitStack() as stack:
+            copies = [stack.enter_context(buckets.adding_copy(one)) for one in flags.workdir]
+            path = report(copies, flags.out)
+            print(f"{os.path.getsize(path) / 1e6:.1f} MB: {path}")
 
     return run_command(command, "the report is as it was")
 

@@ -16,6 +16,7 @@ from absl import app, flags
 
 from jaxgan import cli, data
 from jaxgan.cli import CHECKPOINT, RUN_SEED, SEED, WORKDIR, N, end_at_signals
+from jaxgan.common import buckets
 from jaxgan.common.errors import UserError, file_errors
 from jaxgan.common.files import write_whole
 from jaxgan.data.tagging.types import Tagged, Tags
@@ -44,7 +45,12 @@ parse_flags = functools.partial(cli.parse_flags, own=(CHECKPOINT, RUN_SEED, SEED
 def main(argv: list[str]) -> int:
     """Samples as the flags say; returns the exit status."""
     del argv
-    return cli.run_command(lambda: sample(cli.required_workdir(WORKDIR.value)))
+
+    def command() -> None:
+        with buckets.adding_copy(cli.required_workdir(WORKDIR.value)) as workdir:
+            sample(workdir)
+
+    return cli.run_command(command)
 
 
 def sample(workdir: str) -> None:

@@ -11,6 +11,7 @@ from ml_collections import ConfigDict
 
 import jaxgan.config as config_lib
 from jaxgan import data
+from jaxgan.common import buckets
 from jaxgan.common.errors import UserError
 from jaxgan.config import keys, validation
 from jaxgan.data.dataset import Dataset
@@ -35,7 +36,7 @@ def train(
 
     Args:
       config: the run's config.
-      workdir: the run's folder.
+      workdir: the run's folder, on a disk or in a bucket (`common.buckets`).
       dataset: the data; None loads the dataset that the config names.
       modules: the networks; None builds those that the config names.
 
@@ -45,8 +46,19 @@ def train(
       OSError: with errno ENOSPC or EDQUOT if the disk is full. The checkpoints stay whole, and the
         next call continues the run.
     """
-    # --- Check the config, the data and the networks before any file is written
     jax_setup.configure_jax(config.get("dtype", ""), workdir)
+    with contextlib.ExitStack() as stack:
+        with distributed.synchronized():
+            if distributed.is_primary():
+                workdir = stack.enter_context(buckets.working_copy(workdir))
+        return _train(config, workdir, dataset, modules)
+
+
+def _train(
+    config: ConfigDict, workdir: str, dataset: Dataset | None, modules: Modules | None
+) -> int:
+    """`train` in a local folder."""
+    # --- Check the config, the data and the networks before any file is written
     primary = distributed.is_primary()  # Only this process inspects and writes the folder.
     with distributed.synchronized():
         validation.validate(config)

@@ -16,6 +16,7 @@ from absl import app, flags
 
 from jaxgan import cli
 from jaxgan.cli import CHECKPOINT, DATA_DIR, RUN_SEED, SEED, WORKDIR, end_at_signals
+from jaxgan.common import buckets
 from jaxgan.common.errors import UserError, file_errors
 from jaxgan.inference import interpolation
 from jaxgan.inference.trained_run import Run, load, read_about
@@ -40,7 +41,12 @@ def main(argv: list[str]) -> int:
 
 
 def _write_figures() -> None:
-    workdir, concepts = cli.required_workdir(WORKDIR.value), _CONCEPTS.value
+    with buckets.adding_copy(cli.required_workdir(WORKDIR.value)) as workdir:
+        _write_figures_of(workdir)
+
+
+def _write_figures_of(workdir: str) -> None:
+    concepts = _CONCEPTS.value
     if len(concepts) not in (0, 3):
         what = f"--concepts={','.join(concepts)}: three labels are wanted"
         raise UserError(what, "--concepts=A,B,C is drawn as A - B + C")

@@ -4,6 +4,8 @@ import dataclasses
 
 from ml_collections import ConfigDict
 
+from jaxgan.common import buckets
+from jaxgan.config.keys import FROM_FILES
 from jaxgan.data.dataset import Dataset, Split
 from jaxgan.data.streaming import ArraySource, Streamed
 
@@ -33,7 +35,8 @@ def _source(options: ConfigDict, name: str) -> Dataset:
     from jaxgan.data.sources import digits, glyphs, idx, image_folder, kaggle_csv, ring, stacked
     from jaxgan.data.tagging import glyph_tags, tag_tables
 
-    path, size, validation = options.data_dir, options.size, options.validation
+    path = buckets.fetched(options.data_dir) if name in FROM_FILES else options.data_dir
+    size, validation = options.size, options.validation
     words = options.vector_size, options.words, options.min_count
     match name:
         case "digits":

@@ -15,6 +15,7 @@ import numpy as np
 from ml_collections import ConfigDict
 
 from jaxgan import config as config_lib
+from jaxgan.common import buckets
 from jaxgan.common.errors import UserError
 from jaxgan.common.rng import stream
 from jaxgan.config import keys
@@ -206,7 +207,8 @@ def load(
     """Loads a run's networks; its data is not needed.
 
     Args:
-      workdir: the run's folder, which is only read; the run may still be training.
+      workdir: the run's folder, on a disk or in a bucket (gs://…, s3://…), which is only read; the
+        run may still be training.
       checkpoint: "best", "last" or "raw", the last ones without their moving averages. Without best
         networks "best" is the last, and without averages "raw" is.
       seed: which of the run's seeds; None is the one that the run chose at its end, or the first
@@ -216,9 +218,11 @@ def load(
     Raises:
       UserError: if there is no run, no whole checkpoint, or no such seed.
     """
-    step, runs, finite = _restore(workdir, modules)
+    with buckets.reading_copy(workdir) as folder:
+        step, runs, finite = _restore(folder, modules)
+        chosen = run_folder.chosen_seed(folder, step)
     if seed is None:
-        seed = run_folder.chosen_seed(workdir, step)
+        seed = chosen
     if seed is None:  # The first that stayed finite.
         seed = min(finite or runs)
     if seed not in runs:

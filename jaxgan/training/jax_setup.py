@@ -6,6 +6,7 @@ import os
 import jax
 import jaxlib.version
 
+from jaxgan.common.buckets import is_remote
 from jaxgan.common.cache import cache_folder
 from jaxgan.training import distributed
 
@@ -32,9 +33,10 @@ def configure_jax(dtype: str = "float32", workdir: str = "") -> None:
     if known and _CPU_FLAG.partition("=")[0] not in flags:
         os.environ["XLA_FLAGS"] = f"{flags} {_CPU_FLAG}".strip()
     jax.config.update("jax_enable_x64", dtype == "float64")
-    several = jax.distributed.is_initialized() and workdir
-    beside = os.path.join(os.path.dirname(os.path.abspath(workdir)), ".compiled")
-    enable_compilation_cache(beside if several else os.path.join(cache_folder(), "compiled"))
+    folder = os.path.join(cache_folder(), "compiled")
+    if jax.distributed.is_initialized() and workdir and not is_remote(workdir):
+        folder = os.path.join(os.path.dirname(os.path.abspath(workdir)), ".compiled")
+    enable_compilation_cache(folder)
     if jax.distributed.is_initialized():
         # Gloo allows 30 s for the first collective only. All processes are here now; later, one may
         # have to wait longer for another.

@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 
+from jaxgan.common import buckets
 from jaxgan.common.errors import UserError
 from jaxgan.data import streaming
 from jaxgan.data.dataset import Dataset, Split, check_holding_out
@@ -171,6 +172,8 @@ def _builder(name: str, data_dir: str) -> Any:
     import tensorflow_datasets as tfds
 
     folder = os.path.expanduser(data_dir or os.environ.get("TFDS_DATA_DIR") or "")
+    # Of a bucket with all datasets only this one's files.
+    folder = buckets.fetched(folder, f"{name.partition('/')[0]}/")
     if folder and not os.path.isdir(folder):
         raise UserError(f"{folder}: no such folder", "set dataset.data_dir or TFDS_DATA_DIR to it")
     try:

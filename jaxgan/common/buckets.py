@@ -1,0 +1,381 @@
+"""Folders in object stores, gs://… and s3://…, as copies on the local disk.
+
+A bucket has no folders, no renaming and no appending, on which whole files, checkpoints and rows
+rest. A run in a bucket therefore works in a local copy, with everything that a local run does, and
+the copy's changes are sent to the bucket while it works. The store is reached through fsspec: gcsfs
+or s3fs must be installed, and take credentials and endpoints from where they always do.
+"""
+
+import contextlib
+import hashlib
+import os
+import shutil
+import socket
+import tempfile
+import threading
+import time
+import uuid
+from collections.abc import Callable, Iterator
+from typing import Any
+
+from jaxgan.common.cache import cache_folder
+from jaxgan.common.errors import UserError
+
+_EXTRAS = {"gs": "gcs", "s3": "s3"}
+# Whose exceptions say that a store cannot be reached, or refuses.
+_STORES = ("aiobotocore", "aiohttp", "botocore", "gcsfs", "google", "requests")
+LOCK = ".lock"
+# An object beside a checkpoint's folder says that all its files are there.
+_COMPLETE = ".complete"
+# Seconds between two sendings, each of which renews the lock.
+INTERVAL = 10.0
+# A lock that has not been renewed for so long is a dead process's.
+LEASE = 60.0
+
+
+def is_remote(path: str) -> bool:
+    """Whether a path is a folder in an object store."""
+    return "://" in path
+
+
+class Bucket:
+    """A folder in an object store.
+
+    Args:
+      url: such as "gs://bucket/runs/one".
+
+    Raises:
+      UserError: if the store's kind is unknown, its package is not installed, or the store cannot
+        be reached.
+    """
+
+    def __init__(self, url: str) -> None:
+        scheme, _, path = url.partition("://")
+        if scheme not in _EXTRAS:
+            raise UserError(f"{url}: unknown kind of store", "there are gs:// and s3://")
+        import fsspec
+
+        # Otherwise gcsfs asks Google's control service for each bucket's kind.
+        os.environ.setdefault("GCSFS_EXPERIMENTAL_ZB_HNS_SUPPORT", "false")
+        self.url, self.root = url.rstrip("/"), path.strip("/")
+        try:
+            # Listings are never cached: another host may write.
+            self.files: Any = fsspec.filesystem(
+                scheme, use_listings_cache=False, skip_instance_cache=True
+            )
+        except ImportError as error:
+            raise UserError(f"{url}: {error}", f"pip install 'jaxgan[{_EXTRAS[scheme]}]'") from None
+        with self._reachable():
+            self.files.exists(f"{self.root}/{LOCK}")
+
+    @contextlib.contextmanager
+    def _reachable(self) -> Iterator[None]:
+        try:
+            yield
+        except Exception as error:
+            # The stores' packages have no common base for failed connections and refusals.
+            package = type(error).__module__.partition(".")[0]
+            if package not in _STORES and not isinstance(error, OSError):
+                raise
+            what = f"{self.url} cannot be reached ({str(error).splitlines()[0]})"
+            remedy = "check the bucket's name, the credentials and the network"
+            raise UserError(what, remedy) from error
+
+    def names(self) -> set[str]:
+        """The paths of all objects, relative to the folder."""
+        with self._reachable():
+            found = self.files.find(self.root) if self.files.exists(self.root) else []
+        return {name[len(self.root) + 1 :] for name in found}
+
+    def read(self, name: str) -> bytes | None:
+        """An object's content, or None if it does not exist."""
+        with self._reachable():
+            try:
+                content: bytes = self.files.cat_file(f"{self.root}/{name}")
+            except FileNotFoundError:
+                return None
+        return content
+
+    def create(self, name: str, content: bytes) -> bool:
+        """Writes an object unless it exists; returns whether it did."""
+        with self._reachable():
+            try:
+                self.files.pipe_file(f"{self.root}/{name}", content, mode="create")
+            except FileExistsError:
+                return False
+        return True
+
+    def write(self, name: str, content: bytes) -> None:
+        """Writes an object."""
+        with self._reachable():
+            self.files.pipe_file(f"{self.root}/{name}", content)
+
+    def send(self, path: str, name: str) -> None:
+        """Sends a local file."""
+        with self._reachable():
+            self.files.put_file(path, f"{self.root}/{name}")
+
+    def fetch(self, name: str, path: str) -> None:
+        """Fetches an object into a local file."""
+        os.makedirs(os.path.dirname(path), exist_ok=True)
+        with self._reachable():
+            self.files.get_file(f"{self.root}/{name}", path)
+
+    def remove(self, names: list[str]) -> None:
+        """Removes objects."""
+        with self._reachable():
+            for name in names:
+                self.files.rm_file(f"{self.root}/{name}")
+
+
+class Lock:
+    """The right to write in a bucket, held until `release` or until it is not renewed any more.
+
+    Two processes that take over a dead one's lock at the same moment are told apart by reading it
+    back after a while; a store with conditional writes (`Bucket.create`) lets one create it.
+
+    Args:
+      bucket: the folder.
+
+    Raises:
+      UserError: if another process renews the lock.
+    """
+
+    def __init__(self, bucket: Bucket) -> None:
+        self._bucket = bucket
+        self._owner = f"{socket.gethostname()} {os.getpid()} {uuid.uuid4()}"
+        self._renewals = 0
+        # Read first, for stores that do not know conditional writes.
+        if bucket.read(LOCK) is not None or not bucket.create(LOCK, self._content()):
+            self._take_over()
+
+    def _content(self) -> bytes:
+        return f"{self._owner}\n{self._renewals}\n".encode()
+
+    def _take_over(self) -> None:
+        before = self._bucket.read(LOCK)
+        until = time.monotonic() + LEASE
+        while before is not None and time.monotonic() < until:
+            time.sleep(min(1.0, LEASE / 4))
+            now = self._bucket.read(LOCK)
+            if now != before:
+                if now is None:
+                    break
+                host, process = now.decode().split()[:2]
+                what = f"process {process} on {host} is at work in {self._bucket.url}"
+                raise UserError(what, "wait, or stop it")
+        self._bucket.write(LOCK, self._content())
+        time.sleep(min(1.0, LEASE / 4))
+        if not self.is_held():
+            what = f"another process has taken over {self._bucket.url}"
+            raise UserError(what, "wait, or stop it")
+
+    def is_held(self) -> bool:
+        """Whether the lock is still this process's."""
+        content = self._bucket.read(LOCK)
+        return content is not None and content.decode().startswith(self._owner)
+
+    def renew(self) -> None:
+        """Shows that this process is alive; UserError if another one has taken the lock over."""
+        if not self.is_held():
+            what = f"another process has taken over {self._bucket.url}"
+            raise UserError(what, "this one was not heard of for too long")
+        self._renewals += 1
+        self._bucket.write(LOCK, self._content())
+
+    def release(self) -> None:
+        """Gives the lock back."""
+        if self.is_held():
+            self._bucket.remove([LOCK])
+
+
+class Mirror:
+    """A local copy of a bucket's folder, and what of it the bucket has.
+
+    Args:
+      bucket: the folder.
+      local: the local folder; the bucket's files are fetched into it.
+    """
+
+    def __init__(self, bucket: Bucket, local: str) -> None:
+        self.bucket, self.local = bucket, local
+        self._sent: dict[str, tuple[int, int]] = {}
+        names = bucket.names()
+        for name in sorted(names):
+            folder = _checkpoint(name)
+            whole = folder is None or folder + _COMPLETE in names
+            if whole and name != LOCK and not name.endswith(_COMPLETE):
+                path = os.path.join(local, name)
+                bucket.fetch(name, path)
+                self._sent[name] = _stamp(path)
+
+    def send(self) -> None:
+        """Sends what has changed: first the files around the checkpoints, whose rows reach as far
+        as they do, then each new checkpoint and the object that completes it."""
+        names = sorted(_local_names(self.local), key=lambda name: _checkpoint(name) is not None)
+        complete: dict[str, None] = {}
+        for name in names:
+            path, folder = os.path.join(self.local, name), _checkpoint(name)
+            try:
+                stamp = _stamp(path)
+                if self._sent.get(name) == stamp:
+                    continue
+                self.bucket.send(path, name)
+            except FileNotFoundError:
+                continue  # It has been replaced or removed meanwhile; the next sending sees it.
+            self._sent[name] = stamp
+            if folder is not None:
+                complete[folder] = None
+        for folder in complete:
+            self.bucket.write(folder + _COMPLETE, b"")
+        gone = [name for name in self._sent if name not in set(names)]
+        markers = {f + _COMPLETE for f in map(_checkpoint, gone) if f is not None}
+        markers -= {f"{f}{_COMPLETE}" for f in map(_checkpoint, names) if f is not None}
+        # The markers first: without its marker a checkpoint does not count.
+        self.bucket.remove(sorted(markers) + gone)
+        for name in gone:
+            del self._sent[name]
+
+
+def _checkpoint(name: str) -> str | None:
+    """The checkpoint's folder, such as "checkpoints/500", that holds a file; None for others."""
+    parts = name.split("/")
+    is_part = len(parts) > 2 and parts[0] == "checkpoints" and parts[1].isdecimal()
+    return "/".join(parts[:2]) if is_part else None
+
+
+def _local_names(folder: str) -> list[str]:
+    """The paths of all files that belong into a bucket, relative to the folder."""
+    names = []
+    for where, folders, files in os.walk(folder):
+        # Orbax writes a checkpoint under another name and renames it when it is complete.
+        folders[:] = [name for name in folders if "orbax-checkpoint-tmp" not in name]
+        names += [
+            os.path.relpath(os.path.join(where, name), folder)
+            for name in files
+            if name != LOCK and not name.endswith(".part")
+        ]
+    return names
+
+
+def _stamp(path: str) -> tuple[int, int]:
+    status = os.stat(path)
+    return status.st_size, status.st_mtime_ns
+
+
+@contextlib.contextmanager
+def working_copy(url: str, say: Callable[[str], None] = print) -> Iterator[str]:
+    """A local copy of a run's folder to work in, locked against other processes. Its changes are
+    sent to the bucket all the time, and the last of them at the end, whatever ends the work.
+
+    Args:
+      url: the folder; a local one is handed on as it is.
+      say: called with a line if a sending fails; the next one tries again.
+
+    Raises:
+      UserError: if another process is at work there, or the bucket cannot be used.
+    """
+    if not is_remote(url):
+        yield url
+        return
+    bucket = Bucket(url)
+    lock = Lock(bucket)
+    local = _scratch()
+    stop = threading.Event()
+    try:
+        mirror = Mirror(bucket, local)
+
+        def keep_sending() -> None:
+            while not stop.wait(INTERVAL):
+                try:
+                    lock.renew()
+                    mirror.send()
+                except UserError as error:
+                    say(f"{str(error).splitlines()[0]}; the next try is in {INTERVAL:.0f} s")
+
+        sender = threading.Thread(target=keep_sending, daemon=True)
+        sender.start()
+        try:
+            yield local
+        finally:
+            stop.set()
+            sender.join()
+            lock.renew()
+            mirror.send()
+            say(f"{url} has everything; {local} was its copy")
+    finally:
+        shutil.rmtree(local, ignore_errors=True)
+        lock.release()
+
+
+@contextlib.contextmanager
+def adding_copy(url: str, say: Callable[[str], None] = print) -> Iterator[str]:
+    """A local copy of a run's folder to read and to add files to, which are sent at the end;
+    another process may be at work in the bucket.
+
+    Args:
+      url: the folder; a local one is handed on as it is.
+      say: called with a line when the files are sent.
+    """
+    if not is_remote(url):
+        yield url
+        return
+    local = _scratch()
+    try:
+        mirror = Mirror(Bucket(url), local)
+        yield local
+        mirror.send()
+        say(f"{url} has everything; {local} was its copy")
+    finally:
+        shutil.rmtree(local, ignore_errors=True)
+
+
+@contextlib.contextmanager
+def reading_copy(url: str) -> Iterator[str]:
+    """A local copy of a run's folder to read; another process may be at work in the bucket.
+
+    Args:
+      url: the folder; a local one is handed on as it is.
+    """
+    if not is_remote(url):
+        yield url
+        return
+    local = _scratch()
+    try:
+        Mirror(Bucket(url), local)
+        yield local
+    finally:
+        shutil.rmtree(local, ignore_errors=True)
+
+
+def fetched(url: str, part: str = "") -> str:
+    """A local copy, kept in the cache, of a file or a folder that does not change, such as data.
+
+    Args:
+      url: the file or folder; a local path is returned as it is.
+      part: only the files of the folder whose paths begin so.
+
+    Raises:
+      UserError: if there is no such file or folder.
+    """
+    if not is_remote(url):
+        return url
+    folder, _, last = url.rstrip("/").rpartition("/")
+    bucket = Bucket(url)
+    names = sorted(name for name in bucket.names() if name.startswith(part))
+    digest = hashlib.sha256(bucket.url.encode()).hexdigest()[:16]
+    local = os.path.join(cache_folder(), "fetched", digest)
+    if names == [""]:  # The name of a file.
+        bucket, names = Bucket(folder), [last]
+    if not names:
+        raise UserError(f"{url}: there is nothing", "check the name")
+    for name in names:
+        path = os.path.join(local, name)
+        if not os.path.exists(path):
+            bucket.fetch(name, path + ".part")
+            os.replace(path + ".part", path)
+    return os.path.join(local, last) if names == [last] else local
+
+
+def _scratch() -> str:
+    return tempfile.mkdtemp(prefix="jaxgan-")

@@ -1,0 +1,261 @@
+"""Runs in buckets, on real servers of both kinds of store on this machine."""
+
+import json
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from pathlib import Path
+
+import fsspec
+import pytest
+from conftest import PATIENCE, ROOT, run_python
+
+import jaxgan
+from jaxgan.common import buckets
+from jaxgan.common.errors import UserError
+
+SERVERS = {
+    "s3": ("moto_server", "--host=127.0.0.1", "--port={port}"),
+    "gs": (
+        "gcp-storage-emulator", "start", "--host=127.0.0.1", "--port={port}", "--in-memory",
+        "--default-bucket=kept",
+    ),
+}  # fmt: skip
+
+
+@pytest.fixture(scope="module", params=["s3", "gs"])
+def store(request):
+    """The URL of a bucket, and the environment with which it is reached."""
+    kind = request.param
+    pytest.importorskip({"s3": "s3fs", "gs": "gcsfs"}[kind])
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port = server.getsockname()[1]
+    program, *arguments = (word.format(port=port) for word in SERVERS[kind])
+    command = [str(Path(sys.executable).parent / program), *arguments]
+    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    url = f"http://127.0.0.1:{port}"
+    environment = {"STORAGE_EMULATOR_HOST": url}
+    if kind == "s3":
+        environment = {
+            "AWS_ENDPOINT_URL": url,
+            "AWS_ACCESS_KEY_ID": "x",
+            "AWS_SECRET_ACCESS_KEY": "x",
+            "AWS_DEFAULT_REGION": "us-east-1",
+        }
+    with pytest.MonkeyPatch.context() as patch:
+        for name, value in environment.items():
+            patch.setenv(name, value)
+        _wait_for(url)
+        if kind == "s3":
+            fsspec.filesystem("s3", skip_instance_cache=True).mkdir("kept")
+        yield f"{kind}://kept", environment
+    process.kill()
+    process.wait()
+
+
+def _wait_for(url):
+    until = time.monotonic() + PATIENCE
+    while True:
+        try:
+            urllib.request.urlopen(url, timeout=1).close()
+        except urllib.error.HTTPError:
+            return
+        except OSError:
+            assert time.monotonic() < until
+            time.sleep(0.1)
+        else:
+            return
+
+
+@pytest.fixture
+def impatient(monkeypatch):
+    monkeypatch.setattr(buckets, "LEASE", 0.4)
+    monkeypatch.setattr(buckets, "INTERVAL", 0.05)
+
+
+def put(folder, name, text):
+    path = folder / name
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(text)
+
+
+def test_a_mirror_sends_changes_and_complete_checkpoints(store, tmp_path):
+    bucket = buckets.Bucket(f"{store[0]}/mirror")
+    local = tmp_path / "local"
+    local.mkdir()
+    mirror = buckets.Mirror(bucket, str(local))
+    put(local, "metrics.jsonl", "1")
+    put(local, ".lock", "the local run's own")
+    put(local, "checkpoints/10/arrays/d", "ten")
+    put(local, "checkpoints/20.orbax-checkpoint-tmp/arrays/d", "unfinished")
+    mirror.send()
+    expected = {"metrics.jsonl", "checkpoints/10/arrays/d", "checkpoints/10.complete"}
+    assert bucket.names() == expected
+    put(local, "metrics.jsonl", "12")
+    shutil.rmtree(local / "checkpoints" / "10")
+    put(local, "checkpoints/20/arrays/d", "twenty")
+    mirror.send()
+    assert bucket.names() == {name.replace("/10", "/20") for name in expected}
+    # A sending that was cut off has not written the object that completes a checkpoint.
+    bucket.write("checkpoints/30/arrays/d", b"half")
+    copy = tmp_path / "copy"
+    buckets.Mirror(bucket, str(copy))
+    assert (copy / "metrics.jsonl").read_text() == "12"
+    assert sorted(os.listdir(copy / "checkpoints")) == ["20"]
+
+
+def test_a_lock_that_is_renewed_keeps_others_out(store, impatient):
+    url = f"{store[0]}/locked"
+    with buckets.working_copy(url), pytest.raises(UserError, match=rf"{os.getpid()} on .* is at"):
+        buckets.Lock(buckets.Bucket(url))
+    # It is given back at the end.
+    buckets.Lock(buckets.Bucket(url)).release()
+    assert buckets.Bucket(url).names() == set()
+
+
+def test_a_dead_process_loses_its_lock(store, impatient):
+    bucket = buckets.Bucket(f"{store[0]}/dead")
+    dead = buckets.Lock(bucket)
+    alive = buckets.Lock(bucket)
+    assert alive.is_held()
+    with pytest.raises(UserError, match="another process has taken over"):
+        dead.renew()
+    dead.release()  # Which does not take it from the other.
+    assert alive.is_held()
+
+
+def test_what_a_command_adds_is_sent_at_its_end(store, tmp_path):
+    url = f"{store[0]}/added"
+    with buckets.adding_copy(url, lambda _: None) as local:
+        put(Path(local), "sampled.png", "a picture")
+    assert buckets.Bucket(url).read("sampled.png") == b"a picture"
+    with buckets.reading_copy(url) as local:
+        assert os.listdir(local) == ["sampled.png"]
+        put(Path(local), "other.png", "not sent")
+    assert not os.path.exists(local)
+    assert buckets.Bucket(url).names() == {"sampled.png"}
+
+
+def test_data_is_fetched_once(store, tmp_path, monkeypatch):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    bucket = buckets.Bucket(f"{store[0]}/data")
+    for name in ("mnist/1/a", "mnist/1/b", "cifar10/1/c"):
+        bucket.write(name, name.encode())
+    local = Path(buckets.fetched(bucket.url, "mnist/"))
+    assert sorted(path.name for path in local.rglob("*") if path.is_file()) == ["a", "b"]
+    one = buckets.fetched(f"{bucket.url}/cifar10/1/c")
+    assert Path(one).read_text() == "cifar10/1/c"
+    bucket.remove(["mnist/1/a"])
+    assert buckets.fetched(bucket.url, "mnist/") == str(local)
+    with pytest.raises(UserError, match="there is nothing"):
+        buckets.fetched(f"{bucket.url}/none")
+
+
+def test_errors_are_a_line_each(store, monkeypatch):
+    with pytest.raises(UserError, match="unknown kind of store"):
+        buckets.Bucket("ftp://kept/run")
+    gone = f"{store[0].partition('//')[0]}//no-such-bucket/run"
+    with pytest.raises(UserError, match="no-such-bucket/run cannot be reached"):
+        buckets.Bucket(gone).write("file", b"")
+
+    def absent(*_, **__):
+        raise ImportError("Install its package")
+
+    monkeypatch.setattr(fsspec, "filesystem", absent)
+    with pytest.raises(UserError, match=r"pip install 'jaxgan\[(s3|gcs)\]'"):
+        buckets.Bucket(store[0])
+
+
+# --- A whole run
+
+RUN = {
+    "steps": 40,
+    "width": 0.1,
+    "batch_size": 16,
+    "log_every": 5,
+    "sample_every": 20,
+    "eval_every": 20,
+    "checkpoint_every": 5,
+    "tensorboard": False,
+    "progress": False,
+}
+# The command's own config, whose process kills itself once, when its checkpoint is in the bucket.
+CONFIG = f"""
+import os, runpy, signal
+from jaxgan.common import buckets
+
+buckets.LEASE, buckets.INTERVAL = 2.0, 0.1
+if os.environ.get("KILL"):
+    send = buckets.Mirror.send
+
+    def noted(self):
+        send(self)
+        if any(name.startswith("checkpoints/") for name in self._sent):
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    buckets.Mirror.send = noted
+
+
+def get_config(arg=""):
+    return runpy.run_path("{ROOT}/configs/gan.py")["get_config"](arg)
+"""
+
+
+def rows_and_results(folder):
+    rows = [json.loads(line) for line in (folder / "metrics.jsonl").read_text().splitlines()]
+    digests = folder / "checkpoints" / "40" / "digests" / "metadata"
+    return (
+        [{k: v for k, v in row.items() if not k.startswith("time/")} for row in rows],
+        json.loads((folder / "results.json").read_text()),
+        json.loads(digests.read_text()),
+    )
+
+
+@pytest.fixture(scope="module")
+def flags(tmp_path_factory):
+    """Those of the run, but for its folder."""
+    config = tmp_path_factory.mktemp("config") / "gan.py"
+    config.write_text(CONFIG)
+    return [f"--config={config}:ring", *(f"--config.{key}={value}" for key, value in RUN.items())]
+
+
+@pytest.fixture(scope="module")
+def on_disk(flags, tmp_path_factory):
+    """The run on a disk, in one piece."""
+    folder = tmp_path_factory.mktemp("disk") / "run"
+    result = run_python("-m", "jaxgan.main", *flags, f"--workdir={folder}")
+    assert result.returncode == 0, result.stderr
+    return rows_and_results(folder)
+
+
+def test_a_killed_run_in_a_bucket_ends_with_the_bits_of_one_on_disk(
+    store, flags, on_disk, tmp_path
+):
+    url, environment = f"{store[0]}/runs/one", store[1]
+
+    def command(name, *more, **extra):
+        folder = f"--workdir={url}"
+        return run_python("-m", f"jaxgan.{name}", *more, folder, **environment, **extra)
+
+    killed = command("main", *flags, KILL="yes")
+    assert killed.returncode == -signal.SIGKILL, killed.stderr
+    resumed = command("main", *flags)
+    assert resumed.returncode == 0, resumed.stderr
+    assert "going on from step" in resumed.stdout
+    assert f"{url} has everything" in resumed.stdout
+    buckets.Mirror(buckets.Bucket(url), str(tmp_path))
+    assert rows_and_results(tmp_path) == on_disk
+    # The other commands, each on one of the stores.
+    names, added = (["evaluate", "report"], "report.html")
+    if url.startswith("gs"):
+        names, added = ["sample"], "sampled.png"
+    for name in names:
+        result = command(name)
+        assert result.returncode == 0, result.stderr
+    assert added in buckets.Bucket(url).names()
+    assert jaxgan.load(url).sample(3).shape == (3, 1, 1, 2)
