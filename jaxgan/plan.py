@@ -53,8 +53,8 @@ def plan(
         exists.
     """
     topologies.check(topology)
-    if out and os.path.exists(out):
-        raise UserError(f"{out} exists already", "give another --json, or remove it")
+    if out:
+        _check_can_write(out)
     topologies.prepare(topology)
     # After `prepare`: these start JAX.
     from jaxgan.config import validation
@@ -92,6 +92,15 @@ def plan(
                 "advice": estimates.advice(config, program),
             },
         )
+
+
+def _check_can_write(path: str) -> None:
+    """Raises UserError if a file cannot be made: better now than after the compilation."""
+    if os.path.exists(path):
+        raise UserError(f"{path} exists already", "give another --json, or remove it")
+    folder = os.path.dirname(path) or "."
+    if not os.path.isdir(folder) or not os.access(folder, os.W_OK):
+        raise UserError(f"--json={path}: {folder} is not a folder that can be written")
 
 
 if __name__ == "__main__":

@@ -152,11 +152,12 @@ def _train_until_stop(
                 recorder.add_metrics(step, count, metrics)
                 last = step == config.steps
                 due = intervals.rows_due(config, step - count, step)
-                if due:
+                fetch = due or recorder.waiting >= intervals.MOST_WAITING
+                if fetch:
                     seconds, most = recorder.log(due), programs[0].steps_per_call
                     limit = intervals.next_limit(seconds, limit, most)
-                # Asking the other processes blocks, so a run of several asks after rows only.
-                if due or distributed.is_single_process():
+                # Asking the other processes blocks, so a run of several asks only then.
+                if fetch or distributed.is_single_process():
                     stopping = distributed.all_max(stop.asked)
                 if last or (step % config.sample_every == 0 and sheets.due()):
                     recorder.sample(step, to_host(programs, states))

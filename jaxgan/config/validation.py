@@ -30,6 +30,10 @@ def validate(config: ConfigDict) -> None:
         if path not in present:
             raise UserError(f"config: the key {path} is missing", "start from jaxgan.config.base()")
         _check_value(path, present[path], key)
+    for path in ("sample_seconds", "checkpoint_seconds"):
+        if -1 < get(config, path) < 0:
+            what = f"{path}={get(config, path)}: neither -1 nor a time"
+            raise UserError(what, "-1 leaves it to the kind of device")
     _check_condition(config)
     if config.networks == "authors" and config.system != "infogan":
         what = "networks=authors: only infogan has these networks"

@@ -98,6 +98,8 @@ class RunRecorder:
         self._evaluations: dict[int, dict[int, dict[str, float]]] = {}
         # Seeds that have stopped, and why: they get no more rows and sheets.
         self._ended: dict[int, str] = {}
+        # The first step of theirs without a row.
+        self._ended_at: dict[int, int] = {}
         self._end_messages: list[str] = []
         self._clock_step, self._clock = start, time.monotonic()
         if rollback is not None:
@@ -106,6 +108,7 @@ class RunRecorder:
             if not bool(state.alive):
                 step = int(state.step) + 1
                 self._end(seed, step, f"not finite at step {step}")
+        self._check_some_left()
 
     # --- Rows: metrics are fetched one interval late, so that the devices never wait for the host
 
@@ -113,11 +116,22 @@ class RunRecorder:
         """Stores the metrics of the `count` steps that end at `step` without fetching them."""
         self._pending.append((step, count, metrics))
 
+    @property
+    def waiting(self) -> int:
+        """The number of calls since `log` whose metrics are still on the devices."""
+        return len(self._pending)
+
     def log(self, steps: Sequence[int]) -> float:
         """Marks rows as due at these steps, none later than the newest stored one, and writes the
-        previous rows. Call it before sampling or evaluating: both block until the devices are
-        idle, and the next `log` would then time only the host's dispatch, a thousand times too
-        fast. Returns the seconds of a step since the last call."""
+        previous rows. Call it before sampling or evaluating: both block until the devices are idle,
+        and the next `log` would then time only the host's dispatch, a thousand times too fast.
+
+        Args:
+          steps: the steps; none if only the metrics of the previous interval are to be fetched.
+
+        Returns:
+          The seconds of a step since the last call.
+        """
         self._write(self._ready, self._due)
         # The write waited for the previous interval, so the host is at most one interval ahead.
         now, newest = time.monotonic(), self._pending[-1][0]
@@ -156,13 +170,19 @@ class RunRecorder:
         for step, rate in due:
             evaluation = self._evaluations.pop(step, {})
             for i, seed in enumerate(self.seeds):
-                if seed in self._ended:
+                if step >= self._ended_at.get(seed, step + 1):
                     continue
                 row = {"step": step, "seed": seed, **found[step][i], **evaluation.get(seed, {})}
                 row["time/images_per_s"] = round(rate, 2)
                 self.rows.write(row)
                 self.board.row(row)
-            self._show(step, found[step], rate)
+            if any(step < self._ended_at.get(seed, step + 1) for seed in self.seeds):
+                self._show(step, found[step], rate)
+        self._check_some_left()
+
+    def _check_some_left(self) -> None:
+        if len(self._ended) == len(self.seeds):
+            raise NotFinite("; ".join(self._end_messages))
 
     def _check_finite(
         self, step: int, by_seed: list[dict[str, float]], failed: dict[int, tuple[int, str]]
@@ -181,10 +201,9 @@ class RunRecorder:
         # Only the step, not the metrics that failed: a checkpoint stores no more, and results.json
         # must be the same after a restart.
         self._ended[seed] = f"seed {seed}: not finite at step {step}"
+        self._ended_at[seed] = step
         self._end_messages.append(f"seed {seed}: {what}")
         self.progress.say(self._end_messages[-1])
-        if len(self._ended) == len(self.seeds):
-            raise NotFinite("; ".join(self._end_messages))
 
     def _note_rollback(self, rollback: RollBack, step: int) -> None:
         """Prints a line and writes a row for each seed that was rolled back to `step`."""

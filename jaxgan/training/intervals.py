@@ -10,6 +10,8 @@ from jaxgan.training import distributed
 # The host takes some milliseconds for each call, which a call of this length hides; a signal still
 # stops the run soon.
 CALL_SECONDS = 0.2
+# Calls whose metrics may wait on the devices for a row.
+MOST_WAITING = 16
 # On an accelerator sheets and checkpoints would otherwise take longer than the steps between them.
 _ACCELERATOR_SECONDS = 10.0
 

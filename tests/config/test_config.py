@@ -69,6 +69,7 @@ def test_bad_arguments_are_named(arg, said):
     ("path", "value", "said"),
     [
         ("steps", 0, "steps=0: must be at least 1"),
+        ("sample_seconds", -0.5, "neither -1 nor a time"),
         ("mismatched_factor", 0.5, "is unconditional"),
         ("generator.output_bias", "data", "does not end in a dense layer"),
         ("batch_size", -3, "batch_size=-3"),

@@ -46,6 +46,10 @@ def test_plans_for_fake_devices(tmp_path):
     again = run_python("-m", "jaxgan.plan", *flags)
     assert again.returncode == 2
     assert "exists already" in again.stderr
+    flags[2] = f"--json={tmp_path / 'none' / 'plan.json'}"
+    nowhere = run_python("-m", "jaxgan.plan", *flags)
+    assert (nowhere.returncode, nowhere.stdout) == (2, "")
+    assert "not a folder that can be written" in nowhere.stderr
 
 
 @pytest.mark.parametrize(
@@ -123,13 +127,15 @@ def test_warns_of_seed_crossing_dataset_sized_and_full_memory(planned):
     assert estimates.warnings(on_tpu(program)) == []
     gather = Collective("all-gather", ("seed",), 1, program.metrics_bytes, "call")
     assert estimates.warnings(on_tpu(program, collectives=(gather,))) == []
-    images = Collective("all-gather", ("seed", "data"), 4, 55_000 * 784, "step")
+    images = Collective("all-gather", ("seed", "data"), 1, 55_000 * 784, "step")
+    gradients = images._replace(kind="all-reduce", axes=("data",))
+    assert estimates.warnings(on_tpu(program, collectives=(gradients,))) == []
     state = gather._replace(bytes=99_999)
     full = program.memory | {"temporaries": 16 * 2**30}
     bad = on_tpu(program, collectives=(state, images), memory=full)
     crossing, another, dataset, memory = estimates.warnings(bad)
     assert crossing == "1 all-gather of 99,999 bytes cross seeds"
-    assert another == "4 all-gather of 43,120,000 bytes cross seeds"
+    assert another == "1 all-gather of 43,120,000 bytes cross seeds"
     assert "as large as the dataset" in dataset
     assert memory.startswith("100% of a device's memory")
 

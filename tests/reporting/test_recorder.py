@@ -4,6 +4,7 @@ import json
 
 import jax
 import numpy as np
+import pytest
 from conftest import load_config
 
 from jaxgan import data
@@ -93,6 +94,41 @@ def test_a_call_of_many_steps_leaves_all_its_rows(tmp_path, monkeypatch):
     assert len({row["loss/generator"] for row in rows.values()}) == len(rows)
     # Twice as many after each row, but never past a sheet or an evaluation.
     assert counts == [1, 1, 1, 2, 2, 4, 8, 1, 20, 10, 10, 5]
+
+
+def test_calls_grow_where_rows_are_rare(tmp_path, monkeypatch):
+    counts = []
+    run = program.Program.run
+
+    def noted(self, state, examples):
+        counts.append(examples.shape[1])
+        return run(self, state, examples)
+
+    monkeypatch.setattr(program.Program, "run", noted)
+    monkeypatch.setattr(intervals, "CALL_SECONDS", 100.0)
+    values = {"log_every": 2_000, "sample_every": 2_000, "eval_every": 2_000, "steps": 2_000}
+    assert train(update(small_config(), values), str(tmp_path / "run")) == 0
+    assert counts[:16] == [1] * 16
+    assert counts[16:32] == [2] * 16
+    assert max(counts) >= 16
+
+
+def test_rows_before_a_failure_are_kept(tmp_path, monkeypatch):
+    """However many steps a call has: the last rows before it are those that one looks at."""
+    check = recorder.RunRecorder._check_finite
+
+    def broken(self, step, by_seed, failed):
+        for metrics in by_seed:
+            metrics["alive"] = float(step < 58)
+        check(self, step, by_seed, failed)
+
+    monkeypatch.setattr(recorder.RunRecorder, "_check_finite", broken)
+    monkeypatch.setattr(intervals, "CALL_SECONDS", 100.0)
+    values = {"log_every": 4, "sample_every": 200, "eval_every": 200, "steps": 200}
+    with pytest.raises(recorder.NotFinite, match="not finite at step 58"):
+        train(update(small_config(), values), str(tmp_path / "run"))
+    lines = (tmp_path / "run" / "metrics.jsonl").read_text().splitlines()
+    assert [json.loads(line)["step"] for line in lines] == list(range(4, 58, 4))
 
 
 def test_the_clock_is_read_before_anything_waits_for_the_devices(tmp_path, monkeypatch):
