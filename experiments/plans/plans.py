@@ -1,6 +1,6 @@
 """What every preset needs on TPUs, by `jaxgan.plan`: writes the table of docs/devices.md.
 
-python experiments/plans/plans.py [--only=TEXT]
+python experiments/plans/plans.py [--only=PRESET]
 
 Needs libtpu (`pip install 'jaxgan[tpu-plan]'`), not a TPU. Each plan is kept in plans.json and not
 made again.
@@ -33,7 +33,7 @@ PRESETS = (
     "dcgan.py:cifar10,size=64",
 )
 OTHERS = ("v5e:1x1", "v5e:16x16", "v4:2x2x4", "v5p:2x2x4", "v6e:2x4", "tpu7x:2x2x1")
-EVERYWHERE = "infogan.py:mnist"
+EVERYWHERE = "gan.py:mnist"
 JOBS = [(preset, ONE_HOST, 1) for preset in PRESETS]
 JOBS += [(EVERYWHERE, topology, 8) for topology in (ONE_HOST, *OTHERS)]
 HEAD = (
@@ -83,12 +83,12 @@ def line(preset: str, seeds: int, plan: dict) -> tuple[str, ...]:
 def main() -> None:
     """Makes the missing plans and writes the table."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--only", default="", help="presets that contain this text")
+    parser.add_argument("--only", choices=PRESETS, help="one preset; default all")
     only = parser.parse_args().only
     kept = json.loads(KEPT.read_text()) if KEPT.exists() else {}
     for preset, topology, seeds in JOBS:
         key = f"{preset} {topology} {seeds}"
-        if only in preset and key not in kept:
+        if only in (None, preset) and key not in kept:
             print(key, flush=True)
             kept[key] = make_plan(preset, topology, seeds)
             KEPT.write_text(json.dumps(kept, indent=1) + "\n")
