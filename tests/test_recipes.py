@@ -71,7 +71,7 @@ def test_slurm_tasks_find_one_another(tmp_path):
         SLURM_STEP_NUM_NODES="2",
     )
     run = tmp_path / "run"
-    flags = ["--config=configs/cgan.py:mlp", f"--workdir={run}"]
+    flags = ["--config=configs/gan.py:ring", f"--workdir={run}"]
     flags += [f"--config.{name}={value}" for name, value in TINY.items()]
     result = subprocess.run(
         [RECIPES / "slurm.sh", *flags],

@@ -15,7 +15,7 @@ import tempfile
 import threading
 import time
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from typing import Any
 
 from jaxgan.common.cache import cache_folder
@@ -111,7 +111,8 @@ class Bucket:
             self.files.pipe_file(f"{self.root}/{name}", content)
 
     def send(self, path: str, name: str) -> None:
-        """Sends a local file."""
+        """Sends a local file; FileNotFoundError if it is not there."""
+        os.stat(path)
         with self._reachable():
             self.files.put_file(path, f"{self.root}/{name}")
 
@@ -125,7 +126,8 @@ class Bucket:
         """Removes objects."""
         with self._reachable():
             for name in names:
-                self.files.rm_file(f"{self.root}/{name}")
+                with contextlib.suppress(FileNotFoundError):
+                    self.files.rm_file(f"{self.root}/{name}")
 
 
 class Lock:
@@ -212,27 +214,44 @@ class Mirror:
     def send(self) -> None:
         """Sends what has changed: first the files around the checkpoints, whose rows reach as far
         as they do, then each new checkpoint and the object that completes it."""
-        names = sorted(_local_names(self.local), key=lambda name: _checkpoint(name) is not None)
-        complete: dict[str, None] = {}
+        names = _local_names(self.local)
+        checkpoints: dict[str, set[str]] = {}
         for name in names:
-            path, folder = os.path.join(self.local, name), _checkpoint(name)
-            try:
-                stamp = _stamp(path)
-                if self._sent.get(name) == stamp:
-                    continue
-                self.bucket.send(path, name)
-            except FileNotFoundError:
-                continue  # It has been replaced or removed meanwhile; the next sending sees it.
-            self._sent[name] = stamp
-            if folder is not None:
-                complete[folder] = None
-        for folder in complete:
-            self.bucket.write(folder + _COMPLETE, b"")
-        gone = [name for name in self._sent if name not in set(names)]
-        markers = {f + _COMPLETE for f in map(_checkpoint, gone) if f is not None}
-        markers -= {f"{f}{_COMPLETE}" for f in map(_checkpoint, names) if f is not None}
-        # The markers first: without its marker a checkpoint does not count.
-        self.bucket.remove(sorted(markers) + gone)
+            folder = _checkpoint(name)
+            if folder is None:
+                self._send_file(name)
+            else:
+                checkpoints.setdefault(folder, set()).add(name)
+        for folder, parts in checkpoints.items():
+            new = [self._send_file(name) for name in sorted(parts)]
+            # A checkpoint that is being deleted meanwhile has lost files.
+            if any(new) and set(_local_names(self.local, folder)) == parts:
+                self.bucket.write(folder + _COMPLETE, b"")
+        self._remove(self._sent.keys() - set(names), checkpoints.keys())
+
+    def _send_file(self, name: str) -> bool:
+        """Sends a file unless the bucket has it; returns whether it was sent."""
+        path = os.path.join(self.local, name)
+        try:
+            stamp = _stamp(path)
+            if self._sent.get(name) == stamp:
+                return False
+            self.bucket.send(path, name)
+        except FileNotFoundError:
+            return False  # It has been replaced or removed; the next sending sees that.
+        self._sent[name] = stamp
+        return True
+
+    def _remove(self, gone: set[str], left: Collection[str]) -> None:
+        """Removes files, and first the objects that complete their checkpoints: without it a
+        checkpoint does not count.
+
+        Args:
+          gone: the files' paths.
+          left: the folders of the checkpoints that are still there.
+        """
+        folders = {folder for folder in map(_checkpoint, gone) if folder and folder not in left}
+        self.bucket.remove([folder + _COMPLETE for folder in sorted(folders)] + sorted(gone))
         for name in gone:
             del self._sent[name]
 
@@ -244,10 +263,11 @@ def _checkpoint(name: str) -> str | None:
     return "/".join(parts[:2]) if is_part else None
 
 
-def _local_names(folder: str) -> list[str]:
-    """The paths of all files that belong into a bucket, relative to the folder."""
+def _local_names(folder: str, within: str = "") -> list[str]:
+    """The paths of all files that belong into a bucket, relative to the folder; only those within
+    a part of it if that is given."""
     names = []
-    for where, folders, files in os.walk(folder):
+    for where, folders, files in os.walk(os.path.join(folder, within)):
         # Orbax writes a checkpoint under another name and renames it when it is complete.
         folders[:] = [name for name in folders if "orbax-checkpoint-tmp" not in name]
         names += [

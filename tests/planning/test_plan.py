@@ -7,7 +7,7 @@ import jax
 import pytest
 from conftest import load_config, run_python
 
-from jaxgan import data
+from jaxgan import data, plan
 from jaxgan.common.errors import UserError
 from jaxgan.config.presets import update
 from jaxgan.data.streaming import Streamed
@@ -39,17 +39,19 @@ def test_plans_for_fake_devices(tmp_path):
     assert result.returncode == 0, result.stderr
     assert "4 cpu on 1 host, 4 used" in result.stdout
     assert "1 of 2 seeds, which take turns; 4 rows of each batch" in result.stdout
-    plan = json.loads(out.read_text())
-    assert plan["mesh"] == {"seed": 1, "data": 4}
-    assert plan["memory"]["data"] == 55_000 * 28 * 28
-    assert plan["warnings"] == []
-    again = run_python("-m", "jaxgan.plan", *flags)
-    assert again.returncode == 2
-    assert "exists already" in again.stderr
-    flags[2] = f"--json={tmp_path / 'none' / 'plan.json'}"
-    nowhere = run_python("-m", "jaxgan.plan", *flags)
-    assert (nowhere.returncode, nowhere.stdout) == (2, "")
-    assert "not a folder that can be written" in nowhere.stderr
+    written = json.loads(out.read_text())
+    assert written["mesh"] == {"seed": 1, "data": 4}
+    assert written["memory"]["data"] == 55_000 * 28 * 28
+    assert written["warnings"] == []
+
+
+def test_a_file_that_cannot_be_made_is_refused_before_anything_is_compiled(tmp_path):
+    here = tmp_path / "plan.json"
+    here.write_text("kept")
+    for out, said in ((here, "exists already"), (tmp_path / "none" / "x", "can be written")):
+        with pytest.raises(UserError, match=said):
+            plan.plan(small(), "", None, None, str(out))
+    assert here.read_text() == "kept"
 
 
 @pytest.mark.parametrize(
