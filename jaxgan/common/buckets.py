@@ -22,8 +22,6 @@ from jaxgan.common.cache import cache_folder
 from jaxgan.common.errors import UserError
 
 _EXTRAS = {"gs": "gcs", "s3": "s3"}
-# Whose exceptions say that a store cannot be reached, or refuses.
-_STORES = ("aiobotocore", "aiohttp", "botocore", "gcsfs", "google", "requests")
 LOCK = ".lock"
 # An object beside a checkpoint's folder says that all its files are there.
 _COMPLETE = ".complete"
@@ -63,6 +61,7 @@ class Bucket:
             self.files: Any = fsspec.filesystem(
                 scheme, use_listings_cache=False, skip_instance_cache=True
             )
+            self._failures = _failures(scheme)
         except ImportError as error:
             raise UserError(f"{url}: {error}", f"pip install 'jaxgan[{_EXTRAS[scheme]}]'") from None
         with self._reachable():
@@ -72,12 +71,9 @@ class Bucket:
     def _reachable(self) -> Iterator[None]:
         try:
             yield
-        except Exception as error:
-            # The stores' packages have no common base for failed connections and refusals.
-            package = type(error).__module__.partition(".")[0]
-            if package not in _STORES and not isinstance(error, OSError):
-                raise
-            what = f"{self.url} cannot be reached ({str(error).splitlines()[0]})"
+        except self._failures as error:
+            why = (str(error) or type(error).__name__).splitlines()[0]
+            what = f"{self.url} cannot be reached ({why})"
             remedy = "check the bucket's name, the credentials and the network"
             raise UserError(what, remedy) from error
 
@@ -112,9 +108,9 @@ class Bucket:
 
     def send(self, path: str, name: str) -> None:
         """Sends a local file; FileNotFoundError if it is not there."""
-        os.stat(path)
-        with self._reachable():
-            self.files.put_file(path, f"{self.root}/{name}")
+        with open(path, "rb") as file:
+            content = file.read()
+        self.write(name, content)
 
     def fetch(self, name: str, path: str) -> None:
         """Fetches an object into a local file."""
@@ -254,6 +250,19 @@ class Mirror:
         self.bucket.remove([folder + _COMPLETE for folder in sorted(folders)] + sorted(gone))
         for name in gone:
             del self._sent[name]
+
+
+def _failures(scheme: str) -> tuple[type[Exception], ...]:
+    """What a store's package raises if the store cannot be reached, or refuses."""
+    if scheme == "s3":
+        from botocore.exceptions import BotoCoreError, ClientError
+
+        return OSError, BotoCoreError, ClientError
+    from aiohttp import ClientError as ConnectionFailed
+    from gcsfs.retry import HttpError
+    from google.auth.exceptions import GoogleAuthError
+
+    return OSError, ConnectionFailed, HttpError, GoogleAuthError
 
 
 def _checkpoint(name: str) -> str | None:
