@@ -75,17 +75,23 @@ def test_images_per_second_are_those_of_the_devices(tmp_path, monkeypatch):
     )
 
 
-def test_a_call_of_many_steps_leaves_all_its_rows(tmp_path, monkeypatch):
-    """Dense networks run many steps a call, also on the CPU; a row is due at any of them."""
-    counts = []
+@pytest.fixture
+def counts(monkeypatch):
+    """The numbers of steps of the calls, none of which is kept short."""
+    found = []
     run = program.Program.run
 
     def noted(self, state, examples):
-        counts.append(examples.shape[1])
+        found.append(examples.shape[1])
         return run(self, state, examples)
 
     monkeypatch.setattr(program.Program, "run", noted)
     monkeypatch.setattr(intervals, "CALL_SECONDS", 100.0)
+    return found
+
+
+def test_a_call_of_many_steps_leaves_all_its_rows(tmp_path, counts):
+    """Dense networks run many steps a call, also on the CPU; a row is due at any of them."""
     values = {"log_every": 3, "sample_every": 50, "eval_every": 20, "steps": 65}
     assert train(update(small_config(), values), str(tmp_path / "run")) == 0
     lines = (tmp_path / "run" / "metrics.jsonl").read_text().splitlines()
@@ -96,16 +102,7 @@ def test_a_call_of_many_steps_leaves_all_its_rows(tmp_path, monkeypatch):
     assert counts == [1, 1, 1, 2, 2, 4, 8, 1, 20, 10, 10, 5]
 
 
-def test_calls_grow_where_rows_are_rare(tmp_path, monkeypatch):
-    counts = []
-    run = program.Program.run
-
-    def noted(self, state, examples):
-        counts.append(examples.shape[1])
-        return run(self, state, examples)
-
-    monkeypatch.setattr(program.Program, "run", noted)
-    monkeypatch.setattr(intervals, "CALL_SECONDS", 100.0)
+def test_calls_grow_where_rows_are_rare(tmp_path, monkeypatch, counts):
     monkeypatch.setattr(intervals, "MOST_WAITING", 4)
     rare = dict.fromkeys(("log_every", "sample_every", "eval_every", "steps"), 60)
     assert train(update(small_config(), rare), str(tmp_path / "run")) == 0
