@@ -154,9 +154,15 @@ class RunRecorder:
         """Fetches and checks the metrics of `steps`, and writes the rows that are due in them."""
         found: dict[int, list[dict[str, float]]] = {}
         failed: dict[int, tuple[int, str]] = {}
+        written = {step for step, _ in due}
         for last, count, metrics in steps:
             groups = [group.by_name(count) for group in metrics]
+            all_alive = np.all(np.concatenate([group["alive"] for group in groups]), axis=0)
             for i, step in enumerate(range(last - count + 1, last + 1)):
+                # Most steps have no row, and reading all their numbers would take longer than the
+                # steps of a small network.
+                if all_alive[i] and step not in written:
+                    continue
                 found[step] = [
                     {name: float(values[seed, i]) for name, values in group.items()}
                     for group in groups
@@ -167,6 +173,7 @@ class RunRecorder:
             attempts = {seed: self._attempts[seed] + (seed in failed) for seed in self.seeds}
             first = min(step for step, _ in failed.values())
             raise RollBack(first, attempts, {seed: what for seed, (_, what) in failed.items()})
+        shown: tuple[int, float] | None = None
         for step, rate in due:
             evaluation = self._evaluations.pop(step, {})
             for i, seed in enumerate(self.seeds):
@@ -177,7 +184,9 @@ class RunRecorder:
                 self.rows.write(row)
                 self.board.row(row)
             if any(step < self._ended_at.get(seed, step + 1) for seed in self.seeds):
-                self._show(step, found[step], rate)
+                shown = step, rate
+        if shown is not None:
+            self._show(shown[0], found[shown[0]], shown[1])
         self._check_some_left()
 
     def _check_some_left(self) -> None:

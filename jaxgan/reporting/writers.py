@@ -108,12 +108,15 @@ class TensorBoard:
         return f"seed_{seed}/{name}" if self._many else name
 
     def row(self, row: Mapping[str, Any]) -> None:
-        from tensorboardX.summary import scalar
+        from tensorboardX.proto.summary_pb2 import Summary
 
-        for name, value in row.items():
-            if name not in ("step", "seed") and value is not None:
-                summary = scalar(self._tag(name, row["seed"]), value)
-                self._event(row["step"], summary=summary)
+        values = [
+            Summary.Value(tag=self._tag(name, row["seed"]), simple_value=value)
+            for name, value in row.items()
+            if name not in ("step", "seed") and value is not None
+        ]
+        # One event for all of them: sixteen take four to five times as long.
+        self._event(row["step"], summary=Summary(value=values))
         if time.monotonic() - self._flushed > 30:
             self.flush()
 

@@ -111,14 +111,15 @@ def test_calls_grow_where_rows_are_rare(tmp_path, monkeypatch, counts):
 
 def test_rows_before_a_failure_are_kept(tmp_path, monkeypatch):
     """However many steps a call has: the last rows before it are those that one looks at."""
-    check = recorder.RunRecorder._check_finite
+    add = recorder.RunRecorder.add_metrics
 
-    def broken(self, step, by_seed, failed):
-        for metrics in by_seed:
-            metrics["alive"] = float(step < 58)
-        check(self, step, by_seed, failed)
+    def broken(self, step, count, metrics):
+        values = np.array(metrics[0].values)
+        first = step - count + 1
+        values[:, max(58 - first, 0) :, metrics[0].names.index("alive")] = 0
+        add(self, step, count, [metrics[0].replace(values=values)])
 
-    monkeypatch.setattr(recorder.RunRecorder, "_check_finite", broken)
+    monkeypatch.setattr(recorder.RunRecorder, "add_metrics", broken)
     monkeypatch.setattr(intervals, "CALL_SECONDS", 100.0)
     values = {"log_every": 4, "sample_every": 200, "eval_every": 200, "steps": 200}
     with pytest.raises(recorder.NotFinite, match="not finite at step 58"):
