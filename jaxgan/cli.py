@@ -1,9 +1,12 @@
 """Shared by the commands: flags, errors in one or two lines, exit statuses, signals."""
 
 import ast
+import contextlib
 import glob
+import io
 import itertools
 import os
+import re
 import signal
 import sys
 from collections.abc import Callable, Iterator, Sequence
@@ -13,11 +16,30 @@ from absl import flags
 
 import jaxgan.config as config_lib
 from jaxgan.common.errors import DISK_FULL, UserError
+from jaxgan.common.stop_signals import stopping_signals
 from jaxgan.config import keys
 
+_DATA_DIR_KEY = re.compile(r"(?<![\w.-])(--config\.)?dataset\.data_dir\b")
+_DOTTED = re.compile(r"(?<![\w./-])[a-z]+\.[a-z_]+\b")
+
+
+class _PathParser(flags.ArgumentParser):
+    """Expands ~, which shells leave alone after an equals sign."""
+
+    syntactic_help = "a path"
+
+    def parse(self, argument: str) -> str:
+        return os.path.expanduser(argument)
+
+
+def define_path(name: str, help: str) -> flags.FlagHolder:
+    """Defines a flag whose value is a path."""
+    return flags.DEFINE(_PathParser(), name, None, help)
+
+
 # Defined once: two commands imported in one process could not both define a flag.
-WORKDIR = flags.DEFINE_string(
-    "workdir", None, "The run's folder; for training the default is runs/<config>[-ARG]."
+WORKDIR = define_path(
+    "workdir", "The run's folder; for training the default is runs/<config>[-ARG]."
 )
 CHECKPOINT = flags.DEFINE_enum(
     "checkpoint",
@@ -31,7 +53,7 @@ SEED = flags.DEFINE_integer(
 RUN_SEED = flags.DEFINE_integer(
     "run_seed", None, "One of the run's seeds; default the one that the run chose, or the first."
 )
-DATA_DIR = flags.DEFINE_string("data_dir", None, "Where the data is, if it has moved.")
+DATA_DIR = define_path("data_dir", "Where the data is, if it has moved.")
 N = flags.DEFINE_integer("n", None, "Number of images; default 64, in evaluation 10,000.")
 
 
@@ -41,12 +63,22 @@ def run_command(command: Callable[[], None], disk_full: str = "free some and try
     try:
         command()
     except UserError as error:
-        return complain(error, 2)
+        # In Python, and in training, the folder of the data is a key of the config.
+        return complain(_DATA_DIR_KEY.sub("--data_dir", str(error)), 2)
     except OSError as error:
         if error.errno not in DISK_FULL:
             raise
         return complain(f"{error.strerror}; {disk_full}", 1)
     return 0
+
+
+def with_config_flags(error: UserError) -> str:
+    """The error's text, in which a key such as dataset.data_dir is the flag that sets it."""
+
+    def flag(match: re.Match[str]) -> str:
+        return f"--config.{match[0]}" if match[0] in keys.KEYS else match[0]
+
+    return _DOTTED.sub(flag, str(error))
 
 
 def required_workdir(workdir: Any) -> Any:
@@ -62,19 +94,40 @@ def complain(error: Any, status: int) -> int:
     return status
 
 
-def end_at_signals() -> None:
-    """Makes SIGINT (Ctrl-C) and SIGTERM end the process at once, with a line and status 128 + n.
+class _Output(io.FileIO):
+    """A standard stream that never raises, so that no print ends a run: the reader of a pipe may
+    have gone (`| head -1`), or a log's disk may be full."""
 
-    An exception would wait for the threads that decode images, and a library's callback may swallow
-    it. A run's folder stays valid whenever the process dies.
+    def write(self, data: Any) -> int:
+        try:
+            return super().write(data)
+        except OSError:
+            return len(data)
+
+
+def start_command() -> None:
+    """Prepares the process of a command.
+
+    Prints never fail: what a terminal's encoding lacks becomes a question mark. Signals that stop a
+    run end the process at once, with a line and status 128 + n: an exception would wait for the
+    threads that decode images, and a library's callback may swallow it. A run's folder stays valid
+    whenever the process dies.
     """
+    for name in ("stdout", "stderr"):
+        stream = getattr(sys, name)
+        if stream is not None:
+            raw = _Output(stream.fileno(), "w", closefd=False)
+            lines = name == "stderr" or raw.isatty()
+            text = io.TextIOWrapper(io.BufferedWriter(raw), stream.encoding, "replace", None, lines)
+            setattr(sys, name, text)
 
     def end(number: int, frame: Any) -> None:
         # Not through sys.stderr: the signal may interrupt a write to it.
-        os.write(2, f"jaxgan: {_ended_by(number)}\n".encode())
+        with contextlib.suppress(OSError):
+            os.write(2, f"jaxgan: {_ended_by(number)}\n".encode())
         os._exit(128 + number)
 
-    for number in (signal.SIGINT, signal.SIGTERM):
+    for number in stopping_signals():
         signal.signal(number, end)
 
 

@@ -9,11 +9,12 @@ report.html. Exit status: 0; 1 the disk is full; 2 an error in the arguments.
 
 import functools
 import os
+from typing import Any
 
 from absl import app, flags
 
 from jaxgan import cli, data
-from jaxgan.cli import CHECKPOINT, DATA_DIR, SEED, WORKDIR, N, end_at_signals
+from jaxgan.cli import CHECKPOINT, DATA_DIR, SEED, WORKDIR, N, start_command
 from jaxgan.common import buckets
 from jaxgan.common.errors import UserError, file_errors
 from jaxgan.common.files import write_json, write_text
@@ -29,13 +30,13 @@ from jaxgan.reporting import sheet_paths
 from jaxgan.reporting.html.report import renew_report
 from jaxgan.reporting.html.tables import networks_in_words
 from jaxgan.reporting.images import neighbours, save_png, titled
-from jaxgan.training import jax_setup, run_folder
+from jaxgan.training import jax_setup, run_files, run_folder
 
 _SVM_IMAGES = flags.DEFINE_integer(
     "svm_images", SVM_IMAGES, "Training images for svm_accuracy.", lower_bound=100
 )
-_INCEPTION = flags.DEFINE_string(
-    "inception", None, "File of Inception-v3 weights; distances then use its features."
+_INCEPTION = cli.define_path(
+    "inception", "File of Inception-v3 weights; distances then use its features."
 )
 
 parse_flags = functools.partial(cli.parse_flags, own=(CHECKPOINT, DATA_DIR, SEED, N))
@@ -52,7 +53,7 @@ def main(argv: list[str]) -> int:
         with buckets.working_copy(workdir) as folder:
             evaluate(folder, CHECKPOINT.value, SEED.value, n)
 
-    return cli.run_command(command, f"{WORKDIR.value}/{run_folder.RESULTS} is as it was")
+    return cli.run_command(command, f"{WORKDIR.value}/{run_files.RESULTS} is whole")
 
 
 def evaluate(workdir: str, checkpoint: str | None, seed: int | None, n: int) -> None:
@@ -72,7 +73,7 @@ def evaluate(workdir: str, checkpoint: str | None, seed: int | None, n: int) -> 
     jax_setup.configure_jax(about["config"]["dtype"])
     with run_folder.keep_out(workdir):
         step, runs = trained_run.load_every(workdir, seed)
-        results = run_folder.results(workdir)
+        results = _results(workdir, about, step)
         if results is None or results["step"] != step:
             what = f"{workdir} has not finished: its last checkpoint is of step {step}"
             remedy = f"the training command goes on; with --config.steps={step} it ends there"
@@ -93,15 +94,30 @@ def evaluate(workdir: str, checkpoint: str | None, seed: int | None, n: int) -> 
             results["measures"], [row.as_json() for row in found.metrics]
         )
         with file_errors(workdir):
+            # First: what has been measured must not be lost for a picture.
+            write_json(os.path.join(workdir, run_files.RESULTS), results)
             _write_figures(workdir, runs, found)
-            renew_report(workdir, results, print)
-            write_json(os.path.join(workdir, run_folder.RESULTS), results)
+            renew_report(workdir, print)
     print(format_table(results["measures"]))
     for seed, confusion in found.confusion.items():
         print(f"\nseed {seed}:\n{confusion}")
     slowest_first = sorted(found.seconds.items(), key=lambda item: -item[1])
     times = ", ".join(f"{name} {seconds:.0f} s" for name, seconds in slowest_first)
     print(f"\nrun: {workdir}\n{sum(found.seconds.values()):.0f} s: {times}")
+
+
+def _results(workdir: str, about: dict[str, Any], step: int) -> dict[str, Any] | None:
+    """The content of `results.json`, or None if the run has not finished. If it cannot be read, it
+    is put aside, and what is measured now begins another."""
+    try:
+        return run_files.read_results(workdir)
+    except UserError as error:
+        if step < about["config"]["steps"]:
+            remedy = "the training command, which goes on, measures again"
+            raise UserError(str(error), remedy) from None
+        run_folder.put_results_aside(workdir, error)
+    empty: dict[str, Any] = {"measures": [], "rollbacks": [], "ended": {}, "scores": {}}
+    return {"step": step, **empty, "chosen": None}
 
 
 def _write_figures(
@@ -137,5 +153,5 @@ def _extractor(dataset: Dataset) -> Extractor | None:
 
 
 if __name__ == "__main__":
-    end_at_signals()
+    start_command()
     app.run(main, flags_parser=parse_flags)

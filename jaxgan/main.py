@@ -7,6 +7,7 @@ signal n (with a checkpoint, if training had begun).
 """
 
 import os
+import re
 import sys
 
 from absl import app, flags
@@ -38,7 +39,7 @@ def main(argv: list[str]) -> int:
         distributed.initialize(_COORDINATOR.value, _PROCESSES.value, _PROCESS.value)
         return train(CONFIG.value, workdir)
     except UserError as error:
-        status = complain(error, 2)
+        status = complain(cli.with_config_flags(error), 2)
     except NotFinite as error:
         remedy = (
             "the checkpoints are kept; try lower learning rates in another --workdir, or more"
@@ -64,7 +65,8 @@ def default_workdir(argument: str) -> str:
     """runs/<config>[-ARG] for "configs/<config>.py[:ARG]"."""
     path, _, arg = argument.partition(":")
     name = os.path.splitext(os.path.basename(path))[0]
-    arg = arg.replace("/", "_").replace(" ", "")
+    # Orbax cannot read checkpoints under most of these (`checkpoint.check_path`).
+    arg = re.sub(r"[/\\*?\[\]]", "_", arg).replace(" ", "")
     return os.path.join("runs", f"{name}-{arg}" if arg else name)
 
 
@@ -81,5 +83,5 @@ def parse_flags(argv: list[str]) -> list[str]:
 
 
 if __name__ == "__main__":
-    cli.end_at_signals()
+    cli.start_command()
     app.run(main, flags_parser=parse_flags)

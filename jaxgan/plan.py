@@ -104,5 +104,5 @@ def _check_can_write(path: str) -> None:
 
 
 if __name__ == "__main__":
-    cli.end_at_signals()
+    cli.start_command()
     app.run(main, flags_parser=training.parse_flags)

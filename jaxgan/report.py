@@ -11,7 +11,7 @@ import os
 import sys
 from typing import NoReturn
 
-from jaxgan.cli import end_at_signals, required_workdir, run_command
+from jaxgan.cli import required_workdir, run_command, start_command
 from jaxgan.common import buckets
 from jaxgan.common.errors import UserError, file_errors
 from jaxgan.reporting.html.report import write_report
@@ -48,12 +48,17 @@ def report(workdirs: list[str], out: str | None) -> str:
 
 
 def _flags(argv: list[str]) -> argparse.Namespace:
+    expand = os.path.expanduser
     parser = _Parser("python -m jaxgan.report", allow_abbrev=False)
-    parser.add_argument("--workdir", action="append", default=[], help="The run's folder.")
-    parser.add_argument("--out", help="The page; default report.html in the first folder.")
+    parser.add_argument(
+        "--workdir", action="append", default=[], type=expand, help="The run's folder."
+    )
+    parser.add_argument(
+        "--out", type=expand, help="The page; default report.html in the first folder."
+    )
     return parser.parse_args(argv)
 
 
 if __name__ == "__main__":
-    end_at_signals()
+    start_command()
     sys.exit(main(sys.argv[1:]))

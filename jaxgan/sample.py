@@ -15,7 +15,7 @@ import numpy as np
 from absl import app, flags
 
 from jaxgan import cli, data
-from jaxgan.cli import CHECKPOINT, RUN_SEED, SEED, WORKDIR, N, end_at_signals
+from jaxgan.cli import CHECKPOINT, DATA_DIR, RUN_SEED, SEED, WORKDIR, N, start_command
 from jaxgan.common import buckets
 from jaxgan.common.errors import UserError, file_errors
 from jaxgan.common.files import write_whole
@@ -30,16 +30,13 @@ from jaxgan.training import jax_setup, run_folder
 _LABEL = flags.DEFINE_string("label", None, "The class, by name or number; default all in turn.")
 _CODE = flags.DEFINE_list("code", [], "Values of the first categorical codes, such as 3.")
 _CONTINUOUS = flags.DEFINE_list("continuous", [], "Values of the first continuous codes: 0.5,-1.")
-_IMAGE = flags.DEFINE_string(
-    "image", None, "The image to fill or to tag: a file, or to tag also its index."
-)
-_OUT = flags.DEFINE_string(
+_IMAGE = cli.define_path("image", "The image to fill or to tag: a file, or to tag also its index.")
+_OUT = cli.define_path(
     "out",
-    None,
     "FILE.png, FILE.npz or a folder; default sampled.png in the workdir, or sampled_2.png, …",
 )
 
-parse_flags = functools.partial(cli.parse_flags, own=(CHECKPOINT, RUN_SEED, SEED, N))
+parse_flags = functools.partial(cli.parse_flags, own=(CHECKPOINT, DATA_DIR, RUN_SEED, SEED, N))
 
 
 def main(argv: list[str]) -> int:
@@ -81,6 +78,8 @@ def tag(run: Run, workdir: str, out: str) -> None:
     for flag in (_LABEL, _CODE, _CONTINUOUS):
         if flag.value:
             raise UserError(f"--{flag.name}: the run tags images; it takes only their features")
+    if DATA_DIR.value is not None:
+        run.config.dataset.data_dir = DATA_DIR.value
     dataset = data.load(run.config)
     run_folder.check_same_data(workdir, read_about(workdir), dataset)
     tags, seed = dataset.tags, SEED.value or 0
@@ -185,5 +184,5 @@ def write(out: str, examples: np.ndarray, run: Run, image: np.ndarray | None) ->
 
 
 if __name__ == "__main__":
-    end_at_signals()
+    start_command()
     app.run(main, flags_parser=parse_flags)

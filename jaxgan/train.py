@@ -13,20 +13,21 @@ import jaxgan.config as config_lib
 from jaxgan import data
 from jaxgan.common import buckets
 from jaxgan.common.errors import UserError
+from jaxgan.common.stop_signals import StopSignals
 from jaxgan.config import keys, validation
 from jaxgan.data.dataset import Dataset
 from jaxgan.evaluation import registry
 from jaxgan.models import conditions
 from jaxgan.models.registry import Modules
+from jaxgan.reporting.html.report import FILE_NAME, renew_report
 from jaxgan.reporting.recorder import RollBack, RunRecorder
 from jaxgan.reporting.summary import describe_finished
-from jaxgan.training import distributed, intervals, jax_setup, run_folder, seed_groups
+from jaxgan.training import distributed, intervals, jax_setup, run_files, run_folder, seed_groups
 from jaxgan.training.checkpoint import Checkpoints
 from jaxgan.training.gan import Gan, build_gan
 from jaxgan.training.program import Program
 from jaxgan.training.seed_groups import to_host
 from jaxgan.training.state import Best, GanState
-from jaxgan.training.stop_signals import StopSignals
 
 
 def train(
@@ -65,6 +66,7 @@ def _train(
         finished = primary and _is_finished(config, workdir, dataset)
     if distributed.all_max(finished):
         if primary:
+            _renew_old_report(workdir)
             print(describe_finished(config, workdir))
         return 0
     with distributed.synchronized():
@@ -96,7 +98,7 @@ def _train(
     # A checkpoint saved at SIGTERM must not push out the one that a rollback would need.
     regular = config.checkpoint_every if config.rollbacks else 0
     folder = os.path.join(workdir, "checkpoints")
-    checkpoints = Checkpoints(folder, config.checkpoints_kept, regular=regular)
+    checkpoints = Checkpoints(folder, config.checkpoints_kept, regular=regular, config=config)
     stop, rollback = StopSignals(), None
     with lock, contextlib.closing(checkpoints):
         while True:
@@ -249,16 +251,30 @@ def _pixel_means(config: ConfigDict, dataset: Dataset) -> np.ndarray | None:
 
 def _is_finished(config: ConfigDict, workdir: str, dataset: Dataset | None) -> bool:
     """Whether the folder holds this run, finished; UserError if it holds another run."""
-    saved, results = run_folder.inspect(config, workdir), run_folder.results(workdir)
+    saved = run_folder.inspect(config, workdir)
+    try:
+        results = run_files.read_results(workdir)
+    except UserError:  # Measured again at the end.
+        return False
     if saved is None or results is None or results["step"] < config.steps:
         return False
     _check_not_past(config, workdir, results["step"])
-    moved = any(config_lib.get(config, path) != saved["config"][path] for path in keys.PLACES)
+    # A run saved before a key existed used that key's default.
+    places = {path: keys.KEYS[path].default for path in keys.PLACES} | saved["config"]
+    moved = any(config_lib.get(config, path) != places[path] for path in keys.PLACES)
     # Read the data only if it may have changed, so that the table usually appears at once.
     if moved or dataset is not None:
         dataset = data.load(config) if dataset is None else dataset
         run_folder.check_same_data(workdir, saved, dataset)
     return True
+
+
+def _renew_old_report(workdir: str) -> None:
+    """Writes the report of a run that ended after its results and before its report."""
+    report = os.path.join(workdir, FILE_NAME)
+    results = os.path.join(workdir, run_files.RESULTS)
+    if not os.path.exists(report) or os.path.getmtime(report) < os.path.getmtime(results):
+        renew_report(workdir, print)
 
 
 def _check_same_run(config: ConfigDict, dataset: Dataset) -> None:

@@ -15,7 +15,7 @@ from typing import Any
 from absl import app, flags
 
 from jaxgan import cli
-from jaxgan.cli import CHECKPOINT, DATA_DIR, RUN_SEED, SEED, WORKDIR, end_at_signals
+from jaxgan.cli import CHECKPOINT, DATA_DIR, RUN_SEED, SEED, WORKDIR, start_command
 from jaxgan.common import buckets
 from jaxgan.common.errors import UserError, file_errors
 from jaxgan.inference import interpolation
@@ -65,7 +65,7 @@ def _write_figures_of(workdir: str) -> None:
         suffix = sheet_paths.suffix(latent_figures.seed_in_names(run))
         for name, ending, save in figures:
             save(os.path.join(workdir, f"{name}{suffix}{ending}"))
-        renew_report(workdir, None, print)
+        renew_report(workdir, print)
     print(f"by {run.described}: {workdir}")
 
 
@@ -98,5 +98,5 @@ def _latent_figures(
 
 
 if __name__ == "__main__":
-    end_at_signals()
+    start_command()
     app.run(main, flags_parser=parse_flags)

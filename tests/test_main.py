@@ -3,6 +3,7 @@
 What a process does (its status, its output, a kill) is tried with real ones, the rest in this one.
 """
 
+import concurrent.futures
 import contextlib
 import dataclasses
 import errno
@@ -33,10 +34,10 @@ import jaxgan
 from jaxgan.common.errors import UserError
 from jaxgan.config.presets import update
 from jaxgan.reporting.recorder import RunRecorder
-from jaxgan.reporting.writers import read_metrics
 from jaxgan.train import train
 from jaxgan.training import mesh as mesh_lib
 from jaxgan.training import seed_groups
+from jaxgan.training.run_files import read_metrics
 
 CONFIG = f"--config={ROOT}/configs/infogan.py"
 VALUES = {
@@ -97,6 +98,10 @@ def snapshot(folder):
     return sorted(str(path.relative_to(folder)) for path in folder.rglob("*"))
 
 
+def images_in(folder):
+    return ["--config.dataset.name=folder", f"--config.dataset.data_dir={folder}"]
+
+
 MISTAKES = {
     "no such file": (["--config=configs/none.py"], "no file configs/none.py"),
     "unknown word": ([f"{CONFIG}:nonsense"], "unknown word 'nonsense'"),
@@ -118,6 +123,10 @@ MISTAKES = {
     "codes": ([CONFIG, "--config.latent.codes=foo"], "latent.codes: 'foo' is not a code"),
     "workdir": ([CONFIG, "--workdir=full"], "full holds something else than a run"),
     "workdir a file": ([CONFIG, "--workdir=full/file"], "full/file is a file"),
+    "brackets": ([CONFIG, "--workdir=a[1]/b"], "cannot be read under a path with ["),
+    "in the images": ([CONFIG, *images_in("full"), "--workdir=full/run"], "folder of the images"),
+    "its own flag": ([CONFIG, *images_in("none")], "set --config.dataset.data_dir to"),
+    "seeds": ([CONFIG, "--config.seeds=1000000000"], "seeds=1000000000: must be at most 4096"),
 }
 PROCESSES = list(MISTAKES)[:4]
 # Each command is a fork of one process that has imported what the command imports.
@@ -198,8 +207,8 @@ def test_a_signal_before_the_loop_is_a_line_and_a_status(tmp_path, number):
 
 def test_the_first_signal_in_the_loop_is_noted_and_the_second_ends_it(monkeypatch, capsys):
     from jaxgan import main, train
+    from jaxgan.common.stop_signals import StopSignals
     from jaxgan.training import distributed
-    from jaxgan.training.stop_signals import StopSignals
 
     def signalled(*_):
         with StopSignals() as stop:
@@ -215,6 +224,58 @@ def test_the_first_signal_in_the_loop_is_noted_and_the_second_ends_it(monkeypatc
     assert main.main([]) == 128 + signal.SIGTERM
     assert "ended by SIGTERM" in capsys.readouterr().err
     assert signal.getsignal(signal.SIGINT) is before
+
+
+def test_signals_of_a_lost_terminal_and_of_slurm_are_noted_too():
+    from jaxgan.common.stop_signals import StopSignals
+
+    for number in (signal.SIGHUP, signal.SIGUSR1):
+        with StopSignals() as stop:
+            signal.raise_signal(number)
+            assert stop.asked == number
+
+
+def test_what_nohup_ignores_stays_ignored():
+    from jaxgan.common.stop_signals import StopSignals
+
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    try:
+        with StopSignals() as stop:
+            signal.raise_signal(signal.SIGHUP)
+            assert stop.asked == 0
+    finally:
+        signal.signal(signal.SIGHUP, before)
+
+
+def test_a_thread_leaves_signals_to_the_main_one():
+    from jaxgan.common.stop_signals import StopSignals
+
+    before = signal.getsignal(signal.SIGTERM)
+
+    def handler_inside():
+        with StopSignals():
+            return signal.getsignal(signal.SIGTERM)
+
+    with concurrent.futures.ThreadPoolExecutor(1) as pool:
+        assert pool.submit(handler_inside).result() is before
+
+
+PRINTS = """
+import os
+from jaxgan import cli
+cli.start_command()
+print("±", "caf\udce9", flush=True)
+reader, writer = os.pipe()
+os.close(reader)
+os.dup2(writer, 1)
+print("nobody reads this", flush=True)
+"""
+
+
+def test_no_print_ends_a_command():
+    """Neither letters that the terminal lacks, nor a pipe whose reader has gone."""
+    done = run_python("-c", PRINTS, PYTHONIOENCODING="ascii", PYTHONUTF8="0")
+    assert (done.returncode, done.stdout, done.stderr) == (0, "? caf?\n", "")
 
 
 def test_a_full_disk_is_one_line_that_names_the_folder(monkeypatch, capsys):
@@ -358,7 +419,7 @@ def test_another_config_is_refused_naming_the_keys(here):
 @pytest.mark.parametrize("content", [b"\xff\xfe", b"[]", b'{"config": [1]}', b"{}"])
 def test_a_foreign_config_json_is_refused(tmp_path, content):
     (tmp_path / "config.json").write_bytes(content)
-    with pytest.raises(UserError, match="is not a run's config"):
+    with pytest.raises(UserError, match="is damaged, or not a run's"):
         train_here(tmp_path)
     assert snapshot(tmp_path) == ["config.json"]
 
@@ -541,7 +602,9 @@ def test_a_run_of_several_seeds_chooses_one_for_the_commands(tmp_path, capsys):
     titles = re.findall(r"code 0, seed \d[^<]*", report)
     assert titles[0] == f"code 0, seed {chosen} (chosen)"
     for seed in (2, 1):
-        (folder / "results.json").write_text(json.dumps(results | {"chosen": {"seed": seed}}))
+        (folder / "results.json").write_text(
+            json.dumps(results | {"chosen": {"seed": seed, "by": "x"}})
+        )
         assert jaxgan.load(str(folder)).run_seed == seed
         assert "of seed" in jaxgan.load(str(folder)).described
     assert jaxgan.load(str(folder), seed=0).run_seed == 0

@@ -13,11 +13,23 @@ class UserError(Exception):
 
     Args:
       what: the mistake in one line, naming the thing that is wrong.
-      remedy: what to do about it, one line.
+      remedy: what to do about it, one line. Both are made `printable`.
     """
 
     def __init__(self, what: str, remedy: str = "") -> None:
-        super().__init__(f"{what}\n{remedy}" if remedy else what)
+        super().__init__("\n".join(map(printable, filter(None, (what, remedy)))))
+
+
+def printable(text: str) -> str:
+    """The text with everything that a terminal would not show as itself escaped: control characters
+    and line breaks in names of files, and bytes that are not UTF-8."""
+
+    def escaped(letter: str) -> str:
+        if 0xDC80 <= ord(letter) <= 0xDCFF:  # Python's form of a byte that is not UTF-8.
+            return f"\\x{ord(letter) - 0xDC00:02x}"
+        return letter if letter.isprintable() else letter.encode("unicode_escape").decode()
+
+    return "".join(map(escaped, text))
 
 
 @contextlib.contextmanager

@@ -8,8 +8,13 @@ from typing import Any, BinaryIO
 
 
 def write_text(path: str, text: str) -> None:
-    """Writes a text file (UTF-8) atomically."""
-    write_whole(path, lambda file: file.write(text.encode()))
+    """Writes a text file (UTF-8) atomically; what UTF-8 lacks becomes a question mark."""
+    write_whole(path, lambda file: file.write(text.encode(errors="replace")))
+
+
+def no_follow(path: str, flags: int) -> int:
+    """An opener that refuses a link, whose target may lie in somebody else's folder."""
+    return os.open(path, flags | os.O_NOFOLLOW, 0o666)
 
 
 def write_whole(path: str, write: Callable[[BinaryIO], Any]) -> None:
@@ -21,8 +26,10 @@ def write_whole(path: str, write: Callable[[BinaryIO], Any]) -> None:
       OSError: naming `path`; the temporary file is removed.
     """
     part = f"{path}.{os.getpid()}.part"
+    with contextlib.suppress(FileNotFoundError):
+        os.remove(part)
     try:
-        with open(part, "wb") as file:
+        with open(part, "xb") as file:
             write(file)
             file.flush()
             os.fsync(file.fileno())

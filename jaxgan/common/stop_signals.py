@@ -1,11 +1,22 @@
-"""SIGINT and SIGTERM stop the training loop after the current step."""
+"""Signals that stop the training loop after the current step, or a command at once."""
 
 import signal
+import threading
 from typing import Any
 
 
+def stopping_signals() -> list[signal.Signals]:
+    """SIGINT (Ctrl-C), SIGTERM, SIGHUP (a lost terminal), and SIGUSR1, by which Slurm announces the
+    end of a job. nohup ignores SIGHUP, and that remains so."""
+    names = ("SIGINT", "SIGTERM", "SIGHUP", "SIGUSR1")
+    known = [getattr(signal, name) for name in names if hasattr(signal, name)]
+    ignored = signal.getsignal(signal.SIGHUP) is signal.SIG_IGN
+    return [number for number in known if not (number == signal.SIGHUP and ignored)]
+
+
 class StopSignals:
-    """Records SIGINT and SIGTERM inside a `with` block instead of ending the process.
+    """Records `stopping_signals` inside a `with` block instead of ending the process. In another
+    thread than the main one, which alone can handle signals, it records none.
 
     Attributes:
       asked: number of the first signal received, or 0. A second one raises KeyboardInterrupt.
@@ -15,7 +26,8 @@ class StopSignals:
         self.asked = 0
 
     def __enter__(self) -> "StopSignals":
-        numbers = (signal.SIGINT, signal.SIGTERM)
+        main = threading.current_thread() is threading.main_thread()
+        numbers = stopping_signals() if main else []
         self._before = {number: signal.signal(number, self._record) for number in numbers}
         return self
 

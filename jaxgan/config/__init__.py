@@ -9,6 +9,7 @@ from jaxgan.config.keys import PLACES as PLACES
 from jaxgan.config.keys import Key as Key
 from jaxgan.config.presets import apply_argument as apply_argument
 from jaxgan.config.presets import base as base
+from jaxgan.config.presets import changed_keys as changed_keys
 from jaxgan.config.presets import get as get
 from jaxgan.config.presets import leaves as leaves
 from jaxgan.config.presets import nearest as nearest

@@ -55,7 +55,7 @@ KEYS: dict[str, Key] = {
     "dtype": Key("float32", ("float32", "bfloat16", "float64")),
     "precision": Key("default", ("default", "high", "highest")),
     "seed": Key(0, low=0, high=2**31 - 1),
-    "seeds": Key(1, low=1),
+    "seeds": Key(1, low=1, high=4096),
     "steps": Key(1000, low=1, may_change=True),
     "batch_size": Key(64, low=2),
     "dataset.name": Key("digits"),

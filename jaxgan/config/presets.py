@@ -128,6 +128,18 @@ def not_of_its_kind(path: str, text: str) -> UserError:
     return UserError(f"{path}={text}: not {kinds[type(KEYS[path].default)]}")
 
 
+def changed_keys(config: ConfigDict, saved: Mapping[str, Any]) -> list[str]:
+    """The keys that may not change and differ from `saved`, path -> value, with both values."""
+    now = dict(leaves(config))
+    # A run saved before a key existed used that key's default.
+    saved = {path: key.default for path, key in KEYS.items()} | dict(saved)
+    return [
+        f"{path} (was {saved.get(path)!r}, now {now.get(path)!r})"
+        for path in sorted(now.keys() | saved.keys())
+        if now.get(path) != saved.get(path) and not (path in KEYS and KEYS[path].may_change)
+    ]
+
+
 def refuse_changes(config: ConfigDict, saved: Mapping[str, Any], workdir: str) -> None:
     """Checks that a run is resumed with its own config, except for keys that may change.
 
@@ -139,14 +151,7 @@ def refuse_changes(config: ConfigDict, saved: Mapping[str, Any], workdir: str) -
     Raises:
       UserError: naming the first five keys that differ, with both values.
     """
-    now = dict(leaves(config))
-    # A run saved before a key existed used that key's default.
-    saved = {path: key.default for path, key in KEYS.items()} | dict(saved)
-    changes = [
-        f"{path} (was {saved.get(path)!r}, now {now.get(path)!r})"
-        for path in sorted(now.keys() | saved.keys())
-        if now.get(path) != saved.get(path) and not (path in KEYS and KEYS[path].may_change)
-    ]
+    changes = changed_keys(config, saved)
     if changes:
         rest = len(changes) - 5
         shown = changes[:5] + ([f"and {rest} more"] if rest > 0 else [])

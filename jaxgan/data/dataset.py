@@ -4,17 +4,21 @@ import dataclasses
 import hashlib
 import itertools
 import json
-from collections.abc import Callable, Iterable
+import math
+import unicodedata
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
 
-from jaxgan.common.errors import UserError
+from jaxgan.common.errors import UserError, printable
 from jaxgan.data.streaming import Concatenated, Streamed
 from jaxgan.data.tagging.types import Rows, Tags, split_or_earlier
 
 # Images that `Dataset.digest` reads at a time.
 _BLOCK = 4096
+# Held-out examples whose labels are less probable than e^-15 are no random sample.
+_SURPRISE = 15
 
 
 @dataclasses.dataclass(frozen=True)
@@ -59,21 +63,37 @@ class Split:
         features = None if self.features is None else self.features.take(indices)
         return Split(images, labels, factors, features)
 
+    def _drawn_at_random(self, rest: int) -> bool:
+        """Whether the examples from `rest` on may be a random sample, by their labels."""
+        if self.labels is None or not 0 < rest < len(self):
+            return True
+        classes = int(self.labels.max()) + 1
+        parts = np.split(self.labels, [rest])
+        first, last = (np.bincount(part, minlength=classes) for part in parts)
+        # A class of n examples is absent from a share p of a random order with probability
+        # (1 - p)^n.
+        share = len(parts[1]) / len(self)
+        surprise = -last[first == 0].sum() * math.log(share)
+        surprise -= first[last == 0].sum() * math.log(1 - share)
+        return bool(surprise < _SURPRISE)
+
     def hold_out(self, count: int, name: str, shuffled: bool = False) -> tuple["Split", "Split"]:
-        """Splits into a training split and the last `count` examples, for validation.
+        """Splits into a training split and the last `count` examples, for validation. If
+        these lack classes that a random sample would have, as in a source sorted by class, a fixed
+        permutation comes first.
 
         Args:
           count: number of examples to hold out.
           name: name of the dataset, for the message.
-          shuffled: whether to apply a fixed permutation first, for a source sorted by class. Then
-            the first examples of either part are a random sample.
+          shuffled: whether to apply the permutation in any case. Then the first examples of either
+            part are a random sample.
 
         Raises:
           UserError: if nothing would be left to train on.
         """
         check_holding_out(count, len(self), name)
         rest = len(self) - count
-        if not shuffled:
+        if not shuffled and self._drawn_at_random(rest):
             return self.take(slice(0, rest)), self.take(slice(rest, None))
         order = np.random.default_rng(0).permutation(len(self))
         return self.take(order[:rest]), self.take(order[rest:])
@@ -200,6 +220,14 @@ class Dataset:
             changes[name] = function(getattr(self, name))
         return dataclasses.replace(self, **changes)
 
+    def content_digest(self) -> str:
+        """SHA-256 of the training images and labels if they are in memory and `digest` is not of
+        them but of a fingerprint, which a picture changed in place leaves as it is; else ""."""
+        in_memory = isinstance(self.train.images, np.ndarray)
+        if not self.fingerprint or self.drawn_from or not in_memory:
+            return ""
+        return dataclasses.replace(self, fingerprint="").digest()
+
     def digest(self) -> str:
         """SHA-256 (16 hex digits) of the fingerprint, or else of the training images and labels and
         the label names; the same for streamed images. Near-duplicates that were left out
@@ -222,11 +250,10 @@ class Dataset:
             return self
         if not self.label_names:
             raise UserError(f"dataset.classes={classes}: {self.name} has no labels")
-        numbers = {name: i for i, name in enumerate(self.label_names)}
         labels = []
-        for name in classes.split("+"):
-            labels.append(numbers.get(name, int(name) if name.isdigit() else -1))
-            if not 0 <= labels[-1] < len(numbers):
+        for name in _split_classes(classes, self.label_names):
+            labels.append(label_number(name, self.label_names))
+            if labels[-1] < 0:
                 raise UserError(
                     f"dataset.classes={classes}: {self.name} has no class '{name}'",
                     f"there are: {', '.join(self.label_names)}",
@@ -241,6 +268,31 @@ class Dataset:
                 f"a batch of {size} is larger than {self.name}'s {len(self.train)} training images",
                 "lower batch_size (or discriminator_batch_size)",
             )
+
+
+def label_number(name: str, label_names: Sequence[str]) -> int:
+    """The number of the label with this name, or written as a number; -1 if there is none. The
+    names agree in either Unicode form (macOS writes é as two characters)."""
+    known = [unicodedata.normalize("NFC", label) for label in label_names]
+    wanted = unicodedata.normalize("NFC", printable(name))
+    if wanted in known:
+        return known.index(wanted)
+    return int(name) if name.isdecimal() and int(name) < len(known) else -1
+
+
+def _split_classes(classes: str, label_names: Sequence[str]) -> list[str]:
+    """Splits at each "+" that is not part of a label's name, such as c++."""
+    names: list[str] = []
+    for part in classes.split("+"):
+        # The longest known name that ends here wins.
+        for start in range(len(names)):
+            joined = "+".join([*names[start:], part])
+            if label_number(joined, label_names) >= 0:
+                names[start:] = [joined]
+                break
+        else:
+            names.append(part)
+    return names
 
 
 def _sha256(parts: Iterable[bytes]) -> str:

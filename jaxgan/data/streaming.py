@@ -15,10 +15,10 @@ from typing import Any, Protocol
 import numpy as np
 
 from jaxgan.common.errors import UserError
+from jaxgan.common.stop_signals import stopping_signals
 
 # Larger datasets are streamed unless dataset.streamed=no.
 MOST_RESIDENT = 2 * 2**30
-_STOPPING = (signal.SIGINT, signal.SIGTERM)
 
 
 class Source(Protocol):
@@ -222,11 +222,11 @@ class _Read:
 
 @contextlib.contextmanager
 def _block_signals() -> Iterator[None]:
-    """Blocks SIGINT and SIGTERM, also in the processes that grain starts in this context (for the
-    first batch), until `_start_worker` ignores them."""
+    """Blocks signals that stop a run, also in the processes that grain starts in this context (for
+    the first batch), until `_start_worker` ignores them."""
     # Before the workers: starting this tracker along with the first would unblock the signals.
     resource_tracker.ensure_running()
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, _STOPPING)
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, stopping_signals())
     try:
         yield
     finally:
@@ -235,8 +235,8 @@ def _block_signals() -> Iterator[None]:
 
 def _start_worker(index: int, count: int) -> None:
     del index, count
-    # Ctrl-C, and often SIGTERM, reaches every process of the group; only the main one handles it.
-    for number in _STOPPING:
+    # They often reach every process of the group; only the main one handles them.
+    for number in stopping_signals():
         signal.signal(number, signal.SIG_IGN)
     threading.Thread(target=_end_with_parent, daemon=True).start()
 

@@ -3,7 +3,6 @@
 import contextlib
 import dataclasses
 import functools
-import json
 import math
 import os
 from collections.abc import Sequence
@@ -19,13 +18,15 @@ from jaxgan.common import buckets
 from jaxgan.common.errors import UserError
 from jaxgan.common.rng import stream
 from jaxgan.config import keys
+from jaxgan.config.validation import validate
+from jaxgan.data.dataset import label_number
 from jaxgan.data.pixels import to_network, to_uint8
 from jaxgan.inference.networks import NetworkFunctions
 from jaxgan.models import conditions
 from jaxgan.models.latents import Latent
 from jaxgan.models.registry import Modules
 from jaxgan.models.variables import Networks
-from jaxgan.training import run_folder
+from jaxgan.training import run_files, run_folder
 from jaxgan.training.checkpoint import Checkpoints
 from jaxgan.training.gan import Gan, build_gan
 from jaxgan.training.state import first_best, has_averages, initialise, networks, raw_networks
@@ -191,10 +192,7 @@ class Run:
     def _class_index(self, label: str | int) -> int:
         assert isinstance(self.gan.condition, conditions.Label)
         names, members = self.label_names, self.gan.condition.members
-        if str(label) in names:
-            index = names.index(str(label))
-        else:
-            index = int(label) if str(label).isdigit() else -1
+        index = label_number(str(label), names)
         if index not in members:
             remedy = f"there are: {', '.join(names[i] for i in members)}"
             raise UserError(f"label={label}: the run was not trained on such a label", remedy)
@@ -269,7 +267,8 @@ def _restore(
         state = jax.vmap(lambda key: initialise(gan, key))(root_keys)
         return {"state": state, "best": first_best(state)}
 
-    checkpoints = Checkpoints(os.path.join(workdir, "checkpoints"), 1, read_only=True)
+    folder = os.path.join(workdir, "checkpoints")
+    checkpoints = Checkpoints(folder, 1, read_only=True, config=config)
     with contextlib.closing(checkpoints):
         restored = checkpoints.restore(jax.eval_shape(target))
     if restored is None:
@@ -296,16 +295,14 @@ def _restore(
 def read_about(workdir: str) -> dict[str, Any]:
     """The content of the run's `config.json`; UserError if there is no run, or another version of
     jaxgan wrote it."""
-    path = os.path.join(workdir, run_folder.CONFIG)
-    try:
-        with open(path) as file:
-            about: dict[str, Any] = json.load(file)
-        missing = {"image_shape", "label_names", "classes"} - about["dataset"].keys()
-    except FileNotFoundError:
-        raise UserError(f"{workdir} holds no run", "--workdir names a run's folder") from None
-    except (OSError, ValueError, KeyError, AttributeError) as error:
-        raise UserError(f"{path} is not a run's config ({error})") from error
-    unknown = [key for key in about["config"] if key not in keys.KEYS]
-    if missing or unknown:
+    about = run_files.read_info(workdir)
+    if about is None:
+        raise UserError(f"{workdir} holds no run", "--workdir names a run's folder")
+    if any(key not in keys.KEYS for key in about["config"]):
         raise UserError(f"{workdir} was written by another version of jaxgan")
+    try:
+        validate(config_lib.update(config_lib.base(), about["config"]))
+    except UserError as error:
+        path = os.path.join(workdir, run_files.CONFIG)
+        raise UserError(f"{path} is damaged, or not a run's: {error}") from None
     return about

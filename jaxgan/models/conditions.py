@@ -14,6 +14,7 @@ import jax.numpy as jnp
 from ml_collections import ConfigDict
 
 from jaxgan.common.errors import UserError
+from jaxgan.data.sources import image_folder
 
 
 @dataclasses.dataclass(frozen=True)
@@ -121,7 +122,15 @@ def make(
                 "choose glyph_tags, mirflickr or tags",
             )
         return Features(features)
-    if len(label_names) < 2 or not classes:
+    if len(label_names) == 1:
+        inner = ""
+        if config.dataset.name == "folder":
+            folders = image_folder.inner_folders(config.dataset.data_dir, label_names[0])
+            inner = f" (it holds the folders {', '.join(folders)})" if folders else ""
+        what = f"{config.dataset.name} has one class only: {label_names[0]}{inner}"
+        remedy = "set dataset.data_dir to the folder that holds a folder for each class"
+        raise UserError(f"condition.kind=label: {what}", remedy)
+    if not label_names or not classes:
         raise UserError(
             f"condition.kind=label: {config.dataset.name} has no labels",
             "choose a dataset with labels (such as one folder per class), or use configs/gan.py",

@@ -13,7 +13,7 @@ import jax
 import numpy as np
 from ml_collections import ConfigDict
 
-from jaxgan.common.errors import DISK_FULL
+from jaxgan.common.errors import DISK_FULL, file_errors
 from jaxgan.common.files import write_json
 from jaxgan.common.progress import Progress
 from jaxgan.data.dataset import Dataset
@@ -25,10 +25,11 @@ from jaxgan.reporting.figures import curves
 from jaxgan.reporting.html.report import renew_report
 from jaxgan.reporting.images import read_png, save_png
 from jaxgan.reporting.summary import describe_rollback
-from jaxgan.reporting.writers import MetricsFile, NullWriter, TensorBoard, read_metrics
-from jaxgan.training import distributed, run_folder
+from jaxgan.reporting.writers import MetricsFile, NullWriter, TensorBoard
+from jaxgan.training import distributed, run_files
 from jaxgan.training.gan import Gan
 from jaxgan.training.program import StepMetrics
+from jaxgan.training.run_files import read_metrics
 from jaxgan.training.state import Best, GanState, networks
 
 # Metrics on the progress line. A conditional GAN also shows accuracies, as its document does.
@@ -86,8 +87,9 @@ class RunRecorder:
         self.board: Any = NullWriter()
         self.progress: Any = NullWriter()
         if distributed.is_primary():
-            path = os.path.join(workdir, "metrics.jsonl")
-            self.rows = MetricsFile(path, start, self._attempts)
+            path = os.path.join(workdir, run_files.METRICS)
+            with file_errors(path, "remove it"):
+                self.rows = MetricsFile(path, start, self._attempts)
             if config.tensorboard:
                 self.board = TensorBoard(os.path.join(workdir, "tensorboard"), start, seeds)
             self.progress = Progress(config.steps, start, config.progress)
@@ -336,9 +338,8 @@ class RunRecorder:
             "scores": {str(seed): score for seed, score in scores.items()},
             "chosen": selection.choose_seed(measures, scores, self.config.best_by),
         }
-        # The report comes first, because results.json marks the run as finished.
-        renew_report(self.workdir, results, self.progress.say)
-        write_json(os.path.join(self.workdir, run_folder.RESULTS), results)
+        write_json(os.path.join(self.workdir, run_files.RESULTS), results)
+        renew_report(self.workdir, self.progress.say)
 
     def _by_seed(self, groups: list[Any], offset: int = 0) -> list[tuple[int, Any]]:
         """Each seed with its slice of the groups' trees."""

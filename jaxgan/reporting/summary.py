@@ -7,19 +7,18 @@ from ml_collections import ConfigDict
 
 from jaxgan.evaluation.results import format_table
 from jaxgan.reporting.html.report import FILE_NAME
-from jaxgan.training import run_folder
+from jaxgan.training import run_files, run_folder
 
 
 def describe_finished(config: ConfigDict, workdir: str) -> str:
     """The table of results of a finished run, its data, and the paths of its sheets and report."""
-    saved, results = run_folder.inspect(config, workdir), run_folder.results(workdir)
+    saved, results = run_folder.inspect(config, workdir), run_files.read_results(workdir)
     assert saved is not None
     assert results is not None
     trained_on = saved["dataset"]
     lines = [format_table(results["measures"])]
-    # Runs of older versions have no such list.
-    lines += [describe_rollback(row) for row in results.get("rollbacks", [])]
-    if results.get("chosen"):
+    lines += [describe_rollback(row) for row in results["rollbacks"]]
+    if results["chosen"]:
         lines.append("chosen seed: {seed}, by {by}".format(**results["chosen"]))
     lines += [f"not finite, left out: {what}" for what in results["ended"].values()]
     sheets = os.path.join(workdir, "samples", f"step_{results['step']:06}*.png")

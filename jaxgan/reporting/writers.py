@@ -1,13 +1,15 @@
-"""Writes and reads metrics.jsonl, and writes TensorBoard's event files."""
+"""Writes metrics.jsonl, and TensorBoard's event files."""
 
-import itertools
 import json
 import os
 import time
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
+
+from jaxgan.common.files import no_follow
+from jaxgan.training import run_files
 
 
 class MetricsFile:
@@ -24,17 +26,20 @@ class MetricsFile:
     def __init__(self, path: str, after: int, attempts: Mapping[int, int] | None = None) -> None:
         self.path, attempts = path, attempts or {}
 
-        def stays(line: bytes) -> bool:
-            try:
-                row = json.loads(line)
-            except ValueError:
-                return False
-            later = row["step"] > after or row.get("attempt", 0) > attempts.get(row["seed"], 0)
-            return line.endswith(b"\n") and not later
+        def later(row: Mapping[str, Any]) -> bool:
+            return row["step"] > after or row.get("attempt", 0) > attempts.get(row["seed"], 0)
 
-        with open(path, "ab+") as file:
+        size, end = 0, 0  # Of the rows that stay, and of what was read.
+        with open(path, "ab+", opener=no_follow) as file:
             file.seek(0)
-            size = sum(len(line) for line in itertools.takewhile(stays, file))
+            for line in file:
+                row = run_files.read_row(line)
+                if row is not None and later(row):
+                    break
+                end += len(line)
+                # A damaged line stays if a row follows; a torn last one does not.
+                if row is not None and line.endswith(b"\n"):
+                    size = end
             file.truncate(size)
         self._file = open(path, "a")
 
@@ -48,34 +53,6 @@ class MetricsFile:
 
     def close(self) -> None:
         self._file.close()
-
-
-class Metrics(NamedTuple):
-    """The lines of a `metrics.jsonl`: rows of metrics, rollbacks, the number of damaged lines."""
-
-    rows: list[dict[str, Any]]
-    rollbacks: list[dict[str, Any]]
-    damaged: int = 0
-
-
-def read_metrics(path: str) -> Metrics:
-    """Reads a `metrics.jsonl`, whose last line may be torn.
-
-    Raises:
-      OSError: if the file cannot be read.
-    """
-    rows: list[dict[str, Any]] = []
-    rollbacks: list[dict[str, Any]] = []
-    with open(path, encoding="utf-8", errors="replace") as file:
-        lines = file.read().split("\n")[:-1]
-    for line in lines:
-        try:
-            row = json.loads(line)
-        except ValueError:
-            continue
-        if isinstance(row, dict) and all(isinstance(row.get(x), int) for x in ("step", "seed")):
-            (rollbacks if "rolled_back" in row else rows).append(row)
-    return Metrics(rows, rollbacks, len(lines) - len(rows) - len(rollbacks))
 
 
 class TensorBoard:

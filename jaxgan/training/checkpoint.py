@@ -1,26 +1,54 @@
 """Checkpoints; the only module that uses Orbax.
 
 Only the primary process reads and writes them. A checkpoint holds one pytree as NumPy arrays,
-independent of devices, and the SHA-256 of each leaf, since Orbax silently restores a flipped byte.
-Restoring goes from the newest to the oldest and takes the first whose digests match.
+independent of devices, the SHA-256 of each leaf, since Orbax silently restores a flipped byte, and
+its step and config, since folders can be renamed and copied. Restoring goes from the newest to the
+oldest and takes the first whose digests, step and config match.
 """
 
 import concurrent.futures
 import contextlib
 import dataclasses
 import hashlib
+import json
 import logging
 import os
 import shutil
+import stat
 import sys
 import warnings
 from collections.abc import Callable, Iterator, Sequence
-from typing import Any
+from typing import Any, TypedDict
 
 import jax
+import msgspec
 import numpy as np
+from ml_collections import ConfigDict
 
+import jaxgan.config as config_lib
 from jaxgan.common.errors import DISK_FULL, UserError
+
+# The item of a checkpoint's digests that says whose it is.
+_OWNER = "owner"
+# What reading a damaged checkpoint raises.
+_DAMAGE = (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError)
+# Bytes read at a time.
+_BLOCK = 2**20
+# Characters that Orbax, which reads its metadata by a glob, takes for patterns.
+_PATTERNS = "*?[]\\"
+
+
+def check_path(folder: str) -> None:
+    """Raises UserError if Orbax could write checkpoints under this path but not read them."""
+    path = os.path.abspath(folder)
+    found = [letter for letter in _PATTERNS if letter in path]
+    try:
+        path.encode()
+    except UnicodeEncodeError:
+        found.append("a byte that is not UTF-8")
+    if found:
+        what = f"{path}: checkpoints cannot be read under a path with {found[0]}"
+        raise UserError(what, "rename that folder, or give another --workdir")
 
 
 class Checkpoints:
@@ -32,6 +60,11 @@ class Checkpoints:
       say: reports a damaged checkpoint.
       read_only: whether to change nothing in the folder; another process may be writing there.
       regular: if not 0, the newest checkpoint whose step is a multiple of it is kept too.
+      config: the run's config, written with each checkpoint and checked when it is read; None for
+        neither.
+
+    Raises:
+      UserError: as `check_path` does.
     """
 
     def __init__(
@@ -41,8 +74,10 @@ class Checkpoints:
         say: Callable[[str], None] = print,
         read_only: bool = False,
         regular: int = 0,
+        config: ConfigDict | None = None,
     ) -> None:
-        self._folder, self._say = os.path.abspath(folder), say
+        check_path(folder)
+        self._folder, self._say, self._config = os.path.abspath(folder), say, config
         self._kept, self._read_only = _Kept(kept, regular), read_only
         self._opened: Any = None
         # Copies and digests arrays, 100 MB in .3 s, while training goes on.
@@ -63,6 +98,7 @@ class Checkpoints:
             if not self._read_only:
                 options = {"preservation_policy": self._kept, "cleanup_tmp_directories": True}
                 os.makedirs(self._folder, exist_ok=True)
+            self._check_metadata()
             # Only this process takes part, even in a run of several. Orbax then cannot create the
             # folder, so it is created above.
             this_process = ocp.options.MultiprocessingOptions(
@@ -76,6 +112,19 @@ class Checkpoints:
                 ),
             )
         return self._opened
+
+    def _check_metadata(self) -> None:
+        """Puts checkpoints aside that Orbax would wait for or fail on while it lists them."""
+        for name in filter(str.isdecimal, os.listdir(self._folder)):
+            try:
+                self._check_readable(int(name))
+                _check_json(f"{self._folder}/{name}/_CHECKPOINT_METADATA")
+            except ValueError as error:
+                if self._read_only:
+                    what = f"{self._folder}/{name} is damaged: {error}"
+                    raise UserError(what, "the training command puts it aside") from None
+                self._say_damaged(int(name), error)
+                self._put_aside(int(name))
 
     def save(self, step: int, tree: Any) -> None:
         """Starts to write `tree` in a thread of its own, which reads the arrays after this returns:
@@ -97,12 +146,28 @@ class Checkpoints:
         import orbax.checkpoint as ocp
 
         arrays = _flatten(tree)
+        digests = {name: digest(x) for name, x in arrays.items()}
         with self._full_disk_as_oserror():
             args = ocp.args.Composite(
                 arrays=ocp.args.PyTreeSave(arrays),
-                digests=ocp.args.JsonSave({name: digest(x) for name, x in arrays.items()}),
+                digests=ocp.args.JsonSave(self._owner(step) | digests),
             )
             self._manager().save(step, args=args, force=True)
+
+    def _owner(self, step: int) -> dict[str, Any]:
+        if self._config is None:
+            return {}
+        return {_OWNER: {"step": step, "config": dict(config_lib.leaves(self._config))}}
+
+    def _check_owner(self, step: int, owner: Any) -> None:
+        """Raises ValueError if the checkpoint is of another step, or another run's."""
+        if owner is None or self._config is None:  # Older versions wrote none.
+            return
+        if owner["step"] != step:
+            raise ValueError(f"it was saved at step {owner['step']}")
+        changes = config_lib.changed_keys(self._config, owner["config"])
+        if changes:
+            raise ValueError(f"it is another run's: {changes[0]}")
 
     def wait(self) -> None:
         """Waits until every save is on disk."""
@@ -143,8 +208,8 @@ class Checkpoints:
           The step and a tree of NumPy arrays, or None if there are no checkpoints.
 
         Raises:
-          UserError: if all checkpoints are damaged, or the newest whole one has other names, shapes
-            or dtypes than `target`.
+          UserError: if all checkpoints are damaged, the newest whole one has other names, shapes
+            or dtypes than `target`, or a file cannot be read now, which is no damage.
         """
         steps = self.steps()
         for step in [step for step in steps if most is not None and step > most]:
@@ -153,10 +218,11 @@ class Checkpoints:
         for step in steps:
             try:
                 arrays = self._read(step)
-            except (OSError, ValueError, KeyError, TypeError) as error:
-                self._say(f"checkpoint {step} is damaged and skipped: {str(error).splitlines()[0]}")
+            except _DAMAGE as error:
+                self._say_damaged(step, error)
                 if not self._read_only:
                     self._put_aside(step)
+                    self._manager().reload()
             else:
                 return step, _unflatten(arrays, target, f"{self._folder}/{step}")
         if steps:
@@ -165,12 +231,30 @@ class Checkpoints:
             raise UserError(f"{self._folder}: no checkpoint is whole{where}", remedy)
         return None
 
+    def _check_readable(self, step: int) -> None:
+        """Raises UserError if a file cannot be read now, such as for lack of permission: Orbax's
+        errors do not tell that from damage. Raises ValueError for what is not a file."""
+        checkpoint = f"{self._folder}/{step}"
+        for folder, _, names in os.walk(checkpoint, onerror=_raise_unreadable):
+            for path in (os.path.join(folder, name) for name in names):
+                try:
+                    if not stat.S_ISREG(os.lstat(path).st_mode):  # Reading a pipe would not end.
+                        raise ValueError(f"{os.path.relpath(path, checkpoint)} is not a file")
+                    with open(path, "rb") as file:
+                        while file.read(_BLOCK):
+                            pass
+                except OSError as error:
+                    _raise_unreadable(error)
+
     def _put_aside(self, step: int) -> None:
         os.makedirs(f"{self._folder}.damaged", exist_ok=True)
         destination = f"{self._folder}.damaged/{step}"
         shutil.rmtree(destination, ignore_errors=True)
         shutil.move(f"{self._folder}/{step}", destination)
-        self._manager().reload()
+
+    def _say_damaged(self, step: int, error: Exception) -> None:
+        why = str(error).partition("\n")[0] or type(error).__name__
+        self._say(f"checkpoint {step} is damaged and skipped: {why}")
 
     def _read(self, step: int) -> dict[str, np.ndarray]:
         import orbax.checkpoint as ocp
@@ -178,6 +262,7 @@ class Checkpoints:
         manager = self._manager()
         args = ocp.args.Composite(digests=ocp.args.JsonRestore())
         digests = manager.restore(step, args=args)["digests"]
+        self._check_owner(step, digests.pop(_OWNER, None))
         as_numpy = {name: ocp.RestoreArgs(restore_type=np.ndarray) for name in digests}
         args = ocp.args.Composite(arrays=ocp.args.PyTreeRestore(restore_args=as_numpy))
         restored = manager.restore(step, args=args)["arrays"]
@@ -213,6 +298,35 @@ class _Kept:
         regular = [step for step in steps if self.regular and step % self.regular == 0]
         kept = {*steps[-self.newest :], *regular[-1:]}
         return [checkpoint.step in kept for checkpoint in checkpoints]
+
+
+def _check_json(path: str) -> None:
+    """Raises ValueError if this is not the file by which Orbax describes a checkpoint."""
+    try:
+        if os.path.exists(path):
+            with open(path, "rb") as file:
+                msgspec.convert(json.loads(file.read()), _Metadata)
+    except (ValueError, RecursionError) as error:
+        raise ValueError(f"{os.path.basename(path)}: {error}") from None
+
+
+class _Metadata(TypedDict, total=False):
+    """What Orbax's `CheckpointManager` reads of every checkpoint."""
+
+    item_handlers: dict[str, str] | str | None
+    metrics: dict[str, Any] | None
+    performance_metrics: dict[str, float] | None
+    init_timestamp_nsecs: int | None
+    commit_timestamp_nsecs: int | None
+    custom_metadata: dict[str, Any] | None
+
+
+def _raise_unreadable(error: OSError) -> None:
+    """Raises UserError, or the error itself if the file is gone, which is damage."""
+    if isinstance(error, FileNotFoundError):
+        raise error
+    what = f"{error.filename}: {error.strerror}, so the checkpoint cannot be read now"
+    raise UserError(what, "make it readable; nothing was changed") from error
 
 
 def _hush_late_writers() -> None:

@@ -5,6 +5,7 @@ own slice of each batch. A single process takes the same code path.
 import contextlib
 import logging
 import os
+import signal
 import socket
 import sys
 import threading
@@ -18,9 +19,11 @@ import numpy as np
 from jax.experimental import multihost_utils
 
 from jaxgan.common.errors import UserError
+from jaxgan.common.stop_signals import stopping_signals
 
 # Seconds that a process waits for the others at the start; machines of a cluster boot unevenly.
 _PATIENCE = 300
+_ALONE = "to run this one alone: --coordinator=localhost:5432 --processes=1 --process=0"
 
 
 def initialize(coordinator: str = "", processes: int = 0, process: int = 0) -> None:
@@ -35,6 +38,8 @@ def initialize(coordinator: str = "", processes: int = 0, process: int = 0) -> N
     Raises:
       UserError: if the coordinator's port is taken, or JAX cannot connect the cluster's processes.
     """
+    if not coordinator and _slurm_tasks() == 1:
+        return  # Nobody to connect to, and the node's name may not even be known.
     logging.getLogger("jax._src.distributed").setLevel(logging.WARNING)
     # The training loop handles SIGTERM on every host; JAX's preemption service would intercept it.
     jax.config.update("jax_enable_preemption_service", False)
@@ -49,6 +54,9 @@ def initialize(coordinator: str = "", processes: int = 0, process: int = 0) -> N
             "process_id": process,
             "cluster_detection_method": "deactivate",
         }
+    elif _slurm_tasks():
+        job = f"job {os.environ['SLURM_JOB_ID']} of Slurm has {_slurm_tasks()} tasks"
+        print(f"{job}: this process waits for the others ({_ALONE})", flush=True)
     try:
         with _patience(coordinator or "the cluster's first process"):
             # The processes synchronize before they exit, so 30 s are enough for the shutdown.
@@ -64,8 +72,14 @@ def initialize(coordinator: str = "", processes: int = 0, process: int = 0) -> N
         # processes. That is harmless if there is only this one, so the error is ignored.
         if coordinator or "must be called before" not in str(error):
             what = f"the other processes cannot be joined: {str(error).splitlines()[0]}"
-            remedy = "to run this one alone: --coordinator=localhost:5432 --processes=1 --process=0"
-            raise UserError(what, remedy) from error
+            raise UserError(what, _ALONE) from error
+
+
+def _slurm_tasks() -> int:
+    """The number of Slurm's tasks if JAX would take this process for one of them, or 0."""
+    told = ("SLURM_JOB_ID", "SLURM_STEP_NODELIST", "SLURM_PROCID", "SLURM_LOCALID")
+    tasks = os.environ.get("SLURM_NTASKS", "")
+    return int(tasks) if tasks.isdecimal() and all(x in os.environ for x in told) else 0
 
 
 def _check_port_free(coordinator: str) -> None:
@@ -85,7 +99,7 @@ def _patience(whom: str) -> Iterator[None]:
     JAX would end it with a page of output."""
 
     def end() -> None:
-        remedy = "start the same command on every host, each with its own --process"
+        remedy = f"start the same command on every host; {_ALONE}"
         what = f"{whom}: not all processes met within {_PATIENCE} s"
         print(f"jaxgan: {what}\n{remedy}", file=sys.stderr, flush=True)
         os._exit(1)
@@ -93,10 +107,15 @@ def _patience(whom: str) -> Iterator[None]:
     timer = threading.Timer(_PATIENCE, end)
     timer.daemon = True
     timer.start()
+    # Python's own handlers would have to wait for JAX, which waits in C++.
+    main = threading.current_thread() is threading.main_thread()
+    before = {x: signal.signal(x, signal.SIG_DFL) for x in stopping_signals() if main}
     try:
         yield
     finally:
         timer.cancel()
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 def exit_process(status: int) -> int:

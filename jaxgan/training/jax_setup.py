@@ -8,6 +8,7 @@ import jaxlib.version
 
 from jaxgan.common.buckets import is_remote
 from jaxgan.common.cache import cache_folder
+from jaxgan.common.errors import UserError
 from jaxgan.training import distributed
 
 # Lets XLA use its newer CPU kernels for matrix products: InfoGAN's "document" step (batch 64, 2
@@ -27,12 +28,18 @@ def configure_jax(dtype: str = "float32", workdir: str = "") -> None:
     """
     # Silences the warning that the machine has no TPU.
     logging.getLogger("jax._src.xla_bridge").setLevel(logging.WARNING)
+    # The environment must change neither a run's bits nor which programs JAX accepts.
+    jax.config.update("jax_default_prng_impl", "threefry2x32")
+    jax.config.update("jax_threefry_partitionable", True)
+    jax.config.update("jax_random_seed_offset", 0)
+    jax.config.update("jax_numpy_dtype_promotion", "standard")
     flags = os.environ.get("XLA_FLAGS", "")
     known = _CPU_FLAG_KNOWN[0] <= jaxlib.version.__version_info__ < _CPU_FLAG_KNOWN[1]
     # An unknown flag would end the process. A choice of the user's own takes precedence.
     if known and _CPU_FLAG.partition("=")[0] not in flags:
         os.environ["XLA_FLAGS"] = f"{flags} {_CPU_FLAG}".strip()
     jax.config.update("jax_enable_x64", dtype == "float64")
+    _check_devices()
     folder = os.path.join(cache_folder(), "compiled")
     if jax.distributed.is_initialized() and workdir and not is_remote(workdir):
         folder = os.path.join(os.path.dirname(os.path.abspath(workdir)), ".compiled")
@@ -41,6 +48,17 @@ def configure_jax(dtype: str = "float32", workdir: str = "") -> None:
         # Gloo allows 30 s for the first collective only. All processes are here now; later, one may
         # have to wait longer for another.
         distributed.all_max(0)
+
+
+def _check_devices() -> None:
+    """Raises UserError if JAX_PLATFORMS names devices that are not there."""
+    try:
+        jax.devices()
+    except (RuntimeError, AssertionError) as error:  # An assertion for a known, missing platform.
+        asked, why = os.environ.get("JAX_PLATFORMS", ""), str(error).partition("\n")[0]
+        what = f"JAX_PLATFORMS={asked}: {why or 'this machine has no such devices'}"
+        remedy = "unset it, or install JAX for these devices (docs/devices.md)"
+        raise UserError(what, remedy) from None
 
 
 def enable_compilation_cache(folder: str) -> None:

@@ -1,9 +1,10 @@
 """A run's folder: which run may use it, and the files written before the first step."""
 
+import contextlib
+import errno
 import fcntl
 import fnmatch
 import importlib.metadata
-import json
 import os
 import platform
 import shlex
@@ -19,12 +20,16 @@ from jaxgan.common.errors import DISK_FULL, UserError
 from jaxgan.common.files import write_json, write_text
 from jaxgan.data.dataset import Dataset
 from jaxgan.models import summary
+from jaxgan.training import checkpoint, run_files
 from jaxgan.training.gan import Gan, example_inputs
 
 RECORDED_PACKAGES = ("jax", "jaxlib", "flax", "optax", "orbax-checkpoint", "numpy", "jaxgan")
-CONFIG, NETWORKS, RESULTS, LOCK = "config.json", "networks.txt", "results.json", ".lock"
+NETWORKS, LOCK = "networks.txt", ".lock"
+FOLDERS = ("checkpoints", "checkpoints.damaged", "samples", "tensorboard")
 NEAR_DUPLICATES = "near_duplicates.json"
 ANOTHER = "give another --workdir"
+# What flock raises on file systems without locks, such as Lustre and some of NFS.
+_NO_LOCKS = (errno.ENOSYS, errno.ENOLCK, errno.EOPNOTSUPP, errno.EINVAL)
 
 
 def inspect(config: ConfigDict, workdir: str) -> dict[str, Any] | None:
@@ -33,24 +38,20 @@ def inspect(config: ConfigDict, workdir: str) -> dict[str, Any] | None:
     Raises:
       UserError: if the folder holds another run or other files, or cannot be written.
     """
-    path = os.path.join(workdir, CONFIG)
-    if os.path.exists(path):
-        try:
-            with open(path) as file:
-                saved: dict[str, Any] = json.load(file)
-            config_lib.refuse_changes(config, dict(saved["config"]), workdir)
-            str(saved["dataset"]["sha256"])
-        except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-            raise UserError(f"{path} is not a run's config ({error})", ANOTHER) from error
-        if not os.access(workdir, os.W_OK):
-            raise UserError(f"{workdir} cannot be written", ANOTHER)
+    checkpoint.check_path(workdir)
+    _check_apart(config, workdir)
+    saved = run_files.read_info(workdir)
+    if saved is not None:
+        config_lib.refuse_changes(config, saved["config"], workdir)
+        for path in (workdir, *(os.path.join(workdir, name) for name in FOLDERS)):
+            _check_writable(path)
         return saved
     if os.path.exists(workdir):
         if not os.path.isdir(workdir):
             raise UserError(f"{workdir} is a file", ANOTHER)
         names = os.listdir(workdir)
         # A run killed at its start may leave its lock and a partial config.
-        leftover = f"{CONFIG}*.part"
+        leftover = f"{run_files.CONFIG}*.part"
         if any(name != LOCK and not fnmatch.fnmatchcase(name, leftover) for name in names):
             raise UserError(f"{workdir} holds something else than a run", ANOTHER)
     parent = os.path.abspath(workdir)
@@ -75,9 +76,13 @@ def enter(config: ConfigDict, workdir: str, dataset: Dataset, gan: Gan) -> TextI
         # Inspected again: before the lock, another process may have started a run here.
         saved = inspect(config, workdir)
         if saved is None:
-            write_json(os.path.join(workdir, CONFIG), about)
+            write_json(os.path.join(workdir, run_files.CONFIG), about)
         else:
             check_same_data(workdir, saved, dataset)
+            try:
+                run_files.read_results(workdir)
+            except UserError as error:
+                put_results_aside(workdir, error)
         if dataset.drawn_from:  # Always rewritten: on another machine a few groups may differ.
             write_json(os.path.join(workdir, NEAR_DUPLICATES), {"groups": dataset.alike})
         if not os.path.exists(os.path.join(workdir, NETWORKS)):
@@ -93,7 +98,9 @@ def keep_out(workdir: str) -> TextIO:
     process ends; UserError if another process holds the lock, or the folder cannot be written."""
     try:
         os.makedirs(workdir, exist_ok=True)
-        lock = open(os.path.join(workdir, LOCK), "w")
+        # No link is followed: its target would be truncated.
+        flags = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW
+        lock = open(os.open(os.path.join(workdir, LOCK), flags, 0o666), "r+")
     except OSError as error:
         if error.errno in DISK_FULL:
             raise
@@ -103,7 +110,27 @@ def keep_out(workdir: str) -> TextIO:
     except BlockingIOError:
         lock.close()
         raise UserError(f"another process is at work in {workdir}", "wait, or stop it") from None
+    except OSError as error:
+        if error.errno not in _NO_LOCKS:
+            lock.close()
+            raise
+        print(
+            f"{workdir}: its file system has no locks ({error.strerror}); let no other process work"
+            " in this folder",
+            flush=True,
+        )
     return lock
+
+
+def _check_apart(config: ConfigDict, workdir: str) -> None:
+    """Raises UserError if the run would write into the folder of its images."""
+    if config.dataset.name.removeprefix("stacked_") != "folder":
+        return
+    images = os.path.realpath(os.path.expanduser(config.dataset.data_dir))
+    with contextlib.suppress(ValueError):  # From paths on different drives.
+        if os.path.commonpath([images, os.path.realpath(workdir)]) == images:
+            what = f"{workdir} lies in the folder of the images, {images}"
+            raise UserError(what, "give a --workdir outside of it")
 
 
 def check_same_data(workdir: str, saved: dict[str, Any], dataset: Dataset) -> None:
@@ -112,23 +139,40 @@ def check_same_data(workdir: str, saved: dict[str, Any], dataset: Dataset) -> No
         raise UserError(
             f"{workdir} was trained on other images or labels than {dataset.name} has now", ANOTHER
         )
+    # Older runs have none, and streamed images are not hashed.
+    contents = {saved["dataset"].get("content_sha256", ""), dataset.content_digest()} - {""}
+    if len(contents) > 1:
+        what = f"{workdir} was trained on other images than {dataset.name} has now"
+        raise UserError(f"{what}: some were changed in their place", ANOTHER)
 
 
-def results(workdir: str) -> dict[str, Any] | None:
-    """The content of `results.json`, or None if the run has not finished."""
-    path = os.path.join(workdir, RESULTS)
-    if not os.path.exists(path):
-        return None
-    with open(path) as file:
-        return json.load(file)
+def put_results_aside(workdir: str, error: UserError) -> None:
+    """Renames a `results.json` that cannot be read, and says so: it can be measured again."""
+    path = os.path.join(workdir, run_files.RESULTS)
+    os.replace(path, f"{path}.damaged")
+    print(f"{error}; kept as {run_files.RESULTS}.damaged", file=sys.stderr, flush=True)
 
 
 def chosen_seed(workdir: str, step: int) -> int | None:
     """The seed that a run of several chose at its end (`evaluation.selection`); None if there is
     no choice, or `step` is not the step of its results."""
-    found = results(workdir)
-    chosen = found and found["step"] == step and found.get("chosen")
+    try:
+        found = run_files.read_results(workdir)
+    except UserError as error:  # Said, because the first seed may be another one.
+        print(f"{error}; no seed is chosen", file=sys.stderr, flush=True)
+        return None
+    chosen = found and found["step"] == step and found["chosen"]
     return int(chosen["seed"]) if chosen else None
+
+
+def _check_writable(path: str) -> None:
+    """Raises UserError if this is there and not a folder to write in."""
+    if not os.path.lexists(path):
+        return
+    if not os.path.isdir(path):
+        raise UserError(f"{path} is not a folder", ANOTHER)
+    if not os.access(path, os.W_OK | os.X_OK):
+        raise UserError(f"{path} cannot be written", ANOTHER)
 
 
 def _about(config: ConfigDict, dataset: Dataset) -> dict[str, Any]:
@@ -140,6 +184,7 @@ def _about(config: ConfigDict, dataset: Dataset) -> dict[str, Any]:
         "dataset": {
             "name": dataset.name,
             "sha256": dataset.digest(),
+            "content_sha256": dataset.content_digest(),
             "image_shape": dataset.image_shape,
             "label_names": dataset.label_names,
             "classes": dataset.classes,

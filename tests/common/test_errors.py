@@ -4,7 +4,7 @@ import errno
 
 import pytest
 
-from jaxgan.common.errors import DISK_FULL, UserError, file_errors
+from jaxgan.common.errors import DISK_FULL, UserError, file_errors, printable
 
 
 def test_an_error_of_a_file_names_it_and_the_remedy(tmp_path):
@@ -22,3 +22,9 @@ def test_a_full_disk_is_no_mistake(number):
         raise OSError(number, "is full")
     assert caught.value.errno == number
     assert errno.EACCES not in DISK_FULL
+
+
+def test_an_error_is_two_lines_of_what_a_terminal_shows():
+    error = UserError("a\x1b[31m\nb caf\udce9 é±", "remedy\r")
+    assert str(error) == "a\\x1b[31m\\nb caf\\xe9 é±\nremedy\\r"
+    assert printable("an image (1).png") == "an image (1).png"

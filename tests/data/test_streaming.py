@@ -138,11 +138,12 @@ def test_batches_end_at_the_last_step(classes):
 @pytest.mark.parametrize("workers", [0, 1])
 def test_an_error_of_a_reader_names_the_file(tmp_path, workers):
     write_classes(tmp_path)
-    (tmp_path / "dog" / "020.png").write_bytes(b"nothing")
+    for path in (tmp_path / "dog").iterdir():
+        path.write_bytes(b"nothing")
     stream = load("folder", tmp_path, dataset__streamed="yes", dataset__validation=0).train.images
     everything = functools.partial(np.add, np.arange(30))
     batches = streaming.batches(stream, everything, 0, 1, workers)
-    with pytest.raises(UserError, match=r"dog/020\.png: cannot be read as an image"):
+    with pytest.raises(UserError, match=r"dog/\d+\.png: cannot be read as an image"):
         next(batches)
 
 

@@ -8,7 +8,8 @@ import os
 import numpy as np
 import pytest
 
-from jaxgan.reporting.writers import MetricsFile, TensorBoard, read_metrics
+from jaxgan.reporting.writers import MetricsFile, TensorBoard
+from jaxgan.training.run_files import read_metrics
 
 
 def test_rows_after_the_step_and_a_torn_line_are_cut(tmp_path):

@@ -10,7 +10,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from conftest import PATIENCE
+from conftest import PATIENCE, tiny_config
 
 from jaxgan.common.errors import UserError
 from jaxgan.training import checkpoint
@@ -69,6 +69,82 @@ def test_saves_a_copy_of_the_arrays():
     state = jnp.zeros(1000)
     assert np.shares_memory(np.asarray(state), np.asarray(state))
     assert not np.shares_memory(_flatten({"x": state})["x"], np.asarray(state))
+
+
+@pytest.mark.parametrize("name", ["a[1]", "a*", "why?", "back\\slash", "latin\udce9"])
+def test_a_path_that_orbax_cannot_read_is_refused(tmp_path, name):
+    with pytest.raises(UserError, match="checkpoints cannot be read under a path with"):
+        Checkpoints(str(tmp_path / name / "checkpoints"), 2)
+    assert not (tmp_path / name).exists()
+
+
+def owned(folder, step, **config):
+    config = tiny_config(**config)
+    checkpoints = Checkpoints(str(folder), 3, config=config)
+    checkpoints.save(step, tree_at(step))
+    checkpoints.close()
+
+
+def test_a_renamed_checkpoint_is_not_taken_for_a_later_step(tmp_path):
+    owned(tmp_path, 100)
+    owned(tmp_path, 90)
+    (tmp_path / "100").rename(tmp_path / "110")
+    said = []
+    checkpoints = Checkpoints(str(tmp_path), 3, said.append, config=tiny_config())
+    step, _ = checkpoints.restore(LIKE)
+    assert step == 90
+    assert said == ["checkpoint 110 is damaged and skipped: it was saved at step 100"]
+
+
+def test_a_checkpoint_of_another_run_is_not_taken(tmp_path):
+    """But one of this run before a key was changed that may change, or by an older version."""
+    owned(tmp_path, 10, seed=1)
+    said = []
+    with pytest.raises(UserError, match="no checkpoint is whole"):
+        Checkpoints(str(tmp_path), 3, said.append, True, config=tiny_config()).restore(LIKE)
+    assert "it is another run's: seed (was 1, now 0)" in said[0]
+    config = tiny_config(seed=1, steps=99)
+    assert Checkpoints(str(tmp_path), 3, config=config).restore(LIKE)[0] == 10
+    saved(tmp_path, [20])
+    assert Checkpoints(str(tmp_path), 3, config=config).restore(LIKE)[0] == 20
+
+
+@pytest.mark.parametrize("number", [errno.EACCES, errno.EIO, errno.ESTALE])
+def test_what_cannot_be_read_now_is_not_taken_for_damaged(tmp_path, monkeypatch, number):
+    saved(tmp_path, [10, 20])
+
+    def unreadable(path, *rest):
+        if f"{tmp_path}/20" in str(path):
+            raise OSError(number, os.strerror(number), path)
+        return open(path, *rest)
+
+    monkeypatch.setattr(checkpoint, "open", unreadable, raising=False)
+    before = sorted(tmp_path.rglob("*"))
+    with pytest.raises(UserError, match=rf"20/.*: {os.strerror(number)}.*cannot be read now"):
+        Checkpoints(str(tmp_path), 3).restore(LIKE)
+    assert sorted(tmp_path.rglob("*")) == before
+
+
+def test_a_pipe_in_a_checkpoint_is_damage(tmp_path):
+    saved(tmp_path, [10, 20])
+    path = data_files(tmp_path, 20)[0]
+    os.remove(path)
+    os.mkfifo(path)
+    with pytest.raises(UserError, match=r"20 is damaged: .* is not a file"):
+        Checkpoints(str(tmp_path), 3, read_only=True).restore(LIKE)
+    assert Checkpoints(str(tmp_path), 3, lambda text: None).restore(LIKE)[0] == 10
+
+
+@pytest.mark.parametrize(
+    "content",
+    [b"", b"{", b"[]", b'{"init_timestamp_nsecs": "x"}', b"[" * 100_000, b'{"metrics": 1}'],
+)
+def test_damaged_metadata_is_damage(tmp_path, content):
+    saved(tmp_path, [10, 20])
+    (tmp_path / "20" / "_CHECKPOINT_METADATA").write_bytes(content)
+    said = []
+    assert Checkpoints(str(tmp_path), 3, said.append).restore(LIKE)[0] == 10
+    assert said[0].startswith("checkpoint 20 is damaged and skipped: _CHECKPOINT_METADATA: ")
 
 
 def test_training_goes_on_while_arrays_are_digested(tmp_path, monkeypatch):

@@ -25,12 +25,12 @@ from jaxgan.config.presets import update
 from jaxgan.data.batches import Batch
 from jaxgan.data.loader import BatchLoader, ExampleIndices
 from jaxgan.models import conditions
-from jaxgan.reporting.writers import read_metrics
 from jaxgan.training import distributed
 from jaxgan.training import mesh as mesh_lib
 from jaxgan.training import program as program_lib
 from jaxgan.training.checkpoint import Checkpoints
 from jaxgan.training.gan import build_gan
+from jaxgan.training.run_files import read_metrics
 
 # Of the README's config, with dropout in both networks.
 VALUES = {

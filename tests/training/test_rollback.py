@@ -12,8 +12,8 @@ from conftest import tiny_config
 from jaxgan.data.dataset import Dataset, Split
 from jaxgan.models.registry import Modules
 from jaxgan.reporting.recorder import NotFinite, RunRecorder
-from jaxgan.reporting.writers import read_metrics
 from jaxgan.train import train
+from jaxgan.training.run_files import read_metrics
 
 LIMIT = 3.2
 

@@ -1,25 +1,38 @@
 """A folder of images of any size and mode, flat or with one subfolder per class."""
 
 import concurrent.futures
+import contextlib
 import dataclasses
 import hashlib
+import itertools
 import os
+import stat
 import struct
 import sys
 import time
+import warnings
 import zlib
 from typing import Any
 
 import numpy as np
 
-from jaxgan.common.errors import UserError
+from jaxgan.common.errors import UserError, printable
 from jaxgan.data import streaming
 from jaxgan.data.dataset import Dataset, Split
 from jaxgan.data.streaming import Streamed
 
 # Pillow's errors at damaged files of different formats; `decode` adds DecompressionBombError.
 _DAMAGED: tuple[type[Exception], ...] = (OSError, SyntaxError, ValueError, EOFError, IndexError)
-_DAMAGED += (KeyError, TypeError, OverflowError, struct.error, zlib.error)
+_DAMAGED += (KeyError, TypeError, OverflowError, RuntimeError, struct.error, zlib.error)
+# What file managers, archivers and file systems leave behind, in lower case.
+_LEFT_BEHIND = {
+    "__macosx", "@eadir", "$recycle.bin", "system volume information", "lost+found",
+    "desktop.ini", "thumbs.db", "ehthumbs.db", "icon\r",
+}  # fmt: skip
+# Names of splits, which are no classes.
+_SPLITS = {"train", "training", "test", "testing", "val", "valid", "validation", "dev", "eval"}
+# Readable images that may replace a damaged one while images are streamed.
+_REPLACEMENTS = 100
 # Images that a thread decodes at once, and seconds between progress reports.
 _CHUNK, _PATIENCE = 64, 5.0
 
@@ -30,7 +43,8 @@ def load(
     """Reads the images of a folder in the order of their sorted paths, without hidden files.
 
     Each subfolder is a class, named after it, and may contain further folders. Without subfolders
-    there are no labels.
+    there are no labels. While images are streamed, one that is damaged is replaced by the next of
+    its class, so that it does not end a run of many hours; a line names it.
 
     Args:
       data_dir: the folder.
@@ -41,8 +55,8 @@ def load(
       streamed: the key dataset.streamed; "no" and, up to 2 GiB, "auto" decode all images now.
 
     Raises:
-      UserError: if the folder is missing, empty, or mixes images and subfolders; or naming a file
-        that is damaged or not an image (streamed images: when it is read).
+      UserError: if the folder is missing or empty, mixes images and subfolders, or holds splits
+        instead of classes; or naming a file that is damaged or not an image.
     """
     folder = os.path.abspath(os.path.expanduser(data_dir))
     if not os.path.isdir(folder):
@@ -56,7 +70,7 @@ def load(
     if not streaming.wanted(streamed, images.shape):
         images = _decode_all(source)
     whole = Split(images, None if labels is None else np.asarray(labels, np.int32))
-    name = os.path.basename(folder)
+    name = printable(os.path.basename(folder))
     count = len(whole) // 10 if validation < 0 else validation
     train, held_out = whole.hold_out(count, name, shuffled=True)
     return Dataset(name, train, held_out, whole.first(0), names, source.fingerprint())
@@ -87,11 +101,34 @@ class FolderSource:
         return len(self.files), self.size, self.size, self.channels
 
     def read(self, indices: np.ndarray) -> np.ndarray:
+        """Reads images, and others of their class for those that are damaged."""
         out = np.empty((len(indices), *self.shape[1:]), np.uint8)
         for i, index in enumerate(indices):
-            path = os.path.join(self.folder, self.files[index])
-            out[i] = decode(path, self.size, self.channels)
+            try:
+                out[i] = self.decode(index)
+            except UserError as error:
+                out[i] = self._replacement(index, error)
         return out
+
+    def decode(self, index: int) -> np.ndarray:
+        """Reads one image; UserError naming the file if it is damaged."""
+        return decode(os.path.join(self.folder, self.files[index]), self.size, self.channels)
+
+    def _replacement(self, index: int, error: UserError) -> np.ndarray:
+        def of_class(i: int) -> str:
+            folder, inner, _ = self.files[i].partition(os.sep)
+            return folder if inner else ""
+
+        following = [*range(index + 1, len(self.files)), *range(index)]
+        same = (i for i in following if of_class(i) == of_class(index))
+        for other in itertools.islice(same, _REPLACEMENTS):
+            with contextlib.suppress(UserError):
+                image = self.decode(other)
+                said = str(error).partition("\n")[0]
+                shown = printable(self.files[other])
+                print(f"{said}; {shown} is shown instead", file=sys.stderr, flush=True)
+                return image
+        raise error
 
     def fingerprint(self) -> str:
         return f"folder {self.digest} {self.size}x{self.size}x{self.channels}"
@@ -99,9 +136,16 @@ class FolderSource:
 
 def decode(path: str, size: int, channels: int) -> np.ndarray:
     """Decodes an image file to uint8 [size, size, channels]; raises UserError naming the file."""
-    from PIL import Image, ImageOps, UnidentifiedImageError
+    from PIL import EpsImagePlugin, Image, ImageOps, UnidentifiedImageError
 
-    damaged: tuple[type[Exception], ...] = (*_DAMAGED, Image.DecompressionBombError)
+    # PostScript is a program, which Pillow would hand to Ghostscript, whatever the file's ending.
+    EpsImagePlugin.gs_binary = False
+
+    bombs = (Image.DecompressionBombError, Image.DecompressionBombWarning)
+    # Above 89 million pixels Pillow only warns, and a picture takes more than 300 MB. The filter is
+    # the process's own, because a context manager for warnings is not safe in threads.
+    warnings.simplefilter("error", Image.DecompressionBombWarning)
+    damaged: tuple[type[Exception], ...] = (*_DAMAGED, *bombs)
     try:
         with Image.open(path) as file:
             image = _eight_bits(ImageOps.exif_transpose(file), channels)
@@ -122,11 +166,14 @@ def _eight_bits(image: Any, channels: int) -> Any:
     """Converts a Pillow image of any mode to "L" or "RGB"."""
     from PIL import Image
 
-    if image.mode.startswith("I"):  # 16 bits; Pillow would clip them at 255.
-        values = np.asarray(image).astype(np.float32) / 257
-        image = Image.fromarray(np.clip(np.rint(values), 0, 255).astype(np.uint8))
-    if image.mode == "F":
-        raise ValueError("floating point")
+    if image.mode.startswith("I;16"):  # Pillow would clip them at 255.
+        values = np.asarray(image)
+        if values.min() < values.max() < 4096:
+            raise ValueError("16 bits a pixel of which at most 12 are used: it would be black")
+        image = Image.fromarray(np.rint(values.astype(np.float32) / 257).astype(np.uint8))
+    if image.mode in ("F", "I"):
+        kind = "floating point" if image.mode == "F" else "integers of 32 bits"
+        raise ValueError(f"{kind}, whose range is not known: convert it to 8 bits")
     if image.has_transparency_data:
         white = Image.new("RGBA", image.size, "white")
         image = Image.alpha_composite(white, image.convert("RGBA"))
@@ -145,6 +192,10 @@ def _scan(folder: str) -> tuple[list[tuple[str, int]], list[int] | None, tuple[s
         if not files:
             raise UserError(f"{folder}: no images", "set dataset.data_dir to their folder")
         return files, None, ()
+    splits = [name for name in folders if name.lower() in _SPLITS]
+    if len(splits) == len(folders) > 1:
+        what = f"{folder}: its folders are splits ({', '.join(splits)}), not classes"
+        raise UserError(what, f"set dataset.data_dir to {os.path.join(folder, splits[-1])}")
     labels = []
     for label, name in enumerate(folders):
         members = _members(folder, name)
@@ -152,7 +203,13 @@ def _scan(folder: str) -> tuple[list[tuple[str, int]], list[int] | None, tuple[s
             raise UserError(f"{os.path.join(folder, name)}: no images", "every class needs one")
         files += members
         labels += [label] * len(members)
-    return files, labels, tuple(folders)
+    return files, labels, tuple(map(printable, folders))
+
+
+def inner_folders(data_dir: str, name: str) -> list[str]:
+    """The folders in the class `name` of an image folder, sorted."""
+    folder = os.path.abspath(os.path.expanduser(data_dir))
+    return [printable(inner) for inner in _entries(folder, name)[1]]
 
 
 def _members(folder: str, inner: str) -> list[tuple[str, int]]:
@@ -171,14 +228,17 @@ def _entries(folder: str, inner: str = "") -> tuple[list[tuple[str, int]], list[
     try:
         with os.scandir(os.path.join(folder, inner)) as entries:
             for entry in entries:
-                if entry.name.startswith("."):
+                if entry.name.startswith(".") or entry.name.lower() in _LEFT_BEHIND:
                     continue
                 if entry.is_dir():
                     folders.append(entry.name)
                     continue
                 if os.path.splitext(entry.name)[1].lower() not in extensions:
                     raise UserError(f"{entry.path}: not an image", "remove it from the folder")
-                files.append((os.path.join(inner, entry.name), entry.stat().st_size))
+                status = entry.stat()
+                if not stat.S_ISREG(status.st_mode):  # Reading a pipe would wait for ever.
+                    raise UserError(f"{entry.path}: not a file", "remove it from the folder")
+                files.append((os.path.join(inner, entry.name), status.st_size))
     except OSError as error:
         raise UserError(f"{error.filename}: cannot be read ({error.strerror})") from None
     return sorted(files), sorted(folders)
@@ -189,10 +249,14 @@ def _decode_all(source: FolderSource) -> np.ndarray:
     count = len(source.files)
     out = np.empty(source.shape, np.uint8)
     chunks = [np.arange(i, min(i + _CHUNK, count)) for i in range(0, count, _CHUNK)]
+
+    def decoded(indices: np.ndarray) -> np.ndarray:
+        return np.stack([source.decode(index) for index in indices])
+
     reported = time.monotonic()
     with concurrent.futures.ThreadPoolExecutor(os.cpu_count()) as pool:
         # On an error, `map` cancels the chunks that have not begun.
-        for indices, images in zip(chunks, pool.map(source.read, chunks), strict=True):
+        for indices, images in zip(chunks, pool.map(decoded, chunks), strict=True):
             out[indices] = images
             if time.monotonic() - reported > _PATIENCE:
                 reported = time.monotonic()

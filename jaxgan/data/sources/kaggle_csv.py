@@ -1,10 +1,13 @@
-"""The table of Kaggle's digit-recognizer: each row is a label followed by an image's pixels."""
+"""Tables of images as Kaggle has them, such as that of its digit-recognizer: each row is a label
+followed by an image's pixels."""
 
 import csv
+import gzip
 import math
 import os
 import re
 import warnings
+import zlib
 from typing import IO
 
 import numpy as np
@@ -19,13 +22,16 @@ _MARK = "\ufeff".encode().decode("latin-1")
 
 
 def load(data_dir: str, size: int, validation: int = -1) -> Dataset:
-    """Reads train.csv: the header label,pixel0,pixel1,…, then integers from 0 to 255.
+    """Reads train.csv, plain or .gz: a header, then integers from 0 to 255.
+
+    The header is label,pixel0,pixel1,…; Fashion-MNIST's begins with pixel1, and that of "MNIST in
+    CSV" names rows and columns, label,1x1,1x2,….
 
     Images are square and greyscale; the number of pixel columns (Kaggle's: 784) gives their side.
     The test split is empty.
 
     Args:
-      data_dir: the file, or the folder that holds train.csv.
+      data_dir: the file, or the folder that holds train.csv or train.csv.gz.
       size: images are resized to size x size x 1.
       validation: number of rows held out at the end; -1 is a tenth.
 
@@ -35,6 +41,7 @@ def load(data_dir: str, size: int, validation: int = -1) -> Dataset:
     path = os.path.expanduser(data_dir)
     if os.path.isdir(path):
         path = os.path.join(path, "train.csv")
+        path = path if os.path.exists(path) else f"{path}.gz"
     if not os.path.isfile(path):
         raise UserError(f"{path}: no such file", "set dataset.data_dir to train.csv or its folder")
     table = _read(path)
@@ -55,9 +62,13 @@ def _read(path: str) -> np.ndarray:
             # but it does not say where a mistake is.
             with warnings.catch_warnings():
                 warnings.filterwarnings("ignore", ".*input contained no data", UserWarning)
-                table = np.loadtxt(file, np.int16, comments=None, delimiter=",", ndmin=2)
+                table = np.loadtxt(
+                    file, np.int16, comments=None, delimiter=",", ndmin=2, quotechar='"'
+                )
     except ValueError as error:
         raise _first_mistake(path, str(error)) from None
+    except (OSError, EOFError, zlib.error) as error:
+        raise UserError(f"{path}: cannot be read ({error})", "fetch it again") from None
     if not len(table):
         raise UserError(f"{path}: no rows after the header")
     if table.shape[1] != columns or table.min() < 0 or table.max() > 255:
@@ -67,6 +78,8 @@ def _read(path: str) -> np.ndarray:
 
 def _open(path: str) -> IO[str]:
     # Each byte becomes one character: np.loadtxt (2.4) crashes at characters of high code points.
+    if path.endswith(".gz"):
+        return gzip.open(path, "rt", encoding="latin-1")
     return open(path, encoding="latin-1")
 
 
@@ -76,7 +89,13 @@ def _check_header(path: str, line: str) -> int:
         raise UserError(f"{path}: the file is empty", "Kaggle's train.csv begins with a header")
     names = next(csv.reader([line.removeprefix(_MARK)]), [])
     pixels = len(names) - 1
-    expected = ["label", *(f"pixel{i}" for i in range(pixels))]
+    side = math.isqrt(max(pixels, 0))
+    forms = {
+        "pixel1": [f"pixel{i + 1}" for i in range(pixels)],
+        "1x1": [f"{row + 1}x{column + 1}" for row in range(side) for column in range(side)],
+    }
+    first = names[1].strip() if pixels > 0 else ""
+    expected = ["label", *forms.get(first, [f"pixel{i}" for i in range(pixels)])]
     for i, (name, correct) in enumerate(zip(names, expected, strict=False), 1):
         if name.strip() != correct:
             raise UserError(
@@ -94,11 +113,10 @@ def _check_header(path: str, line: str) -> int:
 def _first_mistake(path: str, otherwise: str) -> UserError:
     """Finds the line and column of the first mistake; slow, so only for the message."""
     with _open(path) as file:
-        names = file.readline().removeprefix(_MARK).strip().split(",")
-        for number, line in enumerate(file, 2):
-            if not line.strip():
-                continue
-            values = line.rstrip("\r\n").split(",")
+        lines = csv.reader(file)
+        names = [name.removeprefix(_MARK) for name in next(lines)]
+        for values in filter(None, lines):
+            number = lines.line_num
             if len(values) != len(names):
                 return UserError(
                     f"{path}, line {number}: {len(values)} columns, where the header has"

@@ -35,15 +35,12 @@ _SECTIONS = {
 }
 
 
-def write_report(
-    workdirs: Sequence[str], out: str | None = None, results: Mapping[str, Any] | None = None
-) -> str:
+def write_report(workdirs: Sequence[str], out: str | None = None) -> str:
     """Writes the report of some runs, whole or not at all.
 
     Args:
       workdirs: the runs' folders, at least one.
       out: the file; None is report.html in the first folder.
-      results: replaces the first run's `results.json`, which is written after the report.
 
     Returns:
       The file's path.
@@ -52,26 +49,24 @@ def write_report(
       UserError: if a folder holds no run, or nothing to show yet.
       OSError: if the file cannot be written.
     """
-    runs = [read_run(workdir, None if i else results) for i, workdir in enumerate(workdirs)]
+    runs = [read_run(workdir) for workdir in workdirs]
     path = out or os.path.join(workdirs[0], FILE_NAME)
     write_text(path, render(_with_distinct_names(runs, workdirs)))
     return path
 
 
-def renew_report(
-    workdir: str, results: Mapping[str, Any] | None, say: Callable[[str], None]
-) -> None:
-    """Writes a run's own report, or says why it cannot, so that no metrics are lost for it.
+def renew_report(workdir: str, say: Callable[[str], None]) -> None:
+    """Writes a run's own report, or says why it cannot.
 
     Args:
-      workdir, results: as in `write_report`.
+      workdir: the run's folder.
       say: takes the line.
 
     Raises:
       OSError: if the disk is full.
     """
     try:
-        write_report([workdir], results=results)
+        write_report([workdir])
     except UserError as error:
         say(f"no {FILE_NAME}: {error}")
     except OSError as error:

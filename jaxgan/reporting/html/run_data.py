@@ -1,7 +1,6 @@
 """Reads a run's folder for the report. The run may be in training or of an older version: what is
 absent is not shown, and what cannot be read is named in a notice."""
 
-import json
 import os
 import re
 import statistics
@@ -11,7 +10,8 @@ from typing import Any, NamedTuple, TypeVar
 from jaxgan.common.errors import UserError
 from jaxgan.reporting import sheet_paths
 from jaxgan.reporting.sheet_paths import Sheets
-from jaxgan.reporting.writers import Metrics, read_metrics
+from jaxgan.training import run_files
+from jaxgan.training.run_files import Metrics, read_metrics
 
 _T = TypeVar("_T")
 _CONFUSION = re.compile(r"confusion(?:_seed_(\d+))?\.txt")
@@ -87,17 +87,15 @@ class Run(NamedTuple):
         return statistics.median(rates.values()), taken * self.config["batch_size"]
 
 
-def read_run(workdir: str, results: Mapping[str, Any] | None = None) -> Run:
+def read_run(workdir: str) -> Run:
     """Reads a run's folder and changes nothing in it.
-
-    Args:
-      workdir: the folder.
-      results: replaces `results.json`, which a finishing run writes after its report.
 
     Raises:
       UserError: if the folder holds no run, or nothing to show yet.
     """
-    about = _read_about(workdir)
+    about = run_files.read_info(workdir)
+    if about is None:
+        raise UserError(f"{workdir} holds no run", "--workdir names a run's folder")
     notices: list[str] = []
 
     def read(name: str, reader: Callable[[str], _T], absent: _T) -> _T:
@@ -109,10 +107,14 @@ def read_run(workdir: str, results: Mapping[str, Any] | None = None) -> Run:
             notices.append(f"{name} cannot be read ({cause}).")
             return absent
 
-    metrics = read("metrics.jsonl", read_metrics, Metrics([], []))
+    metrics = read(run_files.METRICS, read_metrics, Metrics([], []))
     if metrics.damaged:
         notices.append(f"metrics.jsonl: damaged lines left out: {metrics.damaged}.")
-    measured = dict(results) if results is not None else read("results.json", _read_json, None)
+    try:
+        measured = run_files.read_results(workdir)
+    except UserError as error:
+        measured = None
+        notices.append(f"{str(error).partition(': ')[2]}.")
     end = _end(about["config"], measured, metrics.rows)
     sheets = sheet_paths.list_sheets(workdir, float("inf") if end is None else end)
     if not metrics.rows and not sheets:
@@ -132,26 +134,6 @@ def read_run(workdir: str, results: Mapping[str, Any] | None = None) -> Run:
         confusion={seed: text for seed, text in confusion.items() if text.strip()},
         notices=notices,
     )
-
-
-def _read_about(workdir: str) -> dict[str, Any]:
-    path = os.path.join(workdir, "config.json")
-    if not os.path.exists(path):
-        raise UserError(f"{workdir} holds no run", "--workdir names a run's folder")
-    try:
-        about = _read_json(path)
-    except (OSError, ValueError) as error:
-        raise UserError(f"{path} cannot be read ({error})") from error
-    if not isinstance(about.get("config"), dict):
-        raise UserError(f"{path} is not a run's config")
-    return about
-
-
-def _read_json(path: str) -> dict[str, Any]:
-    found = json.loads(_read_text(path))
-    if not isinstance(found, dict):
-        raise ValueError("no JSON object")
-    return found
 
 
 def _read_text(path: str) -> str:

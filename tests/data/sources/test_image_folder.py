@@ -1,3 +1,4 @@
+import os
 import warnings
 
 import numpy as np
@@ -10,6 +11,7 @@ from PIL import Image
 
 from jaxgan.common.errors import UserError
 from jaxgan.data.sources import image_folder
+from jaxgan.models import conditions
 
 
 def test_a_folder_of_classes(tmp_path):
@@ -86,16 +88,126 @@ def test_the_central_square_is_taken_upright_and_antialiased(tmp_path):
     np.testing.assert_allclose(image_folder.decode(str(tmp_path / "c.png"), 8, 1), 127, atol=3)
 
 
-@pytest.mark.parametrize("streamed", ["no", "yes"])
-def test_a_damaged_image_is_named(tmp_path, streamed):
+def test_a_damaged_image_is_named(tmp_path):
     write_classes(tmp_path)
     path = tmp_path / "dog" / "020.png"
     path.write_bytes(path.read_bytes()[:90])
     with pytest.raises(UserError, match=r"dog/020\.png: cannot be read as an image"):
-        load("folder", tmp_path, dataset__streamed=streamed, dataset__validation=0).train.images[:]
+        load("folder", tmp_path)
     path.write_bytes(b"nothing")
     with pytest.raises(UserError, match=r"dog/020\.png: .*not an image"):
-        load("folder", tmp_path, dataset__streamed=streamed, dataset__validation=0).train.images[:]
+        load("folder", tmp_path)
+
+
+def test_the_next_image_of_its_class_replaces_a_damaged_streamed_one(tmp_path, capsys):
+    """The run goes on, and its data stay the same to a resumed run."""
+    images = write_classes(tmp_path)
+    whole = load("folder", tmp_path, dataset__streamed="yes", dataset__validation=0)
+    for name in ("dog/029.png", "cat/009.png", "cat/000.png"):
+        path = tmp_path / name
+        path.write_bytes(path.read_bytes()[:90].ljust(path.stat().st_size))
+    damaged = load("folder", tmp_path, dataset__streamed="yes", dataset__validation=0)
+    assert damaged.digest() == whole.digest()
+    order = np.random.default_rng(0).permutation(30)
+    instead = {29: 10, 9: 1, 0: 1}
+    expected = images[[instead.get(i, i) for i in order]]
+    np.testing.assert_array_equal(damaged.train.images[:], expected)
+    said = capsys.readouterr().err.splitlines()
+    assert len(said) == 3
+    assert all("cannot be read as an image" in line for line in said)
+    assert any(line.endswith("; dog/010.png is shown instead") for line in said)
+
+
+def test_what_systems_leave_behind_is_passed_over(tmp_path):
+    images = write_classes(tmp_path)
+    (tmp_path / "__MACOSX").mkdir()
+    (tmp_path / "__MACOSX" / "._x.png").write_bytes(b"no image")
+    for name in ("Thumbs.db", "desktop.ini"):
+        (tmp_path / "cat" / name).write_bytes(b"no image")
+    dataset = load("folder", tmp_path)
+    assert dataset.label_names == ("cat", "dog")
+    assert len(dataset.train) + len(dataset.validation) == len(images)
+
+
+def test_splits_are_not_taken_for_classes(tmp_path):
+    write_classes(tmp_path / "train")
+    write_classes(tmp_path / "Test")
+    with pytest.raises(UserError, match=r"its folders are splits \(Test, train\)") as caught:
+        load("folder", tmp_path)
+    assert str(caught.value).endswith(f"set dataset.data_dir to {tmp_path}/train")
+    assert load("folder", tmp_path / "train").label_names == ("cat", "dog")
+    (tmp_path / "eel").mkdir()
+    save(tmp_path / "eel" / "a.png", np.zeros((8, 8), np.uint8))
+    assert load("folder", tmp_path).label_names == ("Test", "eel", "train")
+
+
+def test_one_class_is_named_with_the_folders_in_it(tmp_path):
+    write_classes(tmp_path / "animals")
+    config = tiny_config(dataset__name="folder", dataset__data_dir=str(tmp_path))
+    config.condition.kind = "label"
+    dataset = load("folder", tmp_path)
+    said = r"one class only: animals \(it holds the folders cat, dog\)"
+    with pytest.raises(UserError, match=said):
+        conditions.make(config, dataset.label_names, dataset.classes)
+
+
+def test_names_are_shown_and_found_in_any_form(tmp_path):
+    """Bytes that are not UTF-8, control characters, plus signs, and macOS's decomposed letters."""
+    names = ["a", "c++", "cafe\u0301", "latin\udce9", "red\x1b[31m"]
+    for name in names:
+        save(tmp_path / name / "1.png", np.zeros((8, 8), np.uint8))
+        save(tmp_path / name / "2.png", np.zeros((8, 8), np.uint8))
+    shown = ("a", "c++", "cafe\u0301", "latin\\xe9", "red\\x1b[31m")
+    assert load("folder", tmp_path).label_names == shown
+    for classes, labels in [
+        ("c++", [1]),
+        ("a+c++", [0, 1]),
+        ("c+++a", [0, 1]),
+        ("caf\u00e9", [2]),
+        ("latin\udce9+4", [3, 4]),
+        ("latin\\xe9", [3]),
+    ]:
+        chosen = load("folder", tmp_path, dataset__classes=classes, dataset__validation=0)
+        assert np.unique(chosen.train.labels).tolist() == labels
+    for classes in ("c+", "c++d", "5"):
+        with pytest.raises(UserError, match="has no class"):
+            load("folder", tmp_path, dataset__classes=classes)
+
+
+def test_pictures_changed_in_their_place_are_noticed(tmp_path):
+    write_classes(tmp_path)
+    before = load("folder", tmp_path)
+    path = tmp_path / "cat" / "003.png"
+    size, seed = path.stat().st_size, 0
+    while seed == 0 or path.stat().st_size != size:  # Until it is compressed to as many bytes.
+        seed += 1
+        save(path, np.random.default_rng(seed).integers(0, 256, (8, 8, 3), np.uint8))
+    after = load("folder", tmp_path)
+    assert after.digest() == before.digest()
+    assert after.content_digest() != before.content_digest() != ""
+    assert load("folder", tmp_path, dataset__streamed="yes").content_digest() == ""
+
+
+@pytest.mark.parametrize("deepest", [255, 4095, 253 * 2**20])
+def test_integers_that_would_be_black_are_refused(tmp_path, deepest):
+    bits = np.uint16 if deepest < 2**16 else np.int32
+    image = np.linspace(0, deepest, 64).astype(bits).reshape(8, 8)
+    Image.fromarray(image).save(tmp_path / "a.tif")
+    with pytest.raises(UserError, match=r"a\.tif: .*(12 are used|32 bits)"):
+        image_folder.decode(str(tmp_path / "a.tif"), 8, 1)
+
+
+def test_a_pipe_among_images_is_refused(tmp_path):
+    write_classes(tmp_path)
+    os.mkfifo(tmp_path / "cat" / "pipe.png")
+    with pytest.raises(UserError, match=r"pipe\.png: not a file"):
+        load("folder", tmp_path)
+
+
+def test_a_picture_of_a_billion_bytes_is_refused(tmp_path):
+    Image.new("1", (13_000, 13_000)).save(tmp_path / "huge.png")
+    with pytest.raises(UserError, match=r"huge\.png: .*decompression bomb"):
+        image_folder.decode(str(tmp_path / "huge.png"), 8, 3)
 
 
 @settings(max_examples=60)
