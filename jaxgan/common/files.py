@@ -21,8 +21,10 @@ def write_whole(path: str, write: Callable[[BinaryIO], Any]) -> None:
       OSError: naming `path`; the temporary file is removed.
     """
     part = f"{path}.{os.getpid()}.part"
+    with contextlib.suppress(FileNotFoundError):
+        os.remove(part)
     try:
-        with open(part, "wb") as file:
+        with open(part, "xb") as file:
             write(file)
             file.flush()
             os.fsync(file.fileno())
