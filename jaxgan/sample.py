@@ -19,6 +19,7 @@ from jaxgan.cli import CHECKPOINT, DATA_DIR, RUN_SEED, SEED, WORKDIR, N, start_c
 from jaxgan.common import buckets
 from jaxgan.common.errors import UserError, file_errors
 from jaxgan.common.files import write_whole
+from jaxgan.common.reading import as_numbers, read_array
 from jaxgan.data.tagging.types import Tagged, Tags
 from jaxgan.inference.tagging import generated_tags
 from jaxgan.inference.trained_run import Run, load, read_about
@@ -114,13 +115,10 @@ def read_features(image: str, run: Run, tags: Tags) -> tuple[np.ndarray, np.ndar
         return found
     if not image.endswith(".npy"):
         return tags.read(image), no_tags
-    try:
-        features = np.load(image, allow_pickle=False).reshape(-1)
-    except (OSError, ValueError) as error:
-        raise UserError(f"--image={image}: cannot be read ({error})") from None
-    if len(features) != run.gan.condition.size or features.dtype.kind not in "fiu":
-        what = f"{features.dtype} {list(features.shape)}"
-        raise UserError(f"--image={image}: {what}, but the run takes [{run.gan.condition.size}]")
+    named, remedy = f"--image={image}", f"give an .npy of {run.gan.condition.size} features"
+    features = as_numbers(read_array(image, named, remedy), named, remedy).reshape(-1)
+    if len(features) != run.gan.condition.size:
+        raise UserError(f"{named}: {len(features)} features", remedy)
     return features, no_tags
 
 

@@ -78,10 +78,16 @@ class Bucket:
             raise UserError(what, remedy) from error
 
     def names(self) -> set[str]:
-        """The paths of all objects, relative to the folder."""
+        """The paths of all objects, relative to the folder; UserError if a copy of one would lie
+        outside of the folder's."""
         with self._reachable():
             found = self.files.find(self.root) if self.files.exists(self.root) else []
-        return {name[len(self.root) + 1 :] for name in found}
+        names = {name[len(self.root) + 1 :] for name in found}
+        for name in names:
+            if os.path.isabs(name) or ".." in name.split("/"):
+                what = f"{self.url}: a copy of the object {name} would lie outside of its folder"
+                raise UserError(what, "remove the object")
+        return names
 
     def read(self, name: str) -> bytes | None:
         """An object's content, or None if it does not exist."""

@@ -170,7 +170,8 @@ def read_png(path: str) -> np.ndarray | None:
     from PIL import Image
 
     try:
-        with Image.open(path) as file:
+        # Of another format, such as PostScript, Pillow would leave the decoding to a program.
+        with Image.open(path, formats=("PNG",)) as file:
             picture = np.asarray(file)
     except (OSError, SyntaxError, ValueError):  # Pillow raises SyntaxError for a wrong byte.
         return None

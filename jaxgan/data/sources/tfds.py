@@ -9,13 +9,17 @@ import functools
 import gc
 import logging
 import os
+import re
+import unittest.mock
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from jaxgan.common import buckets
 from jaxgan.common.errors import UserError
+from jaxgan.common.reading import parsing
 from jaxgan.data import streaming
 from jaxgan.data.dataset import Dataset, Split, check_holding_out
 from jaxgan.data.pixels import resize
@@ -24,6 +28,10 @@ from jaxgan.data.streaming import Streamed
 # Training images held out if neither the source nor the config sets a validation split. MNIST's
 # 5,000 leave 55,000, as TensorFlow's `read_data_sets` did.
 HELD_OUT = {"mnist": 5000, "fashion_mnist": 5000, "cifar10": 0}
+# A name of a dataset, perhaps with a configuration and a version. TFDS also takes a namespace, from
+# which it downloads code, arguments of the dataset's class, and a configuration "..".
+_NAME = re.compile(r"(?P<dataset>[A-Za-z]\w*)(/\w[\w.+-]*)?(:[\d*]+\.[\d*]+\.[\d*]+)?")
+_OWN_FEATURE = re.compile(r"tensorflow_datasets\.core\.features\.\w+\.\w+")
 # Records per request: one request for many is ten times faster than one for each.
 _BLOCK = 4096
 
@@ -170,28 +178,71 @@ def _builder(name: str, data_dir: str) -> Any:
     # such as the locks of an ended process pool, would print tracebacks: it is collected before.
     gc.collect()
     import tensorflow_datasets as tfds
+    from google.protobuf.json_format import ParseError
+    from PIL import EpsImagePlugin
 
+    # TFDS decodes with Pillow, which would run Ghostscript for a record in PostScript.
+    EpsImagePlugin.gs_binary = False
+    unknown = UserError(
+        f"dataset.name={name}: neither digits, glyphs, ring, idx, csv or folder nor a dataset of"
+        " TensorFlow Datasets"
+    )
+    named = _NAME.fullmatch(name)
+    if named is None:
+        raise unknown
     folder = os.path.expanduser(data_dir or os.environ.get("TFDS_DATA_DIR") or "")
     # Of a bucket with all datasets only this one's files.
-    folder = buckets.fetched(folder, f"{name.partition('/')[0]}/")
+    folder = buckets.fetched(folder, f"{named['dataset']}/")
     if folder and not os.path.isdir(folder):
         raise UserError(f"{folder}: no such folder", "set dataset.data_dir or TFDS_DATA_DIR to it")
-    try:
-        builder = tfds.builder(name, data_dir=folder or None)
-    except (tfds.core.registered.DatasetNotFoundError, ValueError, AssertionError, ImportError):
-        raise UserError(
-            f"dataset.name={name}: neither digits, glyphs, ring, idx, csv or folder nor a dataset"
-            " of TensorFlow Datasets"
-        ) from None
+    files = os.path.join(folder or tfds.core.constants.DATA_DIR, named["dataset"])
+    damaged = (ParseError, ImportError)
+    with parsing(f"dataset {name} in {files}", "prepare it again", damaged), _own_features(files):
+        try:
+            builder = tfds.builder(name, data_dir=folder or None)
+        except tfds.core.registered.DatasetNotFoundError:
+            raise unknown from None
     prepared = bool(builder.info.splits)
     if not prepared or builder.info.file_format.value not in ("array_record", "parquet"):
         where = os.path.dirname(os.path.dirname(str(builder.data_path)))
-        base = name.partition("/")[0]
         found = "its files need TensorFlow to read" if prepared else "it is not there"
         raise UserError(
             f"dataset {name} in {folder or where}: {found}",
             "prepare it: .venv/bin/pip install -e '.[prepare]' && .venv/bin/tfds build "
-            f"{base} --file_format=array_record{f' --data_dir={folder}' if folder else ''};"
+            f"{named['dataset']} --file_format=array_record"
+            f"{f' --data_dir={folder}' if folder else ''};"
             " or set --config.dataset.data_dir or TFDS_DATA_DIR to the folder that holds it",
         )
     return builder
+
+
+@contextlib.contextmanager
+def _own_features(folder: str) -> Iterator[None]:
+    """Refuses features of other classes than TFDS's own.
+
+    A dataset's files name the classes, and TFDS imports the module of any name: another's files
+    would run code. The names are checked where TFDS looks them up, because they may be nested.
+
+    Args:
+      folder: the dataset's, for the message.
+    """
+    import tensorflow_datasets as tfds
+
+    find_class = tfds.features.FeatureConnector.cls_from_name
+
+    def find_own(name: str) -> Any:
+        if not _OWN_FEATURE.fullmatch(name):
+            what = f"{_naming(folder, name)}: the feature {name} is none of TFDS's own"
+            raise UserError(what, "TFDS would run its module; use data without such a feature")
+        return find_class(name)
+
+    with unittest.mock.patch.object(tfds.features.FeatureConnector, "cls_from_name", find_own):
+        yield
+
+
+def _naming(folder: str, feature: str) -> str:
+    """The file that names a feature, or the folder if none of its files spells it out."""
+    for path in sorted(Path(folder).rglob("*.json")):
+        if path.is_file() and feature in path.read_text(errors="replace"):
+            return str(path)
+    return folder

@@ -8,6 +8,7 @@ Splits are by image, so that no image's features are in two splits.
 
 import functools
 import hashlib
+import io
 import os
 import re
 from collections.abc import Callable, Iterable, Sequence
@@ -16,6 +17,14 @@ from pathlib import Path
 import numpy as np
 
 from jaxgan.common.errors import UserError
+from jaxgan.common.reading import (
+    as_numbers,
+    open_file,
+    parsing,
+    read_array,
+    read_arrays,
+    reading,
+)
 from jaxgan.data.dataset import Dataset, Split, check_holding_out
 from jaxgan.data.sources import image_folder
 from jaxgan.data.tagging import word_vectors
@@ -37,6 +46,7 @@ def assemble(
     splits: Sequence[np.ndarray],
     picture: Callable[[int], np.ndarray] | None = None,
     read: Callable[[str], np.ndarray] | None = None,
+    path: str = "",
 ) -> Dataset:
     """Makes a dataset of word vectors, float32 [N, 1, 1, D], conditioned on features of an image,
     float32 [N, F].
@@ -52,13 +62,12 @@ def assemble(
       vocabulary: words and vectors.
       splits: indices of the training, validation and test images.
       picture, read: as in `Tags`.
+      path: the file or folder that errors name; "" for the dataset's name.
 
     Raises:
-      UserError: if features are not finite, or no training image has a tag in the vocabulary.
+      UserError: if no training image has a tag in the vocabulary.
     """
     read = read or _no_features(name)
-    if not np.isfinite(features).all():
-        raise UserError(f"{name}: some features are not finite", "correct the file of features")
     scale = np.sqrt(np.square(vocabulary.vectors, dtype=np.float64).mean())
     vocabulary = vocabulary._replace(vectors=(vocabulary.vectors / (scale or 1)).astype(np.float32))
     number_of = {word: i for i, word in enumerate(vocabulary.words)}
@@ -76,7 +85,7 @@ def assemble(
             hasher.update(np.ascontiguousarray(part).tobytes())
     if not len(pairs[0]):
         raise UserError(
-            f"{name}: no image to train on has a tag with a word vector",
+            f"{path or name}: no image to train on has a tag with a word vector",
             "check dataset.words and dataset.min_count",
         )
     train, validation, test = pairs
@@ -131,11 +140,6 @@ def load_table(
       UserError: if the table is missing, or its parts do not match.
     """
     features, lines = _table(path)
-    if features.ndim != 2 or features.dtype.kind not in "fiu":
-        raise UserError(
-            f"{path}: features are {features.dtype} {list(features.shape)}",
-            "they must be numbers, one row per image",
-        )
     if len(features) != len(lines):
         raise UserError(
             f"{path}: features of {len(features)} images, and tags of {len(lines)}",
@@ -147,22 +151,45 @@ def load_table(
     splits = _held_out(order[2 * tenth :], order[tenth : 2 * tenth], validation, "tags")
     vocabulary = _vocabulary(tags, words, vector_size, min_count)
     numbers = np.arange(len(lines))
-    return assemble("tags", features, tags, numbers, vocabulary, [*splits, order[:tenth]])
+    all_splits = [*splits, order[:tenth]]
+    return assemble("tags", features, tags, numbers, vocabulary, all_splits, path=path)
+
+
+_TABLE = "it is an .npz with features and tags, or a folder with features.npy and tags.txt"
 
 
 def _table(path: str) -> tuple[np.ndarray, list[str]]:
-    try:
-        if os.path.isdir(path):
-            features = np.load(os.path.join(path, "features.npy"), allow_pickle=False)
-            with open(os.path.join(path, "tags.txt"), encoding="utf-8") as file:
-                return features, file.read().splitlines()
-        with np.load(path, allow_pickle=False) as arrays:
-            return arrays["features"], arrays["tags"].astype(str).tolist()
-    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-        raise UserError(
-            f"dataset.data_dir={path}: no table of features and tags ({error})",
-            "an .npz with features and tags, or a folder with features.npy and tags.txt",
-        ) from None
+    """Reads the features, float32 [M, F], and the tags of each image, M lines."""
+    return _table_of_folder(path) if os.path.isdir(path) else _table_of_npz(path)
+
+
+def _table_of_folder(path: str) -> tuple[np.ndarray, list[str]]:
+    features, tags = (os.path.join(path, name) for name in ("features.npy", "tags.txt"))
+    rows = _rows(read_array(features, features, _TABLE), features, _TABLE)
+    with reading(tags, _TABLE), open_file(tags) as file:
+        return rows, file.read().decode().splitlines()
+
+
+def _table_of_npz(path: str) -> tuple[np.ndarray, list[str]]:
+    named, names = f"dataset.data_dir={path}", ("features", "tags")
+    arrays = read_arrays(path, named, _TABLE, names)
+    if missing := [name for name in names if name not in arrays]:
+        raise UserError(f"{named}: no array {missing[0]}", _TABLE)
+    features, tags = (arrays[name] for name in names)
+    if tags.ndim != 1 or tags.dtype.kind not in "SU":
+        what = f"{named}: tags are {tags.dtype} {list(tags.shape)}"
+        raise UserError(what, "they must be strings, one per image")
+    with parsing(f"{named}: tags", _TABLE):
+        # NumPy also makes strings of numbers that are no characters; UTF-8 has no such bytes.
+        lines = [tag.encode().decode() for tag in tags.astype(str).tolist()]
+    return _rows(features, named, _TABLE), lines
+
+
+def _rows(features: np.ndarray, named: str, remedy: str) -> np.ndarray:
+    if features.ndim != 2 or not features.size:
+        what = f"{named}: features are {features.dtype} {list(features.shape)}"
+        raise UserError(what, "they must be numbers, one row per image")
+    return as_numbers(features, f"{named}: features", remedy)
 
 
 def _held_out(
@@ -199,7 +226,7 @@ def load_mirflickr(
       UserError: naming what is missing or does not match.
     """
     numbers = _numbers(path)
-    table = _features(features or os.path.join(path, "features.npy"), numbers[-1])
+    table, rows = _features(features or os.path.join(path, "features.npy"), np.asarray(numbers))
     tags = {number: _tags_of(path, number) for number in numbers}
     for word, members in _annotations(path):
         for number in members:
@@ -214,13 +241,14 @@ def load_mirflickr(
     training, held_out, test = np.split(np.arange(len(numbers)), [first, middle])
     return assemble(
         "mirflickr",
-        table[np.asarray(numbers) - 1],
+        rows,
         [tags[number] for number in numbers],
         np.asarray(numbers, np.int64),
         vocabulary,
         [*_held_out(training, held_out, validation, "mirflickr"), test],
         picture=lambda number: image_folder.decode(os.path.join(path, f"im{number}.jpg"), _SIDE, 3),
         read=functools.partial(_row_of, table),
+        path=path,
     )
 
 
@@ -232,7 +260,7 @@ def _row_of(table: np.ndarray, path: str) -> np.ndarray:
             f"--image={path}: no features of this file",
             "give one of MIR Flickr's images, or an .npy file of features",
         )
-    return np.asarray(table[int(found[1]) - 1])
+    return as_numbers(table[int(found[1]) - 1], f"--image={path}: its features", "give another")
 
 
 def _numbers(path: str) -> list[int]:
@@ -247,30 +275,29 @@ def _numbers(path: str) -> list[int]:
     return numbers
 
 
-def _features(path: str, last: int) -> np.ndarray:
-    try:
-        table = np.load(path, mmap_mode="r", allow_pickle=False)
-    except (OSError, ValueError) as error:
-        raise UserError(
-            f"dataset.features={path}: cannot be read ({error})",
-            "set it to an .npy of image features, one row per image, im1.jpg's first",
-        ) from None
-    if table.ndim != 2 or table.dtype.kind not in "fiu" or len(table) < last:
-        raise UserError(
-            f"dataset.features={path}: {table.dtype} {list(table.shape)}, and the last image is"
-            f" im{last}.jpg",
-            f"it needs at least {last} rows of numbers",
-        )
-    return np.asarray(table)
+def _features(path: str, numbers: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Reads the table, and of it the rows of the images with these numbers, float32 [M, F]."""
+    named = f"dataset.features={path}"
+    remedy = "set it to an .npy of image features, one row per image, im1.jpg's first"
+    table = read_array(path, named, remedy)
+    if table.ndim != 2 or len(table) < numbers[-1]:
+        what = f"{table.dtype} {list(table.shape)}, and the last image is im{numbers[-1]}.jpg"
+        raise UserError(f"{named}: {what}", f"it needs at least {numbers[-1]} rows of numbers")
+    return table, _rows(table[numbers - 1], named, remedy)
 
 
 def _tags_of(path: str, number: int) -> list[str]:
     name = os.path.join(path, "meta", "tags", f"tags{number}.txt")
-    try:
-        with open(name, encoding="utf-8", errors="replace") as file:
-            return list(dict.fromkeys(line.strip().lower() for line in file if line.strip()))
-    except FileNotFoundError:
+    if not os.path.lexists(name):
         return []
+    lines = _text(name).split("\n")
+    return list(dict.fromkeys(line.strip().lower() for line in lines if line.strip()))
+
+
+def _text(path: str) -> str:
+    remedy = "fetch it again"
+    with reading(path, remedy), io.TextIOWrapper(open_file(path), "utf-8", "replace") as file:
+        return file.read()
 
 
 def _annotations(path: str) -> list[tuple[str, list[int]]]:
@@ -281,9 +308,10 @@ def _annotations(path: str) -> list[tuple[str, list[int]]]:
     found = []
     files = [file for folder in [path, *folders] for file in sorted(Path(folder).glob("*.txt"))]
     for file in files:
-        lines = file.read_text(encoding="utf-8", errors="replace").split()
-        if lines and all(line.isdigit() for line in lines):  # A README has other lines.
+        lines = _text(str(file)).split()
+        if lines and all(line.isdecimal() for line in lines):  # A README has other lines.
             # Flickr's tags have letters and digits only: plant_life is tagged as plantlife.
             word = file.stem.removesuffix("_r1").replace("_", "").lower()
-            found.append((word, [int(line) for line in lines]))
+            with reading(str(file), "fetch it again"):
+                found.append((word, [int(line) for line in lines]))
     return found

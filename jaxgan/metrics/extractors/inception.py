@@ -22,11 +22,8 @@ import dataclasses
 import functools
 import hashlib
 import os
-import zlib
 from collections.abc import Callable
-from pickle import UnpicklingError
-from typing import Any, BinaryIO, cast
-from zipfile import BadZipFile
+from typing import Any, cast
 
 import flax.linen as nn
 import jax
@@ -35,6 +32,7 @@ import numpy as np
 from flax.traverse_util import flatten_dict, unflatten_dict
 
 from jaxgan.common.errors import UserError
+from jaxgan.common.reading import as_numbers, open_file, parsing, read_arrays, reading
 from jaxgan.data.batches import map_batches
 
 FEATURES = 2048
@@ -213,16 +211,10 @@ def load(path: str) -> Inception:
     Raises:
       UserError: if the file is missing, cannot be read, or lacks arrays.
     """
-    try:
-        with open(path, "rb") as file:
-            digest = hashlib.file_digest(file, "sha256").hexdigest()[:16]
-            file.seek(0)
-            arrays = _arrays(path, file)
-    except OSError as error:
-        raise UserError(
-            f"{path} cannot be read: {error.strerror or error}",
-            "name a file of Inception-v3's weights",
-        ) from None
+    with reading(path, _REMEDY), open_file(path) as file:
+        digest = hashlib.file_digest(file, "sha256").hexdigest()[:16]
+    read = _npz if path.endswith(".npz") else _state_dictionary
+    arrays = read(path)
     return Inception(f"Inception-v3 ({os.path.basename(path)})", _variables(path, arrays), digest)
 
 
@@ -238,41 +230,31 @@ def _forward(variables: dict[str, Any], images: jax.Array) -> jax.Array:
     return cast(jax.Array, InceptionNetwork().apply(variables, prepared(images)))
 
 
-# What NumPy and PyTorch raise for a file that is damaged, cut short, or of another kind.
-_UNREADABLE = (EOFError, ValueError, RuntimeError, UnpicklingError, BadZipFile, zlib.error)
+_REMEDY = "name an .npz of Inception-v3's arrays, or its PyTorch state dictionary"
+# Before it, `weights_only` did not keep a file from running code (CVE-2025-32434).
+_SAFE_PYTORCH = (2, 6)
 
 
-def _arrays(path: str, file: BinaryIO) -> dict[str, np.ndarray]:
-    try:
-        return _npz(file) if path.endswith(".npz") else _state_dictionary(path, file)
-    except _UNREADABLE as error:
-        reason = " ".join(str(error).split())[:100]
-        raise UserError(
-            f"{path} is not a file of weights: {reason}",
-            "use an .npz of arrays or a PyTorch state dictionary",
-        ) from None
+def _npz(path: str) -> dict[str, np.ndarray]:
+    return read_arrays(path, path, _REMEDY, set(_names().values()))
 
 
-def _npz(file: BinaryIO) -> dict[str, np.ndarray]:
-    arrays = np.load(file, allow_pickle=False)
-    if not isinstance(arrays, np.lib.npyio.NpzFile):
-        raise ValueError("it holds a single array")
-    with arrays:
-        return dict(arrays)
-
-
-def _state_dictionary(path: str, file: BinaryIO) -> dict[str, np.ndarray]:
+def _state_dictionary(path: str) -> dict[str, np.ndarray]:
     try:
         import torch
     except ImportError:
         raise UserError(
             f"{path} needs PyTorch, which is not installed", "save it as an .npz of its arrays"
         ) from None
-    # Weights only, because a pickle can run any code.
-    loaded = torch.load(file, map_location="cpu", weights_only=True)
-    if not isinstance(loaded, dict):
-        raise ValueError(f"it holds a {type(loaded).__name__}, not a state dictionary")
-    return {k: v.float().numpy() for k, v in loaded.items() if isinstance(v, torch.Tensor)}
+    if tuple(map(int, torch.__version__.split(".")[:2])) < _SAFE_PYTORCH:
+        what = f"{path}: PyTorch {torch.__version__} may run code that a file brings"
+        raise UserError(what, "install PyTorch 2.6 or later, or save it as an .npz of its arrays")
+    with parsing(path, _REMEDY):
+        # Weights only, because a pickle can run any code.
+        loaded = torch.load(path, map_location="cpu", weights_only=True)
+        if not isinstance(loaded, dict):
+            raise ValueError(f"it holds a {type(loaded).__name__}, not a state dictionary")
+        return {k: v.float().numpy() for k, v in loaded.items() if isinstance(v, torch.Tensor)}
 
 
 @functools.cache
@@ -293,8 +275,14 @@ _NAMES = {
 }
 
 
+@functools.cache
+def _names() -> dict[tuple[str, ...], str]:
+    """PyTorch's name of each of the network's variables by its path."""
+    return {key: ".".join((*key[1:-1], _NAMES[key[-1]])) for key in _shapes()}
+
+
 def _variables(path: str, arrays: dict[str, np.ndarray]) -> dict[str, Any]:
-    names = {key: ".".join((*key[1:-1], _NAMES[key[-1]])) for key in _shapes()}
+    names = _names()
     missing = [name for name in names.values() if name not in arrays]
     if missing:
         raise UserError(
@@ -304,7 +292,7 @@ def _variables(path: str, arrays: dict[str, np.ndarray]) -> dict[str, Any]:
         )
     leaves = {}
     for key, name in names.items():
-        leaf = np.asarray(arrays[name], np.float32)
+        leaf = as_numbers(arrays[name], f"{path}: {name}", _REMEDY)
         # PyTorch's kernels are [out, in, height, width].
         leaf = leaf.transpose(2, 3, 1, 0) if leaf.ndim == 4 else leaf
         if leaf.shape != _shapes()[key]:

@@ -74,7 +74,8 @@ def embed(path: str, shrink: int = 1) -> Picture | None:
             return None
         with open(path, "rb") as file:
             data = file.read()
-        with Image.open(io.BytesIO(data)) as image:
+        # Of another format, such as PostScript, Pillow would leave the decoding to a program.
+        with Image.open(io.BytesIO(data), formats=("PNG", "GIF")) as image:
             kind, (width, height) = str(image.format).lower(), image.size
             image.load()
             if kind == "png" and (shrink > 1 or len(data) > _LARGE_PNG):

@@ -162,9 +162,9 @@ def test_refuses_tables_that_do_not_fit(tmp_path, words):
             tag_tables.load_table(str(tmp_path / "table.npz"), 4, str(words), 1)
 
     refused("features of 3 images, and tags of 2", features=np.zeros((3, 2)), tags=["sky", "dog"])
-    refused("no table", features=np.zeros((3, 2)))
+    refused("no array tags", features=np.zeros((3, 2)))
     refused(r"features are float64 \[3\]", features=np.zeros(3), tags=["sky"] * 3)
-    with pytest.raises(UserError, match="no table"):
+    with pytest.raises(UserError, match="cannot be read"):
         tag_tables.load_table(str(tmp_path / "gone"), 4, str(words), 1)
 
 
