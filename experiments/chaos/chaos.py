@@ -2,8 +2,9 @@
 
 python experiments/chaos/chaos.py [--faults=100] [--seed=0] [--steps=70000]
 
-The faults: SIGKILL; SIGTERM; a full disk (if the script may mount a small file system, which takes
-root); and a flipped bit in the newest checkpoint of a killed run.
+The faults: SIGKILL; SIGTERM; SIGHUP; a full disk (if the script may mount a small file system, which
+takes root), at the end also while the run is evaluated and its report written; and a flipped bit in
+the newest checkpoint of a killed run.
 """
 
 import argparse
@@ -18,6 +19,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Iterator
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 CONFIG = "digits,width=0.05,batch_size=16,latent.noise=8,best_by=none"
@@ -27,6 +29,7 @@ FLAGS = [
     *(f"--config.{what}_every={steps}" for what, steps in EVERY.items()),
     *("--config.eval_images=100", "--config.results_images=100"),
 ]
+EVALUATE, REPORT = ["jaxgan.evaluate", "--n=100"], ["jaxgan.report"]
 SIZE_MIB = 32
 
 
@@ -46,6 +49,16 @@ class Run:
             env=self._environment,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.PIPE,
+            text=True,
+        )
+
+    def call(self, command: list[str]) -> subprocess.CompletedProcess:
+        """Runs another command on the folder."""
+        return subprocess.run(
+            [sys.executable, "-m", *command, f"--workdir={self.folder}"],
+            cwd=ROOT,
+            env=self._environment,
+            capture_output=True,
             text=True,
         )
 
@@ -103,11 +116,12 @@ def strike(run: Run, kind: str, chance: random.Random) -> str:
     when = "early" if early else "training"
     if kind == "full disk":
         return f"{when}; {fill_disk(run, chance)}"
-    run.process.send_signal(signal.SIGTERM if kind == "SIGTERM" else signal.SIGKILL)
+    number = signal.Signals[kind] if kind in ("SIGTERM", "SIGHUP") else signal.SIGKILL
+    run.process.send_signal(number)
     status, errors = run.end()
-    if kind == "SIGTERM":
+    if number != signal.SIGKILL:
         # Until Python has installed its handlers, a signal ends the process without a message.
-        assert status in (143, -15, 0), (status, errors)
+        assert status in (128 + number, -number, 0), (status, errors)
         assert len(errors.splitlines()) <= 1, errors
     if kind == "flipped byte":
         when += f"; {flip_bit(run, chance)}"
@@ -116,25 +130,48 @@ def strike(run: Run, kind: str, chance: random.Random) -> str:
 
 def fill_disk(run: Run, chance: random.Random) -> str:
     """Fills the disk almost completely until the run has ended."""
-    ballast = run.folder.parent / "ballast"
     left = chance.randrange(0, 200_000)
-    with open(ballast, "wb") as file:
-        # The run writes at the same time, so the space measured as free may no longer be free.
-        filled = False
-        while not filled:
-            disk = os.statvfs(run.folder.parent)
-            with contextlib.suppress(OSError):
-                free = disk.f_bavail * disk.f_frsize
-                os.posix_fallocate(file.fileno(), 0, max(free - left, 1))
-                filled = True
-    status, errors = run.end()
-    ballast.unlink()
+    with full_disk(run.folder.parent, left):
+        status, errors = run.end()
     if status == 1:
         assert "No space left" in errors, errors
         assert len(errors.splitlines()) == 1, errors
     else:
         assert status == 0, (status, errors)
     return f"{left} bytes left; status {status}"
+
+
+@contextlib.contextmanager
+def full_disk(folder: pathlib.Path, left: int) -> Iterator[None]:
+    """Leaves `left` bytes of the folder's disk free in the block."""
+    ballast = folder / "ballast"
+    with open(ballast, "wb") as file:
+        # The run writes at the same time, so the space measured as free may no longer be free.
+        filled = False
+        while not filled:
+            disk = os.statvfs(folder)
+            with contextlib.suppress(OSError):
+                free = disk.f_bavail * disk.f_frsize
+                os.posix_fallocate(file.fileno(), 0, max(free - left, 1))
+                filled = True
+    try:
+        yield
+    finally:
+        ballast.unlink()
+
+
+def measure_on_a_full_disk(run: Run) -> None:
+    """Evaluates the run, and writes its report, on a full disk: each prints one line and ends with
+    status 1, and the results are as they were."""
+    results = run.folder / "results.json"
+    before = results.read_bytes()
+    with full_disk(run.folder.parent, 0):
+        for command in (EVALUATE, REPORT):
+            done = run.call(command)
+            assert done.returncode == 1, done.stderr
+            assert "No space left" in done.stderr.splitlines()[-1], done.stderr
+            assert results.read_bytes() == before
+    print("evaluated and reported on a full disk: status 1, results as they were", flush=True)
 
 
 def flip_bit(run: Run, chance: random.Random) -> str:
@@ -196,7 +233,7 @@ def compare(calm: Run, struck: Run, faults: int, chance: random.Random, mounted:
     status, errors = calm.end()
     assert status == 0, errors
     print(f"undisturbed: {time.monotonic() - began:.0f} s", flush=True)
-    kinds = ["SIGKILL", "SIGTERM", "flipped byte", *(["full disk"] if mounted else [])]
+    kinds = ["SIGKILL", "SIGTERM", "SIGHUP", "flipped byte", *(["full disk"] if mounted else [])]
     counts: collections.Counter[str] = collections.Counter()
     began = time.monotonic()
     for i in range(faults):
@@ -211,6 +248,10 @@ def compare(calm: Run, struck: Run, faults: int, chance: random.Random, mounted:
     status, errors = struck.end()
     assert status == 0, errors
     print(f"under faults: {time.monotonic() - began:.0f} s; {dict(counts)}")
+    if mounted:
+        measure_on_a_full_disk(struck)
+    for run in (calm, struck):
+        assert run.call(EVALUATE).returncode == 0
     a, b = calm.outcome(), struck.outcome()
     same = {name: a[name] == b[name] for name in a}
     print(f"the same bits: {same}")
