@@ -2,9 +2,9 @@
 
 python experiments/chaos/chaos.py [--faults=100] [--seed=0] [--steps=70000]
 
-The faults: SIGKILL; SIGTERM; SIGHUP; a full disk (if the script may mount a small file system, which
-takes root), at the end also while the run is evaluated and its report written; and a flipped bit in
-the newest checkpoint of a killed run.
+The faults: SIGKILL; SIGTERM; SIGHUP; a flipped bit in the newest checkpoint of a killed run; and a
+full disk, at the end also while the run is evaluated and its report written. For a full disk the
+script must be able to mount a small file system, which takes root.
 """
 
 import argparse
