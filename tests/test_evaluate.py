@@ -142,8 +142,9 @@ def test_the_page_and_the_table_of_labels_are_made_anew(folder, run, monkeypatch
     monkeypatch.setattr(runner, "evaluate", lambda *_: found._replace(metrics=[changed]))
     monkeypatch.setattr(html_report, "write_report", full)
     assert run(WORKDIR=str(folder), N=40) == 1
-    assert "results.json is as it was" in capsys.readouterr().err
-    assert (folder / "results.json").read_text() == before
+    assert "results.json is whole" in capsys.readouterr().err
+    # It was written before the page.
+    assert found_measure((folder / "results.json").read_text()) == changed
 
 
 def test_a_file_that_cannot_be_written_is_a_mistake(folder, run, monkeypatch, capsys):
@@ -162,12 +163,12 @@ def found_measure(results):
     return MetricResult(**json.loads(results)["measures"][0])
 
 
-def test_training_makes_the_page_before_the_results(trained):
-    """Which say that nothing is left to do: where the disk is full at the page, the run goes on."""
+def test_training_makes_the_page_after_the_results(trained):
+    """So that no picture costs what was measured."""
     shown = (trained / "report.html").read_text(encoding="utf-8")
     assert "frechet_distance" in shown
     assert "not finished" not in shown
-    made = [os.stat(trained / name).st_mtime_ns for name in ("report.html", "results.json")]
+    made = [os.stat(trained / name).st_mtime_ns for name in ("results.json", "report.html")]
     assert made == sorted(made)
 
 
@@ -240,7 +241,7 @@ def nothing(folder):
         (nothing, {"N": 1}, "n=1: must be from 2 to"),
         (nothing, {"WORKDIR": ""}, "--workdir is missing"),
         (nothing, {"WORKDIR": "nowhere"}, "nowhere holds no run"),
-        (nothing, {"_INCEPTION": "nowhere.npz"}, "nowhere.npz cannot be read"),
+        (nothing, {"_INCEPTION": "nowhere.npz"}, "nowhere.npz: cannot be read"),
     ],
     ids=lambda value: getattr(value, "__name__", None),
 )

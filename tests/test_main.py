@@ -229,10 +229,14 @@ def test_the_first_signal_in_the_loop_is_noted_and_the_second_ends_it(monkeypatc
 def test_signals_of_a_lost_terminal_and_of_slurm_are_noted_too():
     from jaxgan.common.stop_signals import StopSignals
 
-    for number in (signal.SIGHUP, signal.SIGUSR1):
-        with StopSignals() as stop:
-            signal.raise_signal(number)
-            assert stop.asked == number
+    before = signal.signal(signal.SIGHUP, signal.SIG_DFL)  # The tests may run under nohup.
+    try:
+        for number in (signal.SIGHUP, signal.SIGUSR1):
+            with StopSignals() as stop:
+                signal.raise_signal(number)
+                assert stop.asked == number
+    finally:
+        signal.signal(signal.SIGHUP, before)
 
 
 def test_what_nohup_ignores_stays_ignored():
@@ -260,11 +264,11 @@ def test_a_thread_leaves_signals_to_the_main_one():
         assert pool.submit(handler_inside).result() is before
 
 
-PRINTS = """
+PRINTS = r"""
 import os
 from jaxgan import cli
 cli.start_command()
-print("±", "caf\udce9", flush=True)
+print("\xb1", "caf\udce9", flush=True)
 reader, writer = os.pipe()
 os.close(reader)
 os.dup2(writer, 1)

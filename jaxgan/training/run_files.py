@@ -103,7 +103,8 @@ def read_results(workdir: str) -> dict[str, Any] | None:
     if found is not None:
         for measure in found["measures"]:  # Of older versions some are not there.
             measure |= {"code": None, "reference": None} | measure
-        found = {"rollbacks": [], "ended": {}, "scores": {}, "chosen": None} | found
+        for name, absent in (("rollbacks", []), ("ended", {}), ("scores", {}), ("chosen", None)):
+            found.setdefault(name, absent)
     return found
 
 

@@ -114,7 +114,7 @@ def read_run(workdir: str) -> Run:
         measured = run_files.read_results(workdir)
     except UserError as error:
         measured = None
-        notices.append(f"{str(error).partition(': ')[2]}.")
+        notices.append(f"{str(error).removeprefix(workdir).lstrip(os.sep)}.")
     end = _end(about["config"], measured, metrics.rows)
     sheets = sheet_paths.list_sheets(workdir, float("inf") if end is None else end)
     if not metrics.rows and not sheets:
