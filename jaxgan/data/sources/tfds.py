@@ -194,7 +194,10 @@ def _builder(name: str, data_dir: str) -> Any:
     # Of a bucket with all datasets only this one's files.
     folder = buckets.fetched(folder, f"{named['dataset']}/")
     if folder and not os.path.isdir(folder):
-        raise UserError(f"{folder}: no such folder", "set dataset.data_dir or TFDS_DATA_DIR to it")
+        raise UserError(
+            f"dataset {name}: {folder}: no such folder",
+            "set dataset.data_dir or TFDS_DATA_DIR to it",
+        )
     files = os.path.join(folder or tfds.core.constants.DATA_DIR, named["dataset"])
     damaged = (ParseError, ImportError)
     with parsing(f"dataset {name} in {files}", "prepare it again", damaged), _own_features(files):

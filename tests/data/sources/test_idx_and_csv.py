@@ -190,3 +190,41 @@ def test_csv_with_windows_line_ends_is_read(tmp_path):
     text = "\r\n".join(csv_lines(images, labels)) + "\r\n"
     (tmp_path / "train.csv").write_bytes(b"\xef\xbb\xbf" + text.encode())
     np.testing.assert_array_equal(load("csv", tmp_path).train.images[..., 0], images[:9])
+
+
+def test_a_source_sorted_by_class_holds_out_a_random_sample(tmp_path):
+    """Its last tenth would be one class, which no network had been trained on."""
+    images, labels = some_images(n=100)
+    labels = np.sort(labels)
+    write_idx(tmp_path, images, labels)
+    write_csv(tmp_path / "train.csv", images, labels)
+    for name in ("idx", "csv"):
+        dataset = load(name, tmp_path)
+        assert set(dataset.train.labels) == set(labels)
+        assert len(set(dataset.validation.labels)) > 3
+        order = np.random.default_rng(0).permutation(100)
+        np.testing.assert_array_equal(dataset.train.images[..., 0], images[order[:90]])
+        np.testing.assert_array_equal(dataset.validation.labels, labels[order[90:]])
+
+
+@pytest.mark.parametrize("first", ["pixel1", "1x1", "quoted"])
+def test_csv_with_headers_of_other_tables_of_kaggle(tmp_path, first):
+    """Fashion-MNIST's, that of "MNIST in CSV", and one that a program has quoted."""
+    images, labels = some_images()
+    header, *rows = csv_lines(images, labels)
+    if first == "pixel1":
+        header = ",".join(["label", *(f"pixel{i}" for i in range(1, 65))])
+    elif first == "1x1":
+        header = ",".join(["label", *(f"{i}x{j}" for i in range(1, 9) for j in range(1, 9))])
+    else:
+        header, *rows = (f'"{line}"'.replace(",", '","') for line in (header, *rows))
+    (tmp_path / "train.csv").write_text("\n".join([header, *rows]))
+    plain = load("csv", tmp_path)
+    np.testing.assert_array_equal(plain.train.images[..., 0], images[:54])
+    np.testing.assert_array_equal(plain.train.labels, labels[:54])
+    (tmp_path / "train.csv.gz").write_bytes(gzip.compress((tmp_path / "train.csv").read_bytes()))
+    (tmp_path / "train.csv").unlink()
+    assert_same(load("csv", tmp_path), plain)
+    (tmp_path / "train.csv.gz").write_bytes((tmp_path / "train.csv.gz").read_bytes()[:-40])
+    with pytest.raises(UserError, match=r"train\.csv\.gz: cannot be read"):
+        load("csv", tmp_path)
