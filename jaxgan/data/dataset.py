@@ -159,6 +159,8 @@ class Dataset:
       train, validation, test: the splits; validation and test may be empty.
       label_names: names of the labels 0, 1, …; () without labels.
       fingerprint: identifies a source that is too large to hash at every start, or "".
+      content: hash of the source's files if they were all read, and `fingerprint` would not notice
+        one that is changed in its place; or "".
       unfiltered: the dataset before classes or near-duplicates were left out, or None.
       modes: the known modes if the examples are points, or None.
       factors: the factors that the images are drawn from (columns of `Split.factors`).
@@ -175,6 +177,7 @@ class Dataset:
     test: Split
     label_names: tuple[str, ...] = ()
     fingerprint: str = ""
+    content: str = ""
     unfiltered: "Dataset | None" = None
     modes: Modes | None = None
     factors: tuple[Factor, ...] = ()
@@ -219,14 +222,6 @@ class Dataset:
         for name in ("train", "validation", "test"):
             changes[name] = function(getattr(self, name))
         return dataclasses.replace(self, **changes)
-
-    def content_digest(self) -> str:
-        """SHA-256 of the training images and labels if they are in memory and `digest` is not of
-        them but of a fingerprint, which a picture changed in place leaves as it is; else ""."""
-        in_memory = isinstance(self.train.images, np.ndarray)
-        if not self.fingerprint or self.drawn_from or not in_memory:
-            return ""
-        return dataclasses.replace(self, fingerprint="").digest()
 
     def digest(self) -> str:
         """SHA-256 (16 hex digits) of the fingerprint, or else of the training images and labels and

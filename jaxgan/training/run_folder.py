@@ -140,7 +140,7 @@ def check_same_data(workdir: str, saved: dict[str, Any], dataset: Dataset) -> No
             f"{workdir} was trained on other images or labels than {dataset.name} has now", ANOTHER
         )
     # Older runs have none, and streamed images are not hashed.
-    contents = {saved["dataset"].get("content_sha256", ""), dataset.content_digest()} - {""}
+    contents = {saved["dataset"].get("content_sha256", ""), dataset.content} - {""}
     if len(contents) > 1:
         what = f"{workdir} was trained on other images than {dataset.name} has now"
         raise UserError(f"{what}: some were changed in their place", ANOTHER)
@@ -184,7 +184,7 @@ def _about(config: ConfigDict, dataset: Dataset) -> dict[str, Any]:
         "dataset": {
             "name": dataset.name,
             "sha256": dataset.digest(),
-            "content_sha256": dataset.content_digest(),
+            "content_sha256": dataset.content,
             "image_shape": dataset.image_shape,
             "label_names": dataset.label_names,
             "classes": dataset.classes,

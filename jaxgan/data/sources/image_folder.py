@@ -67,13 +67,15 @@ def load(
     paths = tuple(name for name, _ in files)
     source = FolderSource(folder, paths, size, channels or 3, digest)
     images: Any = Streamed(source)
+    content = ""
     if not streaming.wanted(streamed, images.shape):
-        images = _decode_all(source)
+        images, content = _decode_all(source)
     whole = Split(images, None if labels is None else np.asarray(labels, np.int32))
     name = printable(os.path.basename(folder))
     count = len(whole) // 10 if validation < 0 else validation
     train, held_out = whole.hold_out(count, name, shuffled=True)
-    return Dataset(name, train, held_out, whole.first(0), names, source.fingerprint())
+    fingerprint = source.fingerprint()
+    return Dataset(name, train, held_out, whole.first(0), names, fingerprint, content)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -112,7 +114,15 @@ class FolderSource:
 
     def decode(self, index: int) -> np.ndarray:
         """Reads one image; UserError naming the file if it is damaged."""
-        return decode(os.path.join(self.folder, self.files[index]), self.size, self.channels)
+        return decode(self._path(index), self.size, self.channels)
+
+    def hash(self, index: int) -> bytes:
+        """SHA-256 of one file."""
+        with open(self._path(index), "rb") as file:
+            return hashlib.file_digest(file, "sha256").digest()
+
+    def _path(self, index: int) -> str:
+        return os.path.join(self.folder, self.files[index])
 
     def _replacement(self, index: int, error: UserError) -> np.ndarray:
         def of_class(i: int) -> str:
@@ -244,22 +254,26 @@ def _entries(folder: str, inner: str = "") -> tuple[list[tuple[str, int]], list[
     return sorted(files), sorted(folders)
 
 
-def _decode_all(source: FolderSource) -> np.ndarray:
-    """Decodes all images, uint8 [N, H, W, C], in threads: Pillow decodes without Python's lock."""
+def _decode_all(source: FolderSource) -> tuple[np.ndarray, str]:
+    """Decodes all images, uint8 [N, H, W, C], and hashes the files; in threads, because Pillow and
+    hashlib work without Python's lock."""
     count = len(source.files)
     out = np.empty(source.shape, np.uint8)
     chunks = [np.arange(i, min(i + _CHUNK, count)) for i in range(0, count, _CHUNK)]
 
-    def decoded(indices: np.ndarray) -> np.ndarray:
-        return np.stack([source.decode(index) for index in indices])
+    def decoded(indices: np.ndarray) -> tuple[np.ndarray, bytes]:
+        images = np.stack([source.decode(index) for index in indices])
+        return images, b"".join(source.hash(index) for index in indices)
 
+    content = hashlib.sha256()
     reported = time.monotonic()
     with concurrent.futures.ThreadPoolExecutor(os.cpu_count()) as pool:
         # On an error, `map` cancels the chunks that have not begun.
-        for indices, images in zip(chunks, pool.map(decoded, chunks), strict=True):
+        for indices, (images, hashes) in zip(chunks, pool.map(decoded, chunks), strict=True):
             out[indices] = images
+            content.update(hashes)
             if time.monotonic() - reported > _PATIENCE:
                 reported = time.monotonic()
                 done = f"{indices[-1] + 1:,} of {count:,} images decoded"
                 print(f"{source.folder}: {done}", file=sys.stderr, flush=True)
-    return out
+    return out, content.hexdigest()[:16]

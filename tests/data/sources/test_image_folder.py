@@ -184,8 +184,8 @@ def test_pictures_changed_in_their_place_are_noticed(tmp_path):
         save(path, np.random.default_rng(seed).integers(0, 256, (8, 8, 3), np.uint8))
     after = load("folder", tmp_path)
     assert after.digest() == before.digest()
-    assert after.content_digest() != before.content_digest() != ""
-    assert load("folder", tmp_path, dataset__streamed="yes").content_digest() == ""
+    assert after.content != before.content != ""
+    assert load("folder", tmp_path, dataset__streamed="yes").content == ""
 
 
 @pytest.mark.parametrize("deepest", [255, 4095, 253 * 2**20])
