@@ -64,7 +64,7 @@ class Run:
 
     def end(self) -> tuple[int, str]:
         """Waits for the end; returns the exit status and the text on stderr."""
-        _, errors = self.process.communicate(timeout=600)
+        _, errors = self.process.communicate(timeout=3600)
         return self.process.returncode, errors
 
     def abandon(self) -> None:
@@ -83,10 +83,19 @@ class Run:
         return sorted(int(name) for name in names if name.isdigit())
 
     def wait_until_it_trains(self) -> None:
-        """Waits for a new checkpoint or the end of the run."""
-        before = self.checkpoints()
-        while self.running() and self.checkpoints() in (before, []):
+        """Waits for a new checkpoint, not for a damaged one to be put aside, or the end of the
+        run."""
+        before = self._saved()
+        while self.running() and not self._saved() - before:
             time.sleep(0.01)
+
+    def _saved(self) -> set[tuple[int, int]]:
+        """The step and the inode of each complete checkpoint."""
+        found = set()
+        for step in self.checkpoints():
+            with contextlib.suppress(FileNotFoundError):
+                found.add((step, os.stat(self.folder / "checkpoints" / str(step)).st_ino))
+        return found
 
     def outcome(self) -> dict:
         """The parts of two runs that are compared: every row without its times, the results, the
