@@ -57,14 +57,19 @@ DATA_DIR = define_path("data_dir", "Where the data is, if it has moved.")
 N = flags.DEFINE_integer("n", None, "Number of images; default 64, in evaluation 10,000.")
 
 
-def run_command(command: Callable[[], None], disk_full: str = "free some and try again") -> int:
+def run_command(
+    command: Callable[[], None],
+    disk_full: str = "free some and try again",
+    has_config: bool = False,
+) -> int:
     """Runs a command; returns its exit status: 0, 1 if the disk is full (the message then ends in
-    `disk_full`), 2 for a UserError."""
+    `disk_full`), 2 for a UserError. Where an error names a key of the config, the line names the
+    command's flag for it: --data_dir, or any of them if the command `has_config`."""
     try:
         command()
     except UserError as error:
-        # In Python, and in training, the folder of the data is a key of the config.
-        return complain(_DATA_DIR_KEY.sub("--data_dir", str(error)), 2)
+        text = _DATA_DIR_KEY.sub("--data_dir", str(error))
+        return complain(with_config_flags(error) if has_config else text, 2)
     except OSError as error:
         if error.errno not in DISK_FULL:
             raise
@@ -118,7 +123,10 @@ def start_command() -> None:
         if stream is not None:
             raw = _Output(stream.fileno(), "w", closefd=False)
             lines = name == "stderr" or raw.isatty()
-            text = io.TextIOWrapper(io.BufferedWriter(raw), stream.encoding, "replace", None, lines)
+            # Of `python -u` nothing is buffered.
+            buffer: Any = raw if stream.write_through else io.BufferedWriter(raw)
+            options = {"line_buffering": lines, "write_through": stream.write_through}
+            text = io.TextIOWrapper(buffer, stream.encoding, "replace", **options)
             setattr(sys, name, text)
 
     def end(number: int, frame: Any) -> None:

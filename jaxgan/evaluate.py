@@ -53,7 +53,9 @@ def main(argv: list[str]) -> int:
         with buckets.working_copy(workdir) as folder:
             evaluate(folder, CHECKPOINT.value, SEED.value, n)
 
-    return cli.run_command(command, f"{WORKDIR.value}/{run_files.RESULTS} is whole")
+    return cli.run_command(
+        command, f"{WORKDIR.value}/{run_files.RESULTS} is whole; free some and try again"
+    )
 
 
 def evaluate(workdir: str, checkpoint: str | None, seed: int | None, n: int) -> None:
@@ -73,7 +75,7 @@ def evaluate(workdir: str, checkpoint: str | None, seed: int | None, n: int) -> 
     jax_setup.configure_jax(about["config"]["dtype"])
     with run_folder.keep_out(workdir):
         step, runs = trained_run.load_every(workdir, seed)
-        results = _results(workdir, about, step)
+        results, damaged = _results(workdir, about, step)
         if results is None or results["step"] != step:
             what = f"{workdir} has not finished: its last checkpoint is of step {step}"
             remedy = f"the training command goes on; with --config.steps={step} it ends there"
@@ -94,6 +96,8 @@ def evaluate(workdir: str, checkpoint: str | None, seed: int | None, n: int) -> 
             results["measures"], [row.as_json() for row in found.metrics]
         )
         with file_errors(workdir):
+            if damaged is not None:
+                run_folder.put_results_aside(workdir, damaged)
             # First: what has been measured must not be lost for a picture.
             write_json(os.path.join(workdir, run_files.RESULTS), results)
             _write_figures(workdir, runs, found)
@@ -106,18 +110,20 @@ def evaluate(workdir: str, checkpoint: str | None, seed: int | None, n: int) -> 
     print(f"\nrun: {workdir}\n{sum(found.seconds.values()):.0f} s: {times}")
 
 
-def _results(workdir: str, about: dict[str, Any], step: int) -> dict[str, Any] | None:
-    """The content of `results.json`, or None if the run has not finished. If it cannot be read, it
-    is put aside, and what is measured now begins another."""
+def _results(
+    workdir: str, about: dict[str, Any], step: int
+) -> tuple[dict[str, Any] | None, UserError | None]:
+    """The content of `results.json`, or None if the run has not finished. If it is damaged, what is
+    measured now begins another, and the error is returned too; the seed that the run had chosen is
+    lost with it."""
     try:
-        return run_files.read_results(workdir)
-    except UserError as error:
+        return run_files.read_results(workdir), None
+    except run_files.DamagedFile as error:
         if step < about["config"]["steps"]:
             remedy = "the training command, which goes on, measures again"
-            raise UserError(str(error), remedy) from None
-        run_folder.put_results_aside(workdir, error)
-    empty: dict[str, Any] = {"measures": [], "rollbacks": [], "ended": {}, "scores": {}}
-    return {"step": step, **empty, "chosen": None}
+            raise UserError(error.what, remedy) from None
+        empty: dict[str, Any] = {"measures": [], "rollbacks": [], "ended": {}, "scores": {}}
+        return {"step": step, **empty, "chosen": None}, error
 
 
 def _write_figures(

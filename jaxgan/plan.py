@@ -33,7 +33,7 @@ def main(argv: list[str]) -> int:
     """Plans as the flags say; returns the exit status."""
     del argv
     given = (_TOPOLOGY.value, _EXAMPLES.value, _CLASSES.value, _JSON.value)
-    return cli.run_command(lambda: plan(training.CONFIG.value, *given))
+    return cli.run_command(lambda: plan(training.CONFIG.value, *given), has_config=True)
 
 
 def plan(

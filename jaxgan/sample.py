@@ -61,6 +61,8 @@ def sample(workdir: str) -> None:
     if isinstance(run.gan.condition, Features):
         tag(run, workdir, out)
         return
+    if DATA_DIR.value is not None:
+        raise UserError("--data_dir: only a run that tags images reads its data", "leave it out")
     image = None if _IMAGE.value is None else read_image(_IMAGE.value, run)
     examples = run.sample(
         64 if N.value is None else N.value,

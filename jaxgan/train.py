@@ -254,7 +254,7 @@ def _is_finished(config: ConfigDict, workdir: str, dataset: Dataset | None) -> b
     saved = run_folder.inspect(config, workdir)
     try:
         results = run_files.read_results(workdir)
-    except UserError:  # Measured again at the end.
+    except run_files.DamagedFile:  # Measured again at the end.
         return False
     if saved is None or results is None or results["step"] < config.steps:
         return False

@@ -121,7 +121,10 @@ def strike(run: Run, kind: str, chance: random.Random) -> str:
         run.wait_until_it_trains()
         time.sleep(chance.uniform(0, 0.2))
     if not run.running():
-        return f"had ended before: {run.end()}"
+        status, errors = run.end()
+        if "starts again from step 0" in errors:  # The only checkpoint was damaged.
+            return "every checkpoint was damaged"
+        return f"had ended before: {status}, {errors}"
     when = "early" if early else "training"
     if kind == "full disk":
         return f"{when}; {fill_disk(run, chance)}"
@@ -145,7 +148,7 @@ def fill_disk(run: Run, chance: random.Random) -> str:
     if status == 1:
         assert "No space left" in errors, errors
         assert len(errors.splitlines()) == 1, errors
-    else:
+    elif "starts again from step 0" not in errors:
         assert status == 0, (status, errors)
     return f"{left} bytes left; status {status}"
 

@@ -3,6 +3,7 @@
 import contextlib
 import errno
 from collections.abc import Iterator
+from typing import Any
 
 # An OSError with one of these numbers reaches the command, which then exits with status 1.
 DISK_FULL = (errno.ENOSPC, errno.EDQUOT)
@@ -18,6 +19,10 @@ class UserError(Exception):
 
     def __init__(self, what: str, remedy: str = "") -> None:
         super().__init__("\n".join(map(printable, filter(None, (what, remedy)))))
+        self.what, self.remedy = what, remedy
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return type(self), (self.what, self.remedy)
 
 
 def printable(text: str) -> str:

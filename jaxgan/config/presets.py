@@ -129,7 +129,8 @@ def not_of_its_kind(path: str, text: str) -> UserError:
 
 
 def changed_keys(config: ConfigDict, saved: Mapping[str, Any]) -> list[str]:
-    """The keys that may not change and differ from `saved`, path -> value, with both values."""
+    """The keys that may not change but differ from `saved` (path -> value), each with both
+    values."""
     now = dict(leaves(config))
     # A run saved before a key existed used that key's default.
     saved = {path: key.default for path, key in KEYS.items()} | dict(saved)

@@ -4,7 +4,6 @@ import dataclasses
 import hashlib
 import itertools
 import json
-import math
 import unicodedata
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any, NamedTuple
@@ -17,8 +16,6 @@ from jaxgan.data.tagging.types import Rows, Tags, split_or_earlier
 
 # Images that `Dataset.digest` reads at a time.
 _BLOCK = 4096
-# Held-out examples whose labels are less probable than e^-15 are no random sample.
-_SURPRISE = 15
 
 
 @dataclasses.dataclass(frozen=True)
@@ -64,36 +61,35 @@ class Split:
         return Split(images, labels, factors, features)
 
     def _drawn_at_random(self, rest: int) -> bool:
-        """Whether the examples from `rest` on may be a random sample, by their labels."""
+        """Whether the parts before and from `rest` on hold as many classes as in a random order."""
         if self.labels is None or not 0 < rest < len(self):
             return True
-        classes = int(self.labels.max()) + 1
-        parts = np.split(self.labels, [rest])
-        first, last = (np.bincount(part, minlength=classes) for part in parts)
-        # A class of n examples is absent from a share p of a random order with probability
-        # (1 - p)^n.
-        share = len(parts[1]) / len(self)
-        surprise = -last[first == 0].sum() * math.log(share)
-        surprise -= first[last == 0].sum() * math.log(1 - share)
-        return bool(surprise < _SURPRISE)
+        found = sum(len(np.unique(part)) for part in np.split(self.labels, [rest]))
+        counts, generator = np.bincount(self.labels), np.random.default_rng(0)
+        held_out = generator.multivariate_hypergeometric(counts, len(self) - rest, 1_000)
+        expected = (held_out > 0).sum(axis=1) + (held_out < counts).sum(axis=1)
+        return bool(found >= expected.mean() - 4 * expected.std() - 0.5)
 
-    def hold_out(self, count: int, name: str, shuffled: bool = False) -> tuple["Split", "Split"]:
-        """Splits into a training split and the last `count` examples, for validation. If
-        these lack classes that a random sample would have, as in a source sorted by class, a fixed
-        permutation comes first.
+    def hold_out(
+        self, count: int, name: str, shuffled: bool | None = False
+    ) -> tuple["Split", "Split"]:
+        """Splits into a training split and the last `count` examples, for validation.
 
         Args:
           count: number of examples to hold out.
           name: name of the dataset, for the message.
-          shuffled: whether to apply the permutation in any case. Then the first examples of either
-            part are a random sample.
+          shuffled: whether to apply a fixed permutation first, so that the first examples of either
+            part are a random sample; None applies it if the labels show that the examples are not
+            in random order, as in a file sorted by class.
 
         Raises:
           UserError: if nothing would be left to train on.
         """
         check_holding_out(count, len(self), name)
         rest = len(self) - count
-        if not shuffled and self._drawn_at_random(rest):
+        if shuffled is None:
+            shuffled = not self._drawn_at_random(rest)
+        if not shuffled:
             return self.take(slice(0, rest)), self.take(slice(rest, None))
         order = np.random.default_rng(0).permutation(len(self))
         return self.take(order[:rest]), self.take(order[rest:])
@@ -159,8 +155,8 @@ class Dataset:
       train, validation, test: the splits; validation and test may be empty.
       label_names: names of the labels 0, 1, …; () without labels.
       fingerprint: identifies a source that is too large to hash at every start, or "".
-      content: hash of the source's files if they were all read, and `fingerprint` would not notice
-        one that is changed in its place; or "".
+      content: hash of the files of a folder that was read into memory, whose fingerprint has only
+        their names and sizes; or "".
       unfiltered: the dataset before classes or near-duplicates were left out, or None.
       modes: the known modes if the examples are points, or None.
       factors: the factors that the images are drawn from (columns of `Split.factors`).

@@ -304,5 +304,5 @@ def read_about(workdir: str) -> dict[str, Any]:
         validate(config_lib.update(config_lib.base(), about["config"]))
     except UserError as error:
         path = os.path.join(workdir, run_files.CONFIG)
-        raise UserError(f"{path} is damaged, or not a run's: {error}") from None
+        raise UserError(f"{path} is damaged, or not a run's: {error.what}") from None
     return about

@@ -34,8 +34,8 @@ _OWNER = "owner"
 _DAMAGE = (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError)
 # Bytes read at a time.
 _BLOCK = 2**20
-# Characters that Orbax, which reads its metadata by a glob, takes for patterns.
-_PATTERNS = "*?[]\\"
+# Characters in a path under which Orbax, which reads its metadata by a glob, finds nothing.
+_PATTERNS = "[\\"
 
 
 def check_path(folder: str) -> None:
@@ -114,15 +114,24 @@ class Checkpoints:
         return self._opened
 
     def _check_metadata(self) -> None:
-        """Puts checkpoints aside that Orbax would wait for or fail on while it lists them."""
+        """Puts checkpoints aside on which Orbax's listing would hang (a pipe) or fail.
+
+        Raises:
+          UserError: if there is one in a folder that is only read.
+        """
         for name in filter(str.isdecimal, os.listdir(self._folder)):
+            checkpoint = f"{self._folder}/{name}"
             try:
-                self._check_readable(int(name))
-                _check_json(f"{self._folder}/{name}/_CHECKPOINT_METADATA")
+                _check_files(checkpoint)
+                _check_json(f"{checkpoint}/_CHECKPOINT_METADATA")
+            except FileNotFoundError:
+                continue  # The run that is training has deleted it.
+            except OSError as error:
+                raise _unreadable(error) from error
             except ValueError as error:
                 if self._read_only:
-                    what = f"{self._folder}/{name} is damaged: {error}"
-                    raise UserError(what, "the training command puts it aside") from None
+                    remedy = f"remove {checkpoint}; an earlier one is used then"
+                    raise UserError(f"{checkpoint} is damaged: {error}", remedy) from None
                 self._say_damaged(int(name), error)
                 self._put_aside(int(name))
 
@@ -219,6 +228,8 @@ class Checkpoints:
             try:
                 arrays = self._read(step)
             except _DAMAGE as error:
+                # Orbax's errors do not tell damage from what cannot be read now.
+                self._check_readable(step)
                 self._say_damaged(step, error)
                 if not self._read_only:
                     self._put_aside(step)
@@ -232,19 +243,16 @@ class Checkpoints:
         return None
 
     def _check_readable(self, step: int) -> None:
-        """Raises UserError if a file cannot be read now, such as for lack of permission: Orbax's
-        errors do not tell that from damage. Raises ValueError for what is not a file."""
-        checkpoint = f"{self._folder}/{step}"
-        for folder, _, names in os.walk(checkpoint, onerror=_raise_unreadable):
-            for path in (os.path.join(folder, name) for name in names):
-                try:
-                    if not stat.S_ISREG(os.lstat(path).st_mode):  # Reading a pipe would not end.
-                        raise ValueError(f"{os.path.relpath(path, checkpoint)} is not a file")
-                    with open(path, "rb") as file:
-                        while file.read(_BLOCK):
-                            pass
-                except OSError as error:
-                    _raise_unreadable(error)
+        """Raises UserError if a file cannot be read now, such as for lack of permission."""
+        try:
+            for path in _files(f"{self._folder}/{step}"):
+                with open(path, "rb") as file:
+                    while file.read(_BLOCK):
+                        pass
+        except (FileNotFoundError, NotADirectoryError):
+            return  # That is damage.
+        except OSError as error:
+            raise _unreadable(error) from error
 
     def _put_aside(self, step: int) -> None:
         os.makedirs(f"{self._folder}.damaged", exist_ok=True)
@@ -300,12 +308,38 @@ class _Kept:
         return [checkpoint.step in kept for checkpoint in checkpoints]
 
 
+def _unreadable(error: OSError) -> UserError:
+    what = f"{error.filename}: {error.strerror}, so the checkpoint cannot be read now"
+    return UserError(what, "make it readable; nothing was changed")
+
+
+def _files(folder: str) -> Iterator[str]:
+    """The paths of all files in a folder; raises OSError if it cannot be listed."""
+
+    def fail(error: OSError) -> None:
+        raise error
+
+    for where, _, names in os.walk(folder, onerror=fail):
+        yield from (os.path.join(where, name) for name in names)
+
+
+def _check_files(folder: str) -> None:
+    """Raises ValueError for what is not a file: reading a pipe would not end."""
+    try:
+        for path in _files(folder):
+            if not stat.S_ISREG(os.lstat(path).st_mode):
+                raise ValueError(f"{os.path.relpath(path, folder)} is not a file")
+    except NotADirectoryError:
+        raise ValueError("it is not a folder") from None
+
+
 def _check_json(path: str) -> None:
-    """Raises ValueError if this is not the file by which Orbax describes a checkpoint."""
+    """Raises ValueError if this file, where it is there, is not Orbax's metadata."""
     try:
         if os.path.exists(path):
             with open(path, "rb") as file:
-                msgspec.convert(json.loads(file.read()), _Metadata)
+                content = file.read()
+            msgspec.convert(json.loads(content), _Metadata)
     except (ValueError, RecursionError) as error:
         raise ValueError(f"{os.path.basename(path)}: {error}") from None
 
@@ -319,14 +353,6 @@ class _Metadata(TypedDict, total=False):
     init_timestamp_nsecs: int | None
     commit_timestamp_nsecs: int | None
     custom_metadata: dict[str, Any] | None
-
-
-def _raise_unreadable(error: OSError) -> None:
-    """Raises UserError, or the error itself if the file is gone, which is damage."""
-    if isinstance(error, FileNotFoundError):
-        raise error
-    what = f"{error.filename}: {error.strerror}, so the checkpoint cannot be read now"
-    raise UserError(what, "make it readable; nothing was changed") from error
 
 
 def _hush_late_writers() -> None:

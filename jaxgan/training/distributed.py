@@ -77,9 +77,9 @@ def initialize(coordinator: str = "", processes: int = 0, process: int = 0) -> N
 
 def _slurm_tasks() -> int:
     """The number of Slurm's tasks if JAX would take this process for one of them, or 0."""
-    told = ("SLURM_JOB_ID", "SLURM_STEP_NODELIST", "SLURM_PROCID", "SLURM_LOCALID")
+    required = ("SLURM_JOB_ID", "SLURM_STEP_NODELIST", "SLURM_PROCID", "SLURM_LOCALID")
     tasks = os.environ.get("SLURM_NTASKS", "")
-    return int(tasks) if tasks.isdecimal() and all(x in os.environ for x in told) else 0
+    return int(tasks) if tasks.isdecimal() and all(x in os.environ for x in required) else 0
 
 
 def _check_port_free(coordinator: str) -> None:
@@ -115,7 +115,8 @@ def _patience(whom: str) -> Iterator[None]:
     finally:
         timer.cancel()
         for number, handler in before.items():
-            signal.signal(number, handler)
+            if handler is not None:  # One that was not set from Python.
+                signal.signal(number, handler)
 
 
 def exit_process(status: int) -> int:

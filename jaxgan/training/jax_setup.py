@@ -56,8 +56,10 @@ def _check_devices() -> None:
         jax.devices()
     except (RuntimeError, AssertionError) as error:  # An assertion for a known, missing platform.
         asked, why = os.environ.get("JAX_PLATFORMS", ""), str(error).partition("\n")[0]
-        what = f"JAX_PLATFORMS={asked}: {why or 'this machine has no such devices'}"
-        remedy = "unset it, or install JAX for these devices (docs/devices.md)"
+        what = f"JAX_PLATFORMS={asked}: " if asked else ""
+        what += why or "this machine has no such devices"
+        remedy = "see docs/devices.md for JAX on these devices"
+        remedy += "; or unset JAX_PLATFORMS" if asked else "; or set JAX_PLATFORMS=cpu"
         raise UserError(what, remedy) from None
 
 

@@ -92,7 +92,7 @@ def read_info(workdir: str) -> dict[str, Any] | None:
     for key, value in (found["config"] if found else {}).items():
         kind = type(KEYS[key].default) if key in KEYS else type(value)
         if type(value) is not kind and not (kind is float and type(value) is int):
-            raise UserError(f"{path} is damaged, or not a run's: {key}={value!r}")
+            raise DamagedFile(f"{path} is damaged, or not a run's: {key}={value!r}")
     return found
 
 
@@ -115,28 +115,32 @@ def _read_json(path: str, kind: Any) -> Any:
             if not os.path.lexists(path):
                 return None
             if not stat.S_ISREG(os.stat(path).st_mode):  # Reading a pipe would wait for ever.
-                raise UserError(f"{path} is not a file")
+                raise DamagedFile(f"{path} is not a file")
             with open(path, encoding="utf-8-sig") as file:
                 text = file.read()
         return _parse(text, kind)
-    except (UnicodeDecodeError, Damaged) as error:
-        raise UserError(f"{path} is damaged, or not a run's: {error}") from None
+    except (UnicodeDecodeError, _Mistyped) as error:
+        raise DamagedFile(f"{path} is damaged, or not a run's: {error}") from None
 
 
-class Damaged(Exception):
+class DamagedFile(UserError):
+    """A file is not what a run writes; no error of reading, which may pass."""
+
+
+class _Mistyped(Exception):
     """A text is not JSON, or not of the type that it should have; the message names the field."""
 
 
 def _parse(text: str | bytes, kind: Any) -> Any:
-    """Parses JSON; raises Damaged."""
+    """Parses JSON; raises _Mistyped."""
     try:
         found = json.loads(text)
     except (ValueError, RecursionError) as error:  # RecursionError: lists in lists in lists …
-        raise Damaged(error) from None
+        raise _Mistyped(error) from None
     try:
         msgspec.convert(found, kind)
-    except msgspec.ValidationError as error:
-        raise Damaged(error) from None
+    except (msgspec.ValidationError, UnicodeEncodeError) as error:  # Of a lone surrogate.
+        raise _Mistyped(error) from None
     return found
 
 
@@ -173,6 +177,6 @@ def read_row(line: bytes) -> dict[str, Any] | None:
         row: dict[str, Any] = _parse(line, _RollBack if b'"rolled_back"' in line else _Place)
         if "rolled_back" not in row:
             msgspec.convert(row, dict[str, _Number])
-    except (Damaged, msgspec.ValidationError):
+    except (_Mistyped, msgspec.ValidationError, UnicodeEncodeError):
         return None
     return row

@@ -1,10 +1,10 @@
 """A run's folder: which run may use it, and the files written before the first step."""
 
-import contextlib
 import errno
 import fcntl
 import fnmatch
 import importlib.metadata
+import itertools
 import os
 import platform
 import shlex
@@ -16,7 +16,7 @@ import jax
 from ml_collections import ConfigDict
 
 import jaxgan.config as config_lib
-from jaxgan.common.errors import DISK_FULL, UserError
+from jaxgan.common.errors import DISK_FULL, UserError, file_errors
 from jaxgan.common.files import write_json, write_text
 from jaxgan.data.dataset import Dataset
 from jaxgan.models import summary
@@ -81,7 +81,7 @@ def enter(config: ConfigDict, workdir: str, dataset: Dataset, gan: Gan) -> TextI
             check_same_data(workdir, saved, dataset)
             try:
                 run_files.read_results(workdir)
-            except UserError as error:
+            except run_files.DamagedFile as error:
                 put_results_aside(workdir, error)
         if dataset.drawn_from:  # Always rewritten: on another machine a few groups may differ.
             write_json(os.path.join(workdir, NEAR_DUPLICATES), {"groups": dataset.alike})
@@ -104,7 +104,8 @@ def keep_out(workdir: str) -> TextIO:
     except OSError as error:
         if error.errno in DISK_FULL:
             raise
-        raise UserError(f"{workdir} cannot be written ({error.strerror})", ANOTHER) from error
+        why = error.strerror or error
+        raise UserError(f"{workdir} cannot be written ({why})", ANOTHER) from error
     try:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
@@ -127,10 +128,11 @@ def _check_apart(config: ConfigDict, workdir: str) -> None:
     if config.dataset.name.removeprefix("stacked_") != "folder":
         return
     images = os.path.realpath(os.path.expanduser(config.dataset.data_dir))
-    with contextlib.suppress(ValueError):  # From paths on different drives.
-        if os.path.commonpath([images, os.path.realpath(workdir)]) == images:
-            what = f"{workdir} lies in the folder of the images, {images}"
-            raise UserError(what, "give a --workdir outside of it")
+    inside = os.path.relpath(os.path.realpath(workdir), images).split(os.sep)
+    # The scan of the images passes over hidden folders.
+    if inside[0] != os.pardir and not any(x.startswith(".") and x != "." for x in inside):
+        what = f"{workdir} lies in the folder of the images, {images}"
+        raise UserError(what, "give a --workdir outside of it")
 
 
 def check_same_data(workdir: str, saved: dict[str, Any], dataset: Dataset) -> None:
@@ -149,8 +151,12 @@ def check_same_data(workdir: str, saved: dict[str, Any], dataset: Dataset) -> No
 def put_results_aside(workdir: str, error: UserError) -> None:
     """Renames a `results.json` that cannot be read, and says so: it can be measured again."""
     path = os.path.join(workdir, run_files.RESULTS)
-    os.replace(path, f"{path}.damaged")
-    print(f"{error}; kept as {run_files.RESULTS}.damaged", file=sys.stderr, flush=True)
+    suffixes = itertools.chain([""], (f"_{i}" for i in itertools.count(2)))
+    names = (f"{path}.damaged{suffix}" for suffix in suffixes)
+    kept = next(name for name in names if not os.path.lexists(name))
+    with file_errors(path, ANOTHER):
+        os.rename(path, kept)
+    print(f"{error.what}; kept as {os.path.basename(kept)}", file=sys.stderr, flush=True)
 
 
 def chosen_seed(workdir: str, step: int) -> int | None:
@@ -158,8 +164,9 @@ def chosen_seed(workdir: str, step: int) -> int | None:
     no choice, or `step` is not the step of its results."""
     try:
         found = run_files.read_results(workdir)
-    except UserError as error:  # Said, because the first seed may be another one.
-        print(f"{error}; no seed is chosen", file=sys.stderr, flush=True)
+    except UserError as error:
+        # Sampling then uses the first seed, which may not be the chosen one.
+        print(f"{error.what}; no seed is chosen", file=sys.stderr, flush=True)
         return None
     chosen = found and found["step"] == step and found["chosen"]
     return int(chosen["seed"]) if chosen else None

@@ -71,7 +71,7 @@ def test_saves_a_copy_of_the_arrays():
     assert not np.shares_memory(_flatten({"x": state})["x"], np.asarray(state))
 
 
-@pytest.mark.parametrize("name", ["a[1]", "a*", "why?", "back\\slash", "latin\udce9"])
+@pytest.mark.parametrize("name", ["a[1]", "back\\slash", "latin\udce9"])
 def test_a_path_that_orbax_cannot_read_is_refused(tmp_path, name):
     with pytest.raises(UserError, match="checkpoints cannot be read under a path with"):
         Checkpoints(str(tmp_path / name / "checkpoints"), 2)

@@ -52,7 +52,7 @@ def load(data_dir: str, size: int, validation: int = -1) -> Dataset:
     name = "mnist" if np.bincount(train.labels).tolist() == _MNIST else "idx"
     if validation < 0:
         validation = 5_000 if len(train) == 60_000 else len(train) // 10
-    train, held_out = train.hold_out(validation, name)
+    train, held_out = train.hold_out(validation, name, shuffled=None)
     return Dataset(name, train, held_out, test, label_names(train, held_out, test))
 
 

@@ -3,14 +3,15 @@
 import concurrent.futures
 import contextlib
 import dataclasses
+import functools
 import hashlib
 import itertools
+import math
 import os
 import stat
 import struct
 import sys
 import time
-import warnings
 import zlib
 from typing import Any
 
@@ -108,7 +109,7 @@ class FolderSource:
         for i, index in enumerate(indices):
             try:
                 out[i] = self.decode(index)
-            except UserError as error:
+            except DamagedImage as error:
                 out[i] = self._replacement(index, error)
         return out
 
@@ -129,14 +130,12 @@ class FolderSource:
             folder, inner, _ = self.files[i].partition(os.sep)
             return folder if inner else ""
 
-        following = [*range(index + 1, len(self.files)), *range(index)]
+        following = itertools.chain(range(index + 1, len(self.files)), range(index))
         same = (i for i in following if of_class(i) == of_class(index))
         for other in itertools.islice(same, _REPLACEMENTS):
-            with contextlib.suppress(UserError):
+            with contextlib.suppress(DamagedImage):
                 image = self.decode(other)
-                said = str(error).partition("\n")[0]
-                shown = printable(self.files[other])
-                print(f"{said}; {shown} is shown instead", file=sys.stderr, flush=True)
+                _say_once(f"{error.what}; {printable(self.files[other])} is shown instead")
                 return image
         raise error
 
@@ -144,24 +143,42 @@ class FolderSource:
         return f"folder {self.digest} {self.size}x{self.size}x{self.channels}"
 
 
-def decode(path: str, size: int, channels: int) -> np.ndarray:
-    """Decodes an image file to uint8 [size, size, channels]; raises UserError naming the file."""
-    from PIL import EpsImagePlugin, Image, ImageOps, UnidentifiedImageError
+class DamagedImage(UserError):
+    """A file that is not an image; no error of reading, which may pass."""
 
-    # PostScript is a program, which Pillow would hand to Ghostscript, whatever the file's ending.
-    EpsImagePlugin.gs_binary = False
+
+@functools.cache
+def _say_once(text: str) -> None:
+    print(text, file=sys.stderr, flush=True)
+
+
+def decode(path: str, size: int, channels: int) -> np.ndarray:
+    """Decodes an image file to uint8 [size, size, channels].
+
+    Raises:
+      DamagedImage: naming the file.
+      UserError: naming the file if it cannot be read now.
+    """
+    from PIL import Image, ImageOps, UnidentifiedImageError
 
     bombs = (Image.DecompressionBombError, Image.DecompressionBombWarning)
-    # Above 89 million pixels Pillow only warns, and a picture takes more than 300 MB. The filter is
-    # the process's own, because a context manager for warnings is not safe in threads.
-    warnings.simplefilter("error", Image.DecompressionBombWarning)
     damaged: tuple[type[Exception], ...] = (*_DAMAGED, *bombs)
+    Image.init()
+    # PostScript is a program, which Pillow would hand to Ghostscript, whatever the file's ending.
+    formats = [name for name in Image.ID if name != "EPS"]
     try:
-        with Image.open(path) as file:
-            image = _eight_bits(ImageOps.exif_transpose(file), channels)
+        with Image.open(path, formats=formats) as file:
+            # Above 89 million pixels Pillow only warns, and a picture takes more than 300 MB.
+            if file.width * file.height > (Image.MAX_IMAGE_PIXELS or math.inf):
+                raise ValueError(f"{file.width} x {file.height} pixels are too many")
+            # Pillow scales the integers of a PPM to 16 bits, in a mode of 32.
+            sixteen = file.mode.startswith("I;16") or (file.mode, file.format) == ("I", "PPM")
+            image = _eight_bits(ImageOps.exif_transpose(file), channels, sixteen)
     except damaged as error:
+        if isinstance(error, OSError) and error.errno is not None:
+            raise UserError(f"{path}: {error.strerror}", "make it readable") from None
         what = "not an image" if isinstance(error, UnidentifiedImageError) else str(error)
-        raise UserError(
+        raise DamagedImage(
             f"{path}: cannot be read as an image ({what})", "remove it from the folder"
         ) from None
     side = min(image.size)
@@ -172,11 +189,11 @@ def decode(path: str, size: int, channels: int) -> np.ndarray:
     return np.asarray(small).reshape(size, size, channels)
 
 
-def _eight_bits(image: Any, channels: int) -> Any:
-    """Converts a Pillow image of any mode to "L" or "RGB"."""
+def _eight_bits(image: Any, channels: int, sixteen: bool) -> Any:
+    """Converts a Pillow image of any mode to "L" or "RGB"; `sixteen`: its integers have 16 bits."""
     from PIL import Image
 
-    if image.mode.startswith("I;16"):  # Pillow would clip them at 255.
+    if sixteen:  # Pillow would clip them at 255.
         values = np.asarray(image)
         if values.min() < values.max() < 4096:
             raise ValueError("16 bits a pixel of which at most 12 are used: it would be black")
@@ -205,7 +222,8 @@ def _scan(folder: str) -> tuple[list[tuple[str, int]], list[int] | None, tuple[s
     splits = [name for name in folders if name.lower() in _SPLITS]
     if len(splits) == len(folders) > 1:
         what = f"{folder}: its folders are splits ({', '.join(splits)}), not classes"
-        raise UserError(what, f"set dataset.data_dir to {os.path.join(folder, splits[-1])}")
+        training = next((x for x in splits if x.lower().startswith("train")), splits[0])
+        raise UserError(what, f"set dataset.data_dir to {os.path.join(folder, training)}")
     labels = []
     for label, name in enumerate(folders):
         members = _members(folder, name)

@@ -8,7 +8,8 @@ import os
 import re
 import warnings
 import zlib
-from typing import IO
+from collections.abc import Iterator
+from typing import IO, Any
 
 import numpy as np
 
@@ -49,7 +50,7 @@ def load(data_dir: str, size: int, validation: int = -1) -> Dataset:
     images = table[:, 1:].astype(np.uint8).reshape(-1, side, side, 1)
     whole = Split(resize(images, size), table[:, 0].astype(np.int32))
     count = len(whole) // 10 if validation < 0 else validation
-    train, held_out = whole.hold_out(count, "csv")
+    train, held_out = whole.hold_out(count, "csv", shuffled=None)
     return Dataset("csv", train, held_out, whole.first(0), label_names(whole))
 
 
@@ -87,7 +88,10 @@ def _check_header(path: str, line: str) -> int:
     """Checks the header line; returns the number of columns."""
     if not line:
         raise UserError(f"{path}: the file is empty", "Kaggle's train.csv begins with a header")
-    names = next(csv.reader([line.removeprefix(_MARK)]), [])
+    try:
+        names = next(csv.reader([line.removeprefix(_MARK)]), [])
+    except csv.Error as error:
+        raise UserError(f"{path}, line 1: {error}") from None
     pixels = len(names) - 1
     side = math.isqrt(max(pixels, 0))
     forms = {
@@ -115,7 +119,7 @@ def _first_mistake(path: str, otherwise: str) -> UserError:
     with _open(path) as file:
         lines = csv.reader(file)
         names = [name.removeprefix(_MARK) for name in next(lines)]
-        for values in filter(None, lines):
+        for values in filter(None, _until_error(lines)):
             number = lines.line_num
             if len(values) != len(names):
                 return UserError(
@@ -126,6 +130,15 @@ def _first_mistake(path: str, otherwise: str) -> UserError:
                 if mistake := _mistake(text):
                     return UserError(f"{path}, line {number}, column {name}: {mistake}")
     return UserError(f"{path}: {otherwise}")
+
+
+def _until_error(lines: Any) -> Iterator[list[str]]:
+    """The rows up to the first that the csv module cannot parse, such as one with an open quote;
+    then a row of no columns that counts as a mistake."""
+    try:
+        yield from lines
+    except csv.Error:
+        yield [""]
 
 
 def _mistake(text: str) -> str:

@@ -206,7 +206,7 @@ def test_a_pipe_among_images_is_refused(tmp_path):
 
 def test_a_picture_of_a_billion_bytes_is_refused(tmp_path):
     Image.new("1", (13_000, 13_000)).save(tmp_path / "huge.png")
-    with pytest.raises(UserError, match=r"huge\.png: .*decompression bomb"):
+    with pytest.raises(UserError, match=r"huge\.png: .*(decompression bomb|too many)"):
         image_folder.decode(str(tmp_path / "huge.png"), 8, 3)
 
 
