@@ -37,11 +37,11 @@ N = flags.DEFINE_integer("n", None, "Number of images; default 64, in evaluation
 
 def run_command(command: Callable[[], None], disk_full: str = "free some and try again") -> int:
     """Runs a command; returns its exit status: 0, 1 if the disk is full (the message then ends in
-    `disk_full`), 2 for a UserError."""
+    `disk_full`), or that of a UserError."""
     try:
         command()
     except UserError as error:
-        return complain(error, 2)
+        return complain(error, error.status)
     except OSError as error:
         if error.errno not in DISK_FULL:
             raise

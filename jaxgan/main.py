@@ -38,7 +38,7 @@ def main(argv: list[str]) -> int:
         distributed.initialize(_COORDINATOR.value, _PROCESSES.value, _PROCESS.value)
         return train(CONFIG.value, workdir)
     except UserError as error:
-        status = complain(error, 2)
+        status = complain(error, error.status)
     except NotFinite as error:
         remedy = (
             "the checkpoints are kept; try lower learning rates in another --workdir, or more"

@@ -9,15 +9,23 @@ DISK_FULL = (errno.ENOSPC, errno.EDQUOT)
 
 
 class UserError(Exception):
-    """A mistake of the user: the commands print it, without a traceback, and exit with status 2.
+    """A mistake of the user: the commands print it, without a traceback, and exit with `status`.
 
     Args:
       what: the mistake in one line, naming the thing that is wrong.
       remedy: what to do about it, one line.
     """
 
+    status = 2
+
     def __init__(self, what: str, remedy: str = "") -> None:
         super().__init__(f"{what}\n{remedy}" if remedy else what)
+
+
+class ProcessDied(UserError):
+    """A process that this one needs has died."""
+
+    status = 1
 
 
 @contextlib.contextmanager
