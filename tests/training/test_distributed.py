@@ -3,6 +3,7 @@
 Invariants over several hosts: processes agree with one device, and a killed run ends with the same
 bits."""
 
+import contextlib
 import json
 import os
 import re
@@ -19,7 +20,8 @@ import numpy as np
 import pytest
 from conftest import PATIENCE, ROOT, command_environment, load_config
 
-from jaxgan import data
+from jaxgan import data, train
+from jaxgan.common import buckets
 from jaxgan.common.errors import UserError
 from jaxgan.config.presets import update
 from jaxgan.data.batches import Batch
@@ -176,6 +178,21 @@ def test_two_processes_equal_one_run(tmp_path, float64):
     for path, leaf in jax.tree_util.tree_leaves_with_path(expected):
         name = jax.tree_util.keystr(path, simple=True, separator=".")
         np.testing.assert_allclose(found[f"state.{name}"], leaf, rtol=0, atol=1e-9, err_msg=name)
+
+
+def test_all_wait_until_the_first_has_sent_its_folder(monkeypatch):
+    events = []
+
+    @contextlib.contextmanager
+    def working_copy(url):
+        yield "copy"
+        events.append("sent")
+
+    monkeypatch.setattr(buckets, "working_copy", working_copy)
+    monkeypatch.setattr(distributed, "all_max", lambda number: events.append("all here"))
+    monkeypatch.setattr(train, "_train", lambda config, workdir, *rest: events.append(workdir))
+    train.train(load_config("gan"), "bucket")
+    assert events == ["all here", "copy", "sent", "all here"]
 
 
 def test_a_mistake_of_another_process_ends_this_one(monkeypatch):
