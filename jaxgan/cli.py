@@ -63,13 +63,13 @@ def run_command(
     has_config: bool = False,
 ) -> int:
     """Runs a command; returns its exit status: 0, 1 if the disk is full (the message then ends in
-    `disk_full`), 2 for a UserError. Where an error names a key of the config, the line names the
-    command's flag for it: --data_dir, or any of them if the command `has_config`."""
+    `disk_full`), or that of a UserError. Where an error names a key of the config, the line names
+    the command's flag for it: --data_dir, or any of them if the command `has_config`."""
     try:
         command()
     except UserError as error:
         text = _DATA_DIR_KEY.sub("--data_dir", str(error))
-        return complain(with_config_flags(error) if has_config else text, 2)
+        return complain(with_config_flags(error) if has_config else text, error.status)
     except OSError as error:
         if error.errno not in DISK_FULL:
             raise

@@ -2,8 +2,8 @@
 
 Trains a run, or continues it. On several hosts outside of a cluster, also give
 `--coordinator=HOST:PORT --processes=N --process=I`. Exit status: 0 finished; 1 the losses are not
-finite, the disk is full, or another process died; 2 an error in the arguments; 128 + n stopped by
-signal n (with a checkpoint, if training had begun).
+finite, the disk is full, or another process died or hangs; 2 an error in the arguments; 128 + n
+stopped by signal n (with a checkpoint, if training had begun).
 """
 
 import os
@@ -25,6 +25,12 @@ _COORDINATOR = flags.DEFINE_string(
 )
 _PROCESSES = flags.DEFINE_integer("processes", 0, "Number of processes.")
 _PROCESS = flags.DEFINE_integer("process", 0, "Index of this process, from 0.")
+_HOST_TIMEOUT = flags.DEFINE_integer(
+    "host_timeout",
+    60,
+    "Seconds after which the processes end if one does not answer: it hangs, or its network does.",
+    lower_bound=1,
+)
 
 
 def main(argv: list[str]) -> int:
@@ -33,13 +39,16 @@ def main(argv: list[str]) -> int:
     from jaxgan.reporting.recorder import NotFinite
     from jaxgan.train import train
     from jaxgan.training import distributed
+    from jaxgan.training.heartbeat import REMEDY
 
     workdir = WORKDIR.value or default_workdir(config_argument(sys.argv))
     try:
-        distributed.initialize(_COORDINATOR.value, _PROCESSES.value, _PROCESS.value)
+        distributed.initialize(
+            _COORDINATOR.value, _PROCESSES.value, _PROCESS.value, _HOST_TIMEOUT.value
+        )
         return train(CONFIG.value, workdir)
     except UserError as error:
-        status = complain(cli.with_config_flags(error), 2)
+        status = complain(cli.with_config_flags(error), error.status)
     except NotFinite as error:
         remedy = (
             "the checkpoints are kept; try lower learning rates in another --workdir, or more"
@@ -54,8 +63,8 @@ def main(argv: list[str]) -> int:
     except (RuntimeError, ValueError) as error:
         if not distributed.is_peer_failure(error):
             raise
-        remedy = "the same command on every host goes on from the last checkpoint"
-        status = complain(f"another process has died, so this one ends too\n{remedy}", 1)
+        distributed.mute_heartbeat()
+        status = complain(f"another process has died, so this one ends too\n{REMEDY}", 1)
     except KeyboardInterrupt as stop:  # A second signal during training.
         status = cli.ended_by(*stop.args)
     return distributed.exit_process(status)

@@ -52,7 +52,10 @@ def train(
         with distributed.synchronized():
             if distributed.is_primary():
                 workdir = stack.enter_context(buckets.working_copy(workdir))
-        return _train(config, workdir, dataset, modules)
+        status = _train(config, workdir, dataset, modules)
+    # JAX's shutdown waits for 30 s; the first process may just have sent a long time to a bucket.
+    distributed.all_max(0)
+    return status
 
 
 def _train(

@@ -219,7 +219,7 @@ def test_the_first_signal_in_the_loop_is_noted_and_the_second_ends_it(monkeypatc
     before = signal.getsignal(signal.SIGINT)
     monkeypatch.setattr(train, "train", signalled)
     monkeypatch.setattr(distributed, "initialize", lambda *_: None)
-    for flag in ("CONFIG", "WORKDIR", "_COORDINATOR", "_PROCESSES", "_PROCESS"):
+    for flag in ("CONFIG", "WORKDIR", "_COORDINATOR", "_PROCESSES", "_PROCESS", "_HOST_TIMEOUT"):
         monkeypatch.setattr(main, flag, types.SimpleNamespace(value="x"))
     assert main.main([]) == 128 + signal.SIGTERM
     assert "ended by SIGTERM" in capsys.readouterr().err
@@ -291,7 +291,7 @@ def test_a_full_disk_is_one_line_that_names_the_folder(monkeypatch, capsys):
 
     monkeypatch.setattr(train, "train", full)
     monkeypatch.setattr(distributed, "initialize", lambda *_: None)
-    for flag in ("CONFIG", "WORKDIR", "_COORDINATOR", "_PROCESSES", "_PROCESS"):
+    for flag in ("CONFIG", "WORKDIR", "_COORDINATOR", "_PROCESSES", "_PROCESS", "_HOST_TIMEOUT"):
         monkeypatch.setattr(main, flag, types.SimpleNamespace(value="runs/x"))
     assert main.main([]) == 1
     (line,) = capsys.readouterr().err.splitlines()
@@ -572,7 +572,7 @@ def test_losses_that_are_not_finite_end_the_run_with_status_1(tmp_path, monkeypa
     broken = {**VALUES, **POINTS, "generator.learning_rate": 1e30}
     config = update(load_config("gan", "ring"), broken)
     flags = {"CONFIG": config, "WORKDIR": str(folder)}
-    flags |= dict.fromkeys(("_COORDINATOR", "_PROCESSES", "_PROCESS"))
+    flags |= dict.fromkeys(("_COORDINATOR", "_PROCESSES", "_PROCESS", "_HOST_TIMEOUT"))
     for name, value in flags.items():
         monkeypatch.setattr(main, name, types.SimpleNamespace(value=value))
     monkeypatch.setattr(distributed, "initialize", lambda *_: None)

@@ -10,12 +10,14 @@ DISK_FULL = (errno.ENOSPC, errno.EDQUOT)
 
 
 class UserError(Exception):
-    """A mistake of the user: the commands print it, without a traceback, and exit with status 2.
+    """A mistake of the user: the commands print it, without a traceback, and exit with `status`.
 
     Args:
       what: the mistake in one line, naming the thing that is wrong.
       remedy: what to do about it, one line. Both are made `printable`.
     """
+
+    status = 2
 
     def __init__(self, what: str, remedy: str = "") -> None:
         super().__init__("\n".join(map(printable, filter(None, (what, remedy)))))
@@ -35,6 +37,12 @@ def printable(text: str) -> str:
         return letter if letter.isprintable() else letter.encode("unicode_escape").decode()
 
     return "".join(map(escaped, text))
+
+
+class ProcessDied(UserError):
+    """A process that this one needs has died."""
+
+    status = 1
 
 
 @contextlib.contextmanager

@@ -1,20 +1,19 @@
 """Images that are read when a batch needs them, and batches read ahead of the training loop."""
 
+import atexit
 import contextlib
 import dataclasses
-import itertools
 import math
 import multiprocessing
-import os
+import queue
 import signal
-import threading
 from collections.abc import Callable, Iterator
 from multiprocessing import resource_tracker
 from typing import Any, Protocol
 
 import numpy as np
 
-from jaxgan.common.errors import UserError
+from jaxgan.common.errors import ProcessDied, UserError
 from jaxgan.common.stop_signals import stopping_signals
 
 # Larger datasets are streamed unless dataset.streamed=no.
@@ -163,50 +162,27 @@ def batches(
       Images [..., H, W, C].
 
     Raises:
-      UserError: from the source, also in a worker process; or if a worker process was killed.
+      UserError: from the source, also in a worker process.
+      ProcessDied: if a worker process was killed.
     """
+    read = _Read(images, indices_of)
+    if workers > 0 and isinstance(images, Streamed) and images.source.processes:
+        with contextlib.closing(_Workers(read, workers)) as read_elsewhere:
+            yield from _read_ahead(read_elsewhere, start, stop, workers)
+    else:
+        yield from _read_ahead(read, start, stop, workers or 2)
+
+
+def _read_ahead(
+    read: Callable[[int], np.ndarray], start: int, stop: int, threads: int
+) -> Iterator[np.ndarray]:
+    """read(step) for each step, called from that many threads."""
     import grain
 
-    def ahead(threads: int) -> Any:
-        options = grain.ReadOptions(num_threads=threads, prefetch_buffer_size=2 * threads)
-        return reads.to_iter_dataset(options)
-
-    reads = grain.MapDataset.range(start, stop).map(_Read(images, indices_of))
-    processes = workers > 0 and isinstance(images, Streamed) and images.source.processes
-    if processes:
-        _let_grain_start()
-        # Pipes, because shared memory is small in containers and outlives a killed run.
-        pipes = grain.experimental.DatasetOptions(min_shm_size=2**62)
-        examples = grain.experimental.WithOptionsIterDataset(ahead(1), pipes)
-        options = grain.multiprocessing.MultiprocessingOptions(
-            num_workers=min(workers, max(1, stop - start)), per_worker_buffer_size=2
-        )
-        iterator = iter(examples.mp_prefetch(options, worker_init_fn=_start_worker))
-    else:
-        iterator = iter(ahead(workers or 2))
-    try:
-        with _block_signals() if processes else contextlib.nullcontext():
-            first = list(itertools.islice(iterator, 1))
-        yield from first
+    options = grain.ReadOptions(num_threads=threads, prefetch_buffer_size=2 * threads)
+    reads = grain.MapDataset.range(start, stop).map(read).to_iter_dataset(options)
+    with contextlib.closing(iter(reads)) as iterator:
         yield from iterator
-    except RuntimeError as error:
-        if "Worker process" not in str(error):
-            raise
-        raise UserError(
-            f"a worker process that reads images died ({error})",
-            "if memory is short, read with threads: dataset.workers=0",
-        ) from error
-    finally:
-        iterator.close()
-
-
-def _let_grain_start() -> None:
-    # Grain reads one of its absl flags, which raises if no command line has been parsed.
-    from absl import flags
-
-    name = "grain_enable_multiprocess_worker_profiling"
-    if name in flags.FLAGS and not flags.FLAGS.is_parsed():
-        flags.FLAGS[name].present = True
 
 
 @dataclasses.dataclass(frozen=True)
@@ -220,12 +196,81 @@ class _Read:
         return self.images[self.indices_of(step)]
 
 
+class _Workers:
+    """Calls `read` in worker processes: `count` threads may call it at once, each in its own.
+
+    Each process has a connection whose other end no other process holds, so that its death is an
+    end of file here. With grain's `mp_prefetch`, whose queues stay open, the training loop waited
+    for ever for the rest of a batch.
+
+    Args:
+      read: step -> batch; picklable.
+      count: number of processes, each started when it is first needed.
+    """
+
+    def __init__(self, read: Callable[[int], np.ndarray], count: int) -> None:
+        self._read = read
+        self._processes: list[Any] = []
+        self._free: queue.SimpleQueue[Any] = queue.SimpleQueue()
+        for _ in range(count):
+            self._free.put(None)
+        # Before the processes: starting this tracker along with the first would unblock signals.
+        resource_tracker.ensure_running()
+        # At exit Python terminates the processes and waits for them, but they ignore its SIGTERM.
+        atexit.register(self.close)
+
+    def __call__(self, step: int) -> np.ndarray:
+        """Reads a batch; raises UserError from the source, and ProcessDied."""
+        worker = self._free.get()
+        try:
+            worker = worker or self._start()
+            process, connection = worker
+            return _ask(process, connection, step)
+        finally:
+            self._free.put(worker)
+
+    def _start(self) -> tuple[Any, Any]:
+        """Starts a process; returns it and this end of its connection."""
+        context = multiprocessing.get_context("spawn")
+        connection, theirs = context.Pipe()
+        process = context.Process(target=_answer, args=(self._read, theirs), daemon=True)
+        with _block_signals():
+            process.start()
+        theirs.close()
+        self._processes.append(process)
+        return process, connection
+
+    def close(self) -> None:
+        """Ends the processes; they only read, so nothing is lost."""
+        atexit.unregister(self.close)
+        for process in self._processes:
+            process.kill()
+        for process in self._processes:
+            process.join()
+
+
+def _ask(process: Any, connection: Any, step: int) -> np.ndarray:
+    """Lets a worker process read the batch of a step."""
+    try:
+        connection.send(step)
+        answer = connection.recv()
+    except (EOFError, OSError) as error:
+        process.join()
+        status = process.exitcode
+        how = f"exit code {status}" if status >= 0 else signal.Signals(-status).name
+        raise ProcessDied(
+            f"a worker process that reads images died ({how})",
+            "the same command goes on; if memory is short, with --config.dataset.workers=0",
+        ) from error
+    if isinstance(answer, UserError):
+        raise answer
+    return answer
+
+
 @contextlib.contextmanager
 def _block_signals() -> Iterator[None]:
-    """Blocks signals that stop a run, also in the processes that grain starts in this context (for
-    the first batch), until `_start_worker` ignores them."""
-    # Before the workers: starting this tracker along with the first would unblock the signals.
-    resource_tracker.ensure_running()
+    """Blocks signals that stop a run in this thread, and in a process that it starts in this
+    context, until `_answer` ignores them."""
     before = signal.pthread_sigmask(signal.SIG_BLOCK, stopping_signals())
     try:
         yield
@@ -233,17 +278,17 @@ def _block_signals() -> Iterator[None]:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
-def _start_worker(index: int, count: int) -> None:
-    del index, count
+def _answer(read: Callable[[int], np.ndarray], connection: Any) -> None:
+    """A worker process: answers each step with its batch until the main process closes the
+    connection or is killed."""
     # They often reach every process of the group; only the main one handles them.
     for number in stopping_signals():
         signal.signal(number, signal.SIG_IGN)
-    threading.Thread(target=_end_with_parent, daemon=True).start()
-
-
-def _end_with_parent() -> None:
-    # Otherwise the workers of a killed run would never end.
-    parent = multiprocessing.parent_process()
-    assert parent is not None
-    parent.join()
-    os._exit(1)
+    with contextlib.suppress(EOFError, ConnectionError):
+        while True:
+            step = connection.recv()
+            try:
+                answer: Any = read(step)
+            except UserError as error:
+                answer = error
+            connection.send(answer)

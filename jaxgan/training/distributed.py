@@ -2,6 +2,7 @@
 own slice of each batch. A single process takes the same code path.
 """
 
+import atexit
 import contextlib
 import logging
 import os
@@ -20,13 +21,17 @@ from jax.experimental import multihost_utils
 
 from jaxgan.common.errors import UserError
 from jaxgan.common.stop_signals import stopping_signals
+from jaxgan.training.heartbeat import Heartbeat
 
 # Seconds that a process waits for the others at the start; machines of a cluster boot unevenly.
 _PATIENCE = 300
 _ALONE = "to run this one alone: --coordinator=localhost:5432 --processes=1 --process=0"
+_heartbeat: Heartbeat | None = None
 
 
-def initialize(coordinator: str = "", processes: int = 0, process: int = 0) -> None:
+def initialize(
+    coordinator: str = "", processes: int = 0, process: int = 0, timeout: int = 60
+) -> None:
     """Connects this process to those of the other hosts. Call it before `configure_jax`.
 
     Args:
@@ -34,6 +39,7 @@ def initialize(coordinator: str = "", processes: int = 0, process: int = 0) -> N
         Kubernetes, Open MPI); outside of a cluster there is only this process.
       processes: number of processes.
       process: index of this process, from 0.
+      timeout: seconds after which this process ends if another one does not answer.
 
     Raises:
       UserError: if the coordinator's port is taken, or JAX cannot connect the cluster's processes.
@@ -61,7 +67,11 @@ def initialize(coordinator: str = "", processes: int = 0, process: int = 0) -> N
         with _patience(coordinator or "the cluster's first process"):
             # The processes synchronize before they exit, so 30 s are enough for the shutdown.
             jax.distributed.initialize(
-                **arguments, initialization_timeout=2 * _PATIENCE, shutdown_timeout_seconds=30
+                **arguments,
+                initialization_timeout=2 * _PATIENCE,
+                # Then JAX aborts this process, with a page of output: only if `Heartbeat` fails.
+                heartbeat_timeout_seconds=10 * timeout,
+                shutdown_timeout_seconds=30,
             )
     except ValueError:
         # Without a coordinator, this means that JAX has detected no cluster.
@@ -73,6 +83,7 @@ def initialize(coordinator: str = "", processes: int = 0, process: int = 0) -> N
         if coordinator or "must be called before" not in str(error):
             what = f"the other processes cannot be joined: {str(error).splitlines()[0]}"
             raise UserError(what, _ALONE) from error
+    _start_heartbeat(timeout)
 
 
 def _slurm_tasks() -> int:
@@ -80,6 +91,18 @@ def _slurm_tasks() -> int:
     required = ("SLURM_JOB_ID", "SLURM_STEP_NODELIST", "SLURM_PROCID", "SLURM_LOCALID")
     tasks = os.environ.get("SLURM_NTASKS", "")
     return int(tasks) if tasks.isdecimal() and all(x in os.environ for x in required) else 0
+
+
+def _start_heartbeat(timeout: int) -> None:
+    global _heartbeat
+    # JAX has no public way to its key-value store. (Orbax uses this one, too.)
+    from jax._src.distributed import global_state as state
+
+    if state.num_processes > 1:
+        _heartbeat = Heartbeat(state.client, state.process_id, state.num_processes, timeout)
+        _heartbeat.start()
+        # Runs before JAX closes the store, because it is registered later.
+        atexit.register(_heartbeat.stop)
 
 
 def _check_port_free(coordinator: str) -> None:
@@ -124,6 +147,8 @@ def exit_process(status: int) -> int:
     otherwise exits at once, because a normal exit waits for all of them."""
     if jax.distributed.is_initialized():
         sys.stdout.flush()
+        if _heartbeat is not None:
+            _heartbeat.stop(patience=2)
         if is_primary():
             # JAX's coordinator is in this process; the others may still print their own errors.
             time.sleep(2)
@@ -135,6 +160,12 @@ def is_peer_failure(error: Exception) -> bool:
     """Whether JAX raised `error` because another process has died (on the CPU; on accelerators JAX
     ends this process itself)."""
     return jax.distributed.is_initialized() and "Gloo" in str(error)
+
+
+def mute_heartbeat() -> None:
+    """For a process that reports itself why it ends: the heartbeat may be about to do so, too."""
+    if _heartbeat is not None:
+        _heartbeat.mute()
 
 
 def is_primary() -> bool:

@@ -1,6 +1,8 @@
+import contextlib
 import dataclasses
 import functools
 import os
+import pathlib
 import signal
 import subprocess
 import sys
@@ -11,7 +13,7 @@ import pytest
 from conftest import PATIENCE, ROOT, command_environment
 from data_files import load, some_images, write_classes, write_csv, write_idx
 
-from jaxgan.common.errors import UserError
+from jaxgan.common.errors import ProcessDied, UserError
 from jaxgan.data import streaming
 from jaxgan.data.batches import indices
 from jaxgan.data.sources import tfds
@@ -154,8 +156,59 @@ class _Dies(ArraySource):
 
 def test_a_worker_that_dies_is_reported():
     stream = Streamed(_Dies(np.zeros((4, 1, 1, 1), np.uint8), processes=True))
-    with pytest.raises(UserError, match=r"worker process .* exit code 3"):
+    with pytest.raises(ProcessDied, match=r"worker process .* \(exit code 3\)"):
         next(streaming.batches(stream, Places(0, 4), 0, 5, 1))
+
+
+def test_a_killed_worker_ends_the_run_in_two_lines(classes, tmp_path):
+    values = {
+        "dataset.name": "folder",
+        "dataset.data_dir": classes,
+        "dataset.size": 64,
+        "dataset.streamed": "yes",
+        "dataset.workers": 2,
+        "width": 0.05,
+        "batch_size": 16,
+        "steps": 100_000,
+        "log_every": 1,
+        "tensorboard": False,
+    }
+    flags = [f"--config.{name}={value}" for name, value in values.items()]
+    run = subprocess.Popen(
+        [sys.executable, "-m", "jaxgan.main", f"--config={ROOT}/configs/gan.py", *flags],
+        cwd=tmp_path,
+        env=command_environment(),
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    rows = tmp_path / "runs" / "gan" / "metrics.jsonl"
+    deadline = time.monotonic() + PATIENCE
+    try:
+        while not (rows.exists() and rows.stat().st_size) and run.poll() is None:
+            assert time.monotonic() < deadline
+            time.sleep(0.05)
+        for pid in _workers(run.pid)[:1]:
+            os.kill(pid, signal.SIGKILL)
+        _, said = run.communicate(timeout=PATIENCE)
+    finally:
+        run.kill()
+    assert run.returncode == 1, said
+    assert said.splitlines() == [
+        "jaxgan: a worker process that reads images died (SIGKILL)",
+        "the same command goes on; if memory is short, with --config.dataset.workers=0",
+    ]
+
+
+def _workers(parent):
+    """The pids of the processes that `multiprocessing` has started for another one."""
+    found = []
+    for path in pathlib.Path("/proc").glob("[0-9]*"):
+        with contextlib.suppress(OSError):  # It has ended meanwhile.
+            fields = (path / "stat").read_text().rpartition(")")[2].split()
+            if int(fields[1]) == parent and b"spawn_main" in (path / "cmdline").read_bytes():
+                found.append(int(path.name))
+    return found
 
 
 _SCRIPT = """

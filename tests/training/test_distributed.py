@@ -3,6 +3,7 @@
 Invariants over several hosts: processes agree with one device, and a killed run ends with the same
 bits."""
 
+import contextlib
 import json
 import os
 import re
@@ -19,7 +20,8 @@ import numpy as np
 import pytest
 from conftest import PATIENCE, ROOT, command_environment, load_config
 
-from jaxgan import data
+from jaxgan import data, train
+from jaxgan.common import buckets
 from jaxgan.common.errors import UserError
 from jaxgan.config.presets import update
 from jaxgan.data.batches import Batch
@@ -30,6 +32,7 @@ from jaxgan.training import mesh as mesh_lib
 from jaxgan.training import program as program_lib
 from jaxgan.training.checkpoint import Checkpoints
 from jaxgan.training.gan import build_gan
+from jaxgan.training.heartbeat import REMEDY
 from jaxgan.training.run_files import read_metrics
 
 # Of the README's config, with dropout in both networks.
@@ -57,11 +60,36 @@ def readme_commands():
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 
 
-class Hosts:
-    """Both processes; the second is given a folder of its own, which it should not touch."""
+# A config file whose processes wait for one another for ever, in a collective, instead of training.
+WAITING = f"""
+import pathlib
+import runpy
 
-    def __init__(self, folder):
-        self.folder, self.starts = folder, 0
+import jaxgan.train
+from jaxgan.training import distributed, jax_setup
+
+
+def wait(config, workdir):
+    jax_setup.configure_jax()
+    pathlib.Path(workdir).touch()
+    while True:
+        distributed.all_max(0)
+
+
+def get_config(arg=""):
+    return runpy.run_path({str(ROOT / "configs" / "cgan.py")!r})["get_config"](arg)
+
+
+jaxgan.train.train = wait
+"""
+
+
+class Hosts:
+    """Both processes; the second is given a folder of its own, which it should not touch. A config
+    replaces the README's."""
+
+    def __init__(self, folder, config=None, *flags):
+        self.folder, self.config, self.flags, self.starts = folder, config, flags, 0
         self.start()
 
     def start(self):
@@ -71,8 +99,11 @@ class Hosts:
         self.both = []
         for i, arguments in enumerate(readme_commands()):
             flags = [x for x in arguments if not x.startswith("--coordinator")]
+            if self.config:
+                flags = [f"--config={self.config}", *flags[1:]]
             flags += [f"--config.{name}={value}" for name, value in VALUES.items()]
             flags += [f"--coordinator=localhost:{port}", f"--workdir={self.folder / str(i)}"]
+            flags += self.flags
             process = subprocess.Popen(
                 [sys.executable, "-m", "jaxgan.main", *flags],
                 cwd=ROOT,
@@ -176,6 +207,55 @@ def test_two_processes_equal_one_run(tmp_path, float64):
     for path, leaf in jax.tree_util.tree_leaves_with_path(expected):
         name = jax.tree_util.keystr(path, simple=True, separator=".")
         np.testing.assert_allclose(found[f"state.{name}"], leaf, rtol=0, atol=1e-9, err_msg=name)
+
+
+def test_a_process_that_hangs_ends_the_other(tmp_path):
+    """Each in turn is stopped by a signal: shortly, then for good. Continued, it ends as well."""
+    config = tmp_path / "waiting.py"
+    config.write_text(WAITING)
+    pairs = []
+    try:
+        for hanging in range(2):
+            folder = tmp_path / str(hanging)
+            folder.mkdir()
+            pairs.append(Hosts(folder, config, "--host_timeout=4"))
+            for path in (folder / "0", folder / "1"):
+                pairs[-1].wait_for(path)
+            for number in (signal.SIGSTOP, signal.SIGCONT, signal.SIGSTOP):
+                pairs[-1].both[hanging].send_signal(number)
+                time.sleep(0.5)
+            assert [process.poll() for process in pairs[-1].both] == [None, None]
+        for hanging, hosts in enumerate(pairs):
+            hosts.both[1 - hanging].wait(PATIENCE)
+            hosts.both[hanging].send_signal(signal.SIGCONT)
+            ended = hosts.end()
+            status, output = ended[1 - hanging]
+            assert status == 1, output
+            line = f"jaxgan: no answer from process {hanging} for 4 s, so this one ends too\n"
+            assert output.endswith(f"{line}{REMEDY}\n")
+            # A few lines of JAX's may come first: it notices at once that the other is gone.
+            status, output = ended[hanging]
+            assert status == 1, output
+            assert output.endswith(f"{REMEDY}\n")
+            assert "Fatal" not in output
+    finally:
+        for hosts in pairs:
+            hosts.kill()
+
+
+def test_all_wait_until_the_first_has_sent_its_folder(monkeypatch):
+    events = []
+
+    @contextlib.contextmanager
+    def working_copy(url):
+        yield "copy"
+        events.append("sent")
+
+    monkeypatch.setattr(buckets, "working_copy", working_copy)
+    monkeypatch.setattr(distributed, "all_max", lambda number: events.append("all here"))
+    monkeypatch.setattr(train, "_train", lambda config, workdir, *rest: events.append(workdir))
+    train.train(load_config("gan"), "bucket")
+    assert events == ["all here", "copy", "sent", "all here"]
 
 
 def test_a_mistake_of_another_process_ends_this_one(monkeypatch):
