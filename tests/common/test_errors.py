@@ -1,6 +1,7 @@
 """Which errors of files are mistakes of the user."""
 
 import errno
+import pickle
 
 import pytest
 
@@ -28,3 +29,5 @@ def test_an_error_is_two_lines_of_what_a_terminal_shows():
     error = UserError("a\x1b[31m\nb caf\udce9 é±", "remedy\r")
     assert str(error) == "a\\x1b[31m\\nb caf\\xe9 é±\nremedy\\r"
     assert printable("an image (1).png") == "an image (1).png"
+    # As a worker process sends it.
+    assert str(pickle.loads(pickle.dumps(error))) == str(error)

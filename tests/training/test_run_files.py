@@ -147,6 +147,13 @@ def test_a_folder_a_pipe_or_a_loop_in_its_place_is_named(run, tmp_path, name):
             read(str(folder))
 
 
+def test_text_that_is_not_unicode_is_damage(tmp_path):
+    assert run_files.read_row(rb'{"\ud800": 1, "step": 1, "seed": 0}') is None
+    (tmp_path / run_files.RESULTS).write_text(r'{"step": 1, "measures": [], "\ud800": 1}')
+    with pytest.raises(run_files.DamagedFile, match="is damaged"):
+        run_files.read_results(str(tmp_path))
+
+
 def test_the_field_at_fault_is_named(run, tmp_path):
     _, whole = run
     shutil.copytree(whole, tmp_path / "run")

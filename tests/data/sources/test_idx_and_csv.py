@@ -7,6 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from jaxgan.common.errors import UserError
+from jaxgan.data.dataset import Split
 from jaxgan.data.sources import idx, kaggle_csv
 
 
@@ -228,3 +229,20 @@ def test_csv_with_headers_of_other_tables_of_kaggle(tmp_path, first):
     (tmp_path / "train.csv.gz").write_bytes((tmp_path / "train.csv.gz").read_bytes()[:-40])
     with pytest.raises(UserError, match=r"train\.csv\.gz: cannot be read"):
         load("csv", tmp_path)
+
+
+@pytest.mark.parametrize(("classes", "each"), [(10, 10), (100, 30), (964, 20), (1000, 1)])
+def test_a_random_order_is_not_taken_for_sorted(classes, each):
+    """So that its last examples stay the held-out ones."""
+    labels = np.random.default_rng(1).permutation(np.repeat(np.arange(classes), each))
+    images = np.arange(len(labels)).reshape(-1, 1, 1, 1)
+    _, held_out = Split(images, labels).hold_out(len(labels) // 10, "x", shuffled=None)
+    assert (np.diff(held_out.images.ravel()) == 1).all()
+
+
+def test_an_open_quote_in_a_csv_is_named(tmp_path):
+    header, *rows = csv_lines(*some_images())
+    for lines in ([header, *rows[:5], f'"{rows[5]}', *rows[6:] * 300], ["x" * 200_000, *rows]):
+        (tmp_path / "train.csv").write_text("\n".join(lines))
+        with pytest.raises(UserError, match=r"train\.csv, line \d+"):
+            load("csv", tmp_path)

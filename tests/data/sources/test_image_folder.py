@@ -1,3 +1,4 @@
+import errno
 import io
 import os
 import random
@@ -116,6 +117,24 @@ def test_the_next_image_of_its_class_replaces_a_damaged_streamed_one(tmp_path, c
     assert len(said) == 3
     assert all("cannot be read as an image" in line for line in said)
     assert any(line.endswith("; dog/010.png is shown instead") for line in said)
+
+
+def test_a_passing_error_of_reading_replaces_no_image(tmp_path, monkeypatch):
+    write_classes(tmp_path)
+    images = load("folder", tmp_path, dataset__streamed="yes").train.images
+
+    def stale(path, **options):
+        raise OSError(errno.ESTALE, os.strerror(errno.ESTALE), path)
+
+    monkeypatch.setattr(Image, "open", stale)
+    with pytest.raises(UserError, match=r"\.png: Stale file handle\nmake it readable"):
+        images[:2]
+
+
+def test_sixteen_bits_of_a_ppm_are_scaled(tmp_path):
+    header = b"P5 8 8 65535\n"
+    (tmp_path / "a.pgm").write_bytes(header + np.full(64, 200 * 257, ">u2").tobytes())
+    assert (image_folder.decode(str(tmp_path / "a.pgm"), 8, 1) == 200).all()
 
 
 def test_what_systems_leave_behind_is_passed_over(tmp_path):
