@@ -1,4 +1,5 @@
-"""Reads files that may be damaged, or anyone's: nothing in them is run, and an error names them."""
+"""Reads files that may be damaged, or come from someone else: nothing in them is run, and an error
+names them."""
 
 import contextlib
 import os

@@ -8,10 +8,9 @@ from typing import Any
 def stopping_signals() -> list[signal.Signals]:
     """SIGINT (Ctrl-C), SIGTERM, SIGHUP (a lost terminal), and SIGUSR1, by which Slurm announces the
     end of a job. nohup ignores SIGHUP, and that remains so."""
-    names = ("SIGINT", "SIGTERM", "SIGHUP", "SIGUSR1")
-    known = [getattr(signal, name) for name in names if hasattr(signal, name)]
+    numbers = [signal.SIGINT, signal.SIGTERM, signal.SIGUSR1]
     ignored = signal.getsignal(signal.SIGHUP) is signal.SIG_IGN
-    return [number for number in known if not (number == signal.SIGHUP and ignored)]
+    return numbers if ignored else [*numbers, signal.SIGHUP]
 
 
 class StopSignals:

@@ -6,12 +6,12 @@ one line that names the file and the field.
 
 import json
 import os
-import stat
 from typing import Annotated, Any, NamedTuple, NotRequired, TypedDict
 
 import msgspec
 
 from jaxgan.common.errors import UserError, file_errors
+from jaxgan.common.reading import open_file
 from jaxgan.config.keys import KEYS
 
 CONFIG, METRICS, RESULTS = "config.json", "metrics.jsonl", "results.json"
@@ -114,12 +114,10 @@ def _read_json(path: str, kind: Any) -> Any:
         with file_errors(path):
             if not os.path.lexists(path):
                 return None
-            if not stat.S_ISREG(os.stat(path).st_mode):  # Reading a pipe would wait for ever.
-                raise DamagedFile(f"{path} is not a file")
-            with open(path, encoding="utf-8-sig") as file:
-                text = file.read()
+            with open_file(path) as file:
+                text = file.read().decode("utf-8-sig")
         return _parse(text, kind)
-    except (UnicodeDecodeError, _Mistyped) as error:
+    except (ValueError, _Mistyped) as error:
         raise DamagedFile(f"{path} is damaged, or not a run's: {error}") from None
 
 
@@ -157,12 +155,11 @@ def read_metrics(path: str) -> Metrics:
 
     Raises:
       OSError: if the file cannot be read.
+      ValueError: if it is not a regular file.
     """
     rows: list[dict[str, Any]] = []
     rollbacks: list[dict[str, Any]] = []
-    with open(path, "rb") as file:
-        if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
-            raise OSError(0, "not a file", path)
+    with open_file(path) as file:
         lines = file.read().split(b"\n")[:-1]
     for line in lines:
         row = read_row(line)

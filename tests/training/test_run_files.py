@@ -114,7 +114,6 @@ READERS = {
 def test_an_edited_file_is_read_or_named(run, tmp_path, name, capsys):
     config, whole = run
     content = (whole / name).read_bytes()
-    failures = []
     for seed in range(EDITS):
         choose = random.Random(seed)
         folder = tmp_path / str(seed)
@@ -123,15 +122,13 @@ def test_an_edited_file_is_read_or_named(run, tmp_path, name, capsys):
         for reader, read in READERS.items():
             if reader in DRAWING and seed % 10 and "JAXGAN_EDITS" not in os.environ:
                 continue
+            print(f"edit {seed}, {reader}")  # Shown if another error ends the test.
             try:
                 read(config, str(folder))
             except UserError as error:
                 assert len(str(error).splitlines()) <= 2, (seed, reader)
-            except Exception as error:
-                failures.append(f"edit {seed}, {reader}: {error!r}")
         shutil.rmtree(folder)
     capsys.readouterr()
-    assert not failures, "\n".join(failures)
 
 
 @pytest.mark.parametrize("name", [run_files.CONFIG, run_files.RESULTS])
