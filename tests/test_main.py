@@ -3,7 +3,6 @@
 What a process does (its status, its output, a kill) is tried with real ones, the rest in this one.
 """
 
-import concurrent.futures
 import contextlib
 import dataclasses
 import errno
@@ -225,62 +224,6 @@ def test_the_first_signal_in_the_loop_is_noted_and_the_second_ends_it(monkeypatc
     assert main.main([]) == 128 + signal.SIGTERM
     assert "ended by SIGTERM" in capsys.readouterr().err
     assert signal.getsignal(signal.SIGINT) is before
-
-
-def test_signals_of_a_lost_terminal_and_of_slurm_are_noted_too():
-    from jaxgan.common.stop_signals import StopSignals
-
-    before = signal.signal(signal.SIGHUP, signal.SIG_DFL)  # The tests may run under nohup.
-    try:
-        for number in (signal.SIGHUP, signal.SIGUSR1):
-            with StopSignals() as stop:
-                signal.raise_signal(number)
-                assert stop.asked == number
-    finally:
-        signal.signal(signal.SIGHUP, before)
-
-
-def test_what_nohup_ignores_stays_ignored():
-    from jaxgan.common.stop_signals import StopSignals
-
-    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
-    try:
-        with StopSignals() as stop:
-            signal.raise_signal(signal.SIGHUP)
-            assert stop.asked == 0
-    finally:
-        signal.signal(signal.SIGHUP, before)
-
-
-def test_a_thread_leaves_signals_to_the_main_one():
-    from jaxgan.common.stop_signals import StopSignals
-
-    before = signal.getsignal(signal.SIGTERM)
-
-    def handler_inside():
-        with StopSignals():
-            return signal.getsignal(signal.SIGTERM)
-
-    with concurrent.futures.ThreadPoolExecutor(1) as pool:
-        assert pool.submit(handler_inside).result() is before
-
-
-PRINTS = r"""
-import os
-from jaxgan import cli
-cli.start_command()
-print("\xb1", "caf\udce9", flush=True)
-reader, writer = os.pipe()
-os.close(reader)
-os.dup2(writer, 1)
-print("nobody reads this", flush=True)
-"""
-
-
-def test_no_print_ends_a_command():
-    """Neither letters that the terminal lacks, nor a pipe whose reader has gone."""
-    done = run_python("-c", PRINTS, PYTHONIOENCODING="ascii", PYTHONUTF8="0")
-    assert (done.returncode, done.stdout, done.stderr) == (0, "? caf?\n", "")
 
 
 def test_a_full_disk_is_one_line_that_names_the_folder(monkeypatch, capsys):
