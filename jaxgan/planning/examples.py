@@ -14,6 +14,7 @@ from jaxgan.data.streaming import wanted
 from jaxgan.data.tagging import glyph_tags
 from jaxgan.data.tagging.types import Rows
 from jaxgan.training.gan import Gan
+from jaxgan.training.program import row_major
 
 
 class Sizes(NamedTuple):
@@ -112,7 +113,8 @@ def training_split(gan: Gan, dataset: Sizes, sharding: jax.sharding.Sharding) ->
     for one that is streamed."""
     if not dataset.resident:
         return None
-    return _batch(gan, dataset, (dataset.examples,), (math.prod(dataset.shape),), sharding)
+    split = _batch(gan, dataset, (dataset.examples,), (math.prod(dataset.shape),), sharding)
+    return jax.tree.map(lambda x: x.update(sharding=row_major(sharding, len(x.shape))), split)
 
 
 def streamed_examples(
