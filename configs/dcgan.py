@@ -16,9 +16,14 @@ Without ARG: the document's networks at a quarter of their width on the embedded
     size=64                  the paper's networks and training for 64x64 images, with a dataset such
                              as `dataset.name=lsun/bedroom,size=64` or a folder of images
 
+    wgan_gp                  the paper's networks as a Wasserstein GAN with a gradient penalty and
+                             LayerNorm in the critic (Gulrajani et al. 2017)
+    sngan                    the paper's networks with the hinge loss and spectral normalisation
+                             instead of BatchNorm in the discriminator (Miyato et al. 2018)
+
 Words of ARG: a dataset (`digits`, `glyphs`, `mnist`, `fashion_mnist`, `cifar10`, `stacked_digits`,
-`stacked_mnist`, `folder`), `classes=NAME[+NAME]`, `size=64`, and `paper` for the paper's networks
-and training at any size.
+`stacked_mnist`, `folder`), `classes=NAME[+NAME]`, `size=64`, and one of `paper` (the paper's
+networks and training at any size), `wgan_gp` and `sngan`.
 """
 
 from typing import Any
@@ -64,6 +69,28 @@ PAPER = {
     "order": "discriminator_first",
     "batch_size": 128,
 }
+# Gulrajani et al. 2017, algorithm 1.
+WGAN_GP = PAPER | {
+    "loss": "wasserstein",
+    "penalty.kind": "gradient",
+    "penalty.weight": 10.0,
+    "discriminator.norm": "layer",
+    "discriminator_steps": 5,
+    **{f"{player}.learning_rate": 1e-4 for player in ("discriminator", "generator")},
+    **{f"{player}.beta1": 0.0 for player in ("discriminator", "generator")},
+    **{f"{player}.beta2": 0.9 for player in ("discriminator", "generator")},
+    "latent.noise": 128,
+    "latent.noise_prior": "normal",
+    "batch_size": 64,
+}
+# Miyato et al. 2018, section 4, with the optimiser of Radford et al. 2016 (their setting C).
+SNGAN = PAPER | {
+    "loss": "hinge",
+    "discriminator.norm": "spectral",
+    "latent.noise": 128,
+    "latent.noise_prior": "normal",
+    "batch_size": 64,
+}
 FULL = {"width": 1.0, "eval_every": 859}
 WORDS: dict[str, dict[str, Any]] = {
     "digits": {"dataset.name": "digits"},
@@ -85,7 +112,6 @@ WORDS: dict[str, dict[str, Any]] = {
         "steps": 2_000,
         "eval_every": 500,
     },
-    "paper": PAPER,
     # The same 5 epochs, in the paper's batches of 128.
     "mnist,paper": {"steps": 5 * 430, "eval_every": 430},
     "fashion_mnist,paper": {"steps": 5 * 430, "eval_every": 430},
@@ -93,10 +119,14 @@ WORDS: dict[str, dict[str, Any]] = {
     "cifar10,paper": {"steps": 50 * 39, "eval_every": 390},
     # An epoch of LSUN's 3,033,042 bedrooms.
     "size=64": PAPER | {"width": 1.0, "dataset.size": 64, "steps": 23_696, "eval_every": 2_000},
+    "paper": PAPER,
+    "wgan_gp": WGAN_GP,
+    "sngan": SNGAN,
 }
 # For the digits on two cores.
 DEFAULT = DOCUMENT | {"width": 0.25, "steps": 500}
 
 
 def get_config(arg: str = "") -> ConfigDict:
-    return apply_argument(update(base(), DEFAULT), arg, WORDS, exclusive=(DATASETS,))
+    exclusive = (DATASETS, ("paper", "wgan_gp", "sngan"))
+    return apply_argument(update(base(), DEFAULT), arg, WORDS, exclusive=exclusive)

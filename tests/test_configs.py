@@ -22,8 +22,18 @@ NAMES = sorted(path.stem for path in (ROOT / "configs").glob("*.py"))
 VARIANTS = {
     "infogan": ["", "document,continuous"],
     "gan": ["", "paper,loss=minimax,discriminator_steps=2"],
-    "dcgan": ["", "size=64"],
-    "cgan": ["", "mlp,condition.embedding=4", "inpaint"],
+    "dcgan": [
+        "",
+        "size=64",
+        "wgan_gp,discriminator_steps=1",
+        "sngan,augment=color+translation+cutout",
+    ],
+    "cgan": [
+        "",
+        "mlp,condition.embedding=4,condition.how=projection,penalty.kind=r1,penalty.every=2",
+        "inpaint,dataset.mirror=true",
+        "condition.how=auxiliary,discriminator.norm=spectral",
+    ],
 }
 CASES = [(name, arg) for name in NAMES for arg in VARIANTS.get(name, [""])]
 
@@ -74,9 +84,16 @@ def test_every_config_trains(name, arg):
         assert np.abs(np.diff(varied, axis=0)).max(axis=(1, 2, 3)).min() > 0
 
 
-def test_a_gan_finds_seven_of_eight_modes_of_a_ring():
+@pytest.mark.parametrize(
+    "arg",
+    [
+        "ring",
+        "ring,loss=wasserstein,penalty.kind=gradient,penalty.weight=1,discriminator_steps=2",
+    ],
+)
+def test_a_gan_finds_seven_of_eight_modes_of_a_ring(arg):
     """Invariant: at least seven of eight."""
-    config = load_config("gan", "ring")
+    config = load_config("gan", arg)
     validate(config)
     dataset = ring.load()
     gan = build_gan(config, dataset.image_shape)
@@ -85,7 +102,8 @@ def test_a_gan_finds_seven_of_eight_modes_of_a_ring():
     calls_of = 100
     program = program_lib.Program(gan, (0,), Batch(dataset.train.images), mesh, calls_of)
     state = program.initialise()
-    places = ExampleIndices((0,), len(dataset.train), (1, gan.config.batch_size), False)
+    shape = (gan.config.discriminator_steps, gan.config.batch_size)
+    places = ExampleIndices((0,), len(dataset.train), shape, False)
     for step in range(0, config.steps, calls_of):
         given = np.stack([places(s) for s in range(step, step + calls_of)], axis=1)
         state, _ = program.run(state, given)

@@ -217,6 +217,8 @@ def main() -> int:
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--steps", type=int, default=70_000)
     arguments = parser.parse_args()
+    # Under nohup the runs would inherit that SIGHUP is ignored.
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)
     chance = random.Random(arguments.seed)
     with contextlib.ExitStack() as stack:
         scratch = pathlib.Path(stack.enter_context(tempfile.TemporaryDirectory()))

@@ -41,6 +41,9 @@ FROM_FILES = {
     "tags": "an .npz with features and tags, or a folder with features.npy and tags.txt",
 }
 
+# The words of `augment` (data/augment.py).
+AUGMENTATIONS = ("color", "translation", "cutout")
+
 # Datasets of images with tags.
 WITH_TAGS = ("glyph_tags", "mirflickr", "tags")
 
@@ -65,6 +68,7 @@ KEYS: dict[str, Key] = {
     "dataset.validation": Key(-1, low=-1),
     "dataset.size": Key(28, low=4),
     "dataset.channels": Key(0, low=0, high=3),
+    "dataset.mirror": Key(False),
     "dataset.features": Key("", may_change=True),
     "dataset.words": Key("", may_change=True),
     "dataset.vector_size": Key(200, low=1),
@@ -76,6 +80,7 @@ KEYS: dict[str, Key] = {
     "latent.noise_prior": Key("normal", ("normal", "uniform", "unit_uniform", "hypercube")),
     "latent.codes": Key("categorical:10"),
     "condition.kind": Key("none", ("none", "label", "known_part", "features")),
+    "condition.how": Key("concatenate", ("concatenate", "projection", "auxiliary")),
     "condition.prior": Key("data", ("data", "uniform")),
     "condition.embedding": Key(0, low=0),
     "condition.hole": Key(0.5, low=0, high=1),
@@ -89,7 +94,12 @@ KEYS: dict[str, Key] = {
     "lambda_categorical": Key(1.0, low=0),
     "lambda_continuous": Key(1.0, low=0),
     "lambda_generator": Key(1.0, low=0),
-    "loss": Key("non_saturating", ("non_saturating", "minimax", "least_squares", "hinge")),
+    "loss": Key(
+        "non_saturating", ("non_saturating", "minimax", "least_squares", "hinge", "wasserstein")
+    ),
+    "penalty.kind": Key("none", ("none", "gradient", "r1", "r2")),
+    "penalty.weight": Key(10.0, low=0),
+    "penalty.every": Key(1, low=1),
     "real_target": Key(1.0, low=0, high=1),
     "fake_target": Key(0.0, low=0, high=1),
     "generator_target": Key(1.0, low=0, high=1),
@@ -100,9 +110,11 @@ KEYS: dict[str, Key] = {
     **{f"discriminator.{name}": key for name, key in PLAYER.items()},
     **{f"generator.{name}": key for name, key in PLAYER.items()},
     "generator.output_bias": Key("zero", ("zero", "data")),
+    "discriminator.norm": Key("source", ("source", "none", "layer", "instance", "spectral")),
     "discriminator.input_dropout": Key(0.0, low=0, high=0.99),
     "discriminator.shared_dropout": Key(False),
     "sample_dropout": Key(False),
+    "augment": Key(""),
     "ema_decay": Key(0.0, low=0, high=1),
     "order": Key("discriminator_first", ("discriminator_first", "generator_first", "simultaneous")),
     "discriminator_steps": Key(1, low=1),

@@ -8,7 +8,7 @@ from typing import Any
 from ml_collections import ConfigDict
 
 from jaxgan.common.errors import UserError
-from jaxgan.config.keys import FROM_FILES, KEYS, WITH_TAGS, Key
+from jaxgan.config.keys import AUGMENTATIONS, FROM_FILES, KEYS, WITH_TAGS, Key
 from jaxgan.config.presets import get, leaves, nearest
 
 
@@ -39,6 +39,9 @@ def validate(config: ConfigDict) -> None:
         what = "networks=authors: only infogan has these networks"
         raise UserError(what, "choose document or paper")
     _check_codes(config)
+    _check_losses(config)
+    _check_augment(config)
+    _check_norm(config)
     _check_shared_dropout(config)
     _check_output_bias(config)
     _check_discriminator_batch_size(config)
@@ -127,6 +130,19 @@ def _check_condition(config: ConfigDict) -> None:
             " condition can be mismatched",
             "use configs/cgan.py or configs/tags.py, or leave it at 0",
         )
+    how = config.condition.how
+    if how != "concatenate" and (kind == "none" or kind == "known_part"):
+        what = f"condition.how={how}: the condition ({kind}) is not a vector"
+        raise UserError(what, "choose condition.kind=label, or leave it at concatenate")
+    if how == "auxiliary" and kind != "label":
+        what = f"condition.how=auxiliary: it classifies labels, and condition.kind is {kind}"
+        raise UserError(what, "choose projection or concatenate")
+    if how == "auxiliary" and config.mismatched_factor:
+        raise UserError(
+            f"mismatched_factor={config.mismatched_factor}: with condition.how=auxiliary the"
+            " discriminator's logit does not depend on the condition",
+            "choose projection or concatenate, or leave it at 0",
+        )
     if system == "infogan" and kind != "none":
         raise UserError(f"condition.kind={kind}: InfoGAN is unconditional", "use configs/cgan.py")
     if system == "cgan" and kind == "none":
@@ -145,6 +161,53 @@ def _check_condition(config: ConfigDict) -> None:
             f"best_by=code_information: {system} has no codes",
             "choose parzen_log_likelihood, frechet_distance or none",
         )
+
+
+def _check_losses(config: ConfigDict) -> None:
+    """A penalty needs the examples that it is computed at; a Wasserstein critic must be bounded."""
+    kind, batches = config.penalty.kind, config.discriminator_batches
+    if kind == "gradient" and batches != "together":
+        raise UserError(
+            f"penalty.kind=gradient: with discriminator_batches={batches} real and generated images"
+            " are never in one update",
+            "choose discriminator_batches=together",
+        )
+    bounded = kind != "none" or config.discriminator.norm == "spectral"
+    if config.loss == "wasserstein" and not bounded:
+        raise UserError(
+            "loss=wasserstein: nothing bounds the critic's slope, so its loss has no minimum",
+            "set penalty.kind=gradient and discriminator.norm=layer, or only"
+            " discriminator.norm=spectral",
+        )
+    if config.penalty.every > 1 and kind == "none":
+        what = f"penalty.every={config.penalty.every}: there is no penalty"
+        raise UserError(what, "set penalty.kind, or leave it at 1")
+
+
+def _check_augment(config: ConfigDict) -> None:
+    for name in filter(None, config.augment.split("+")):
+        if name not in AUGMENTATIONS:
+            what = f"augment={config.augment}: there is no {name!r}"
+            raise UserError(what, f"choose from {', '.join(AUGMENTATIONS)}, joined by +")
+    images = config.dataset.name != "ring" and config.system != "tags"
+    for path in ("augment", "dataset.mirror"):
+        value, default = get(config, path), KEYS[path].default
+        if value == default:
+            continue
+        what = f"{path}={value}: {config.dataset.name} has no images" if not images else ""
+        if path == "augment" and config.condition.kind == "known_part":
+            what = f"{path}={value}: the known part would no longer fit the image"
+        if what:
+            raise UserError(what, f"leave it at {default!r}")
+
+
+def _check_norm(config: ConfigDict) -> None:
+    """The fully connected discriminators have no BatchNorm to replace."""
+    norm, paper = config.discriminator.norm, config.networks == "paper"
+    dense = config.system in ("gan", "tags") or (config.system == "cgan" and paper)
+    if dense and norm in ("layer", "instance"):
+        what = f"discriminator.norm={norm}: a fully connected discriminator has no normalisation"
+        raise UserError(what, "choose spectral, or leave it at source")
 
 
 def _check_codes(config: ConfigDict) -> None:

@@ -6,6 +6,7 @@ with logits l and D = sigmoid(l) on a real example x, and l' and D' on a generat
     minimax         -log D - log(1 - D')             log(1 - D')     Goodfellow et al. 2014, eq. 1
     least_squares   (l - 1)^2 / 2 + l'^2 / 2         (l' - 1)^2 / 2  Mao et al. 2017, eq. 9
     hinge           max(0, 1 - l) + max(0, 1 + l')   -l'             Lim and Ye 2017, eq. 3
+    wasserstein     -l + l'                          -l'             Arjovsky et al. 2017, eq. 2
 
 Logits avoid the logarithm of a rounded probability. Targets are per example and in [0, 1]: 1 is
 real, 0 is fake, values between are label smoothing. Unequal shapes raise `ValueError`, because a
@@ -63,8 +64,9 @@ def hinge(logits: jax.Array, targets: jax.Array) -> jax.Array:
     return jax.nn.relu(1 - (2 * targets - 1) * logits)
 
 
-def hinge_generator(logits: jax.Array, targets: jax.Array) -> jax.Array:
-    """-s l, s = 2 t - 1: the generator's hinge loss (Lim and Ye 2017, eq. 3)."""
+def wasserstein(logits: jax.Array, targets: jax.Array) -> jax.Array:
+    """-s l, s = 2 t - 1: both losses of the Wasserstein GAN, whose critic must be Lipschitz
+    (Arjovsky et al. 2017, eq. 2), and the generator's hinge loss (Lim and Ye 2017, eq. 3)."""
     _require_equal_shapes(logits, targets)
     return -(2 * targets - 1) * logits
 
@@ -93,5 +95,6 @@ ADVERSARIAL = {
     "non_saturating": Adversarial(sigmoid_cross_entropy, sigmoid_cross_entropy, True, unit="nats"),
     "minimax": Adversarial(sigmoid_cross_entropy, minimax, False, unit="nats"),
     "least_squares": Adversarial(least_squares, least_squares, True, boundary=0.5),
-    "hinge": Adversarial(hinge, hinge_generator, True),
+    "hinge": Adversarial(hinge, wasserstein, True),
+    "wasserstein": Adversarial(wasserstein, wasserstein, True),
 }

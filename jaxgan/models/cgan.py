@@ -25,7 +25,7 @@ class _Convolutional(Network):
     epsilon: float = 1e-5
 
     def norm(self, x: jax.Array, name: str, train: bool) -> jax.Array:
-        return self.batch_norm(f"{name}_norm", train, scale=False)(x)
+        return self.normalize(f"{name}_norm", train, scale=False)(x)
 
 
 class _Upsampling(_Convolutional):
@@ -68,7 +68,7 @@ class Discriminator(_Convolutional):
             return nn.elu(self.norm(x, name, train), alpha=0.25)
 
         embedded = self.embed(condition)
-        if embedded.ndim > 2:  # The condition is an image, not a label.
+        if embedded is not None and embedded.ndim > 2:  # The condition is an image, not a label.
             x, embedded = beside_image(x, embedded), None
         x = self.conv(self.scaled(24), 3, 1, "conv_1", "VALID", bias=False)(x, embedded)
         x = max_pool(activate(x, "conv_1"), 2)

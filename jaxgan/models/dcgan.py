@@ -98,7 +98,7 @@ class Discriminator(Network):
         for i in range(1, depth + 1):
             x = self.conv(self.scaled(64 * 2**i), self.kernel, 2, f"conv_{i}")(x)
             if i > 1:
-                x = self.batch_norm(f"conv_{i}_norm", train)(x)
+                x = self.normalize(f"conv_{i}_norm", train)(x)
             drop = nn.Dropout(self.dropout, deterministic=not train, name=f"conv_{i}_dropout")
             x = drop(self.activation(x))
         features = flat(x)

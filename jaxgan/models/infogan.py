@@ -81,9 +81,9 @@ class DocumentDiscriminator(_LeakyNetwork):
         act = self.activation
         x = act(self.conv(self.scaled(64), 4, 2, "conv_1")(x))
         x = act(self.conv(self.scaled(128), 4, 2, "conv_2")(x))
-        x = self.batch_norm("conv_2_norm", train)(x)
+        x = self.normalize("conv_2_norm", train)(x)
         x = act(self.conv(self.scaled(256), 4, 1, "conv_3")(x))
-        x = self.batch_norm("conv_3_norm", train)(x)
+        x = self.normalize("conv_3_norm", train)(x)
         features = x.reshape(x.shape[0], -1)
         logit = self.dense(1, "logit", GLOROT)(features)[:, 0]
         return logit.astype(self.param_dtype), features
@@ -114,9 +114,9 @@ class PaperDiscriminator(_LeakyNetwork):
         act = self.activation
         x = act(self.conv(self.scaled(64), 4, 2, "conv_1")(x))
         x = self.conv(self.scaled(128), 4, 2, "conv_2")(x)
-        x = act(self.batch_norm("conv_2_norm", train)(x))
+        x = act(self.normalize("conv_2_norm", train)(x))
         x = self.dense(self.scaled(1024), "dense")(x.reshape(x.shape[0], -1))
-        features = act(self.batch_norm("dense_norm", train)(x))
+        features = act(self.normalize("dense_norm", train)(x))
         logit = self.dense(1, "logit")(features)[:, 0]
         return logit.astype(self.param_dtype), features
 

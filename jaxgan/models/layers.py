@@ -46,9 +46,35 @@ broadcast_rows.defvjp(
 # --- Layers
 
 
+def spectrally_normalized(layer: nn.Module, kernel: jax.Array) -> jax.Array:
+    """The kernel divided by its largest singular value, which one power iteration in each pass
+    estimates (Miyato et al. 2018, algorithm 1); the kernel of a convolution, [H, W, C, features],
+    counts as the matrix [H * W * C, features].
+
+    The vector of the iteration, "u", is among the layer's batch statistics: like BatchNorm's moving
+    statistics, only the discriminator's own update changes it.
+    """
+
+    def initial() -> jax.Array:
+        return jax.random.normal(layer.make_rng("params"), kernel.shape[-1:], kernel.dtype)
+
+    def unit(x: jax.Array) -> jax.Array:
+        return x / (jnp.linalg.norm(x) + 1e-12)
+
+    vector = layer.variable("batch_stats", "u", initial)
+    matrix = lax.stop_gradient(kernel).reshape(-1, kernel.shape[-1])
+    left = unit(matrix @ vector.value)
+    right = unit(left @ matrix)
+    if layer.is_mutable_collection("batch_stats") and not layer.is_initializing():
+        vector.value = right
+    return kernel / (left @ kernel.reshape(matrix.shape) @ right)
+
+
 def _promoted(layer: Any, x: jax.Array, shape: tuple[int, ...], use_bias: bool = True) -> Any:
     """The input, the layer's kernel of that shape and its bias (or None), in one dtype."""
     kernel = layer.param("kernel", layer.kernel_init, shape, layer.param_dtype)
+    if layer.spectral:
+        kernel = spectrally_normalized(layer, kernel)
     bias = None
     if use_bias:
         bias = layer.param("bias", nn.initializers.zeros, shape[-1:], layer.param_dtype)
@@ -66,6 +92,7 @@ class Dense(nn.Module):
     features: int
     use_bias: bool = True
     kernel_init: Callable[..., Any] = nn.initializers.glorot_uniform()
+    spectral: bool = False
     dtype: Any = None
     param_dtype: Any = jnp.float32
 
@@ -82,6 +109,7 @@ class Maxout(nn.Module):
     features: int
     pieces: int
     kernel_init: Callable[..., Any] = nn.initializers.glorot_uniform()
+    spectral: bool = False
     dtype: Any = None
     param_dtype: Any = jnp.float32
 
@@ -102,6 +130,7 @@ class Conv(nn.Module):
     padding: Padding = "SAME"
     use_bias: bool = True
     kernel_init: Callable[..., Any] = nn.initializers.glorot_uniform()
+    spectral: bool = False
     dtype: Any = None
     param_dtype: Any = jnp.float32
 
@@ -184,6 +213,8 @@ class Network(nn.Module):
       scale_init: initialiser of BatchNorm's gamma.
       momentum, epsilon: of BatchNorm; moving statistics become
         momentum * old + (1 - momentum) * the batch's.
+      normalization: what `normalize` does: "batch", "layer", "instance" or "none"; with "spectral"
+        it does nothing, and each kernel is `spectrally_normalized`.
       embedding: size of a label's learned embedding; 0 for the one-hot vector itself.
       dtype: the dtype in which the layers compute.
       param_dtype: the dtype of the parameters and of the network's outputs.
@@ -195,6 +226,7 @@ class Network(nn.Module):
     scale_init: Callable[..., Any] = nn.initializers.ones
     momentum: float = 0.99
     epsilon: float = 1e-3
+    normalization: str = "batch"
     embedding: int = 0
     dtype: Any = jnp.float32
     param_dtype: Any = jnp.float32
@@ -202,6 +234,10 @@ class Network(nn.Module):
     def types(self) -> dict[str, Any]:
         """Arguments that give a layer this network's dtypes."""
         return {"dtype": self.dtype, "param_dtype": self.param_dtype}
+
+    def weighted(self) -> dict[str, Any]:
+        """The same for a layer with a kernel."""
+        return {"spectral": self.normalization == "spectral", **self.types()}
 
     def scaled(self, features: int) -> int:
         """An inner layer's size at this network's width: rounded, at least 1."""
@@ -226,12 +262,39 @@ class Network(nn.Module):
             **self.types(),
         )
 
+    def normalize(
+        self, name: str, train: bool, scale: bool = True
+    ) -> Callable[[jax.Array], jax.Array]:
+        """A discriminator's normalisation: BatchNorm, or one that keeps examples apart, as a
+        gradient penalty requires. "layer" is over all of an example (Ba et al. 2016), "instance"
+        over each channel of it (Ulyanov et al. 2016) and leaves a vector as it is; both scale and
+        shift each channel."""
+        if self.normalization == "batch":
+            return self.batch_norm(name, train, scale)
+
+        def apart(x: jax.Array) -> jax.Array:
+            positions = tuple(range(1, x.ndim - 1))
+            axes = {"layer": (*positions, x.ndim - 1), "instance": positions}
+            over = axes.get(self.normalization, ())
+            if not over:
+                return x
+            layer = nn.LayerNorm(
+                epsilon=self.epsilon,
+                use_scale=scale,
+                reduction_axes=over,
+                name=name,
+                **self.types(),
+            )
+            return layer(x)
+
+        return apart
+
     def dense(
         self, features: int, name: str, init: Callable[..., Any] | None = None, bias: bool = True
     ) -> Dense:
         """A dense layer of exactly `features` units."""
         init = init or self.kernel_init
-        return Dense(features, use_bias=bias, kernel_init=init, name=name, **self.types())
+        return Dense(features, use_bias=bias, kernel_init=init, name=name, **self.weighted())
 
     def conv(
         self,
@@ -253,7 +316,7 @@ class Network(nn.Module):
             use_bias=bias,
             kernel_init=self.conv_init or self.kernel_init,
             name=name,
-            **self.types(),
+            **self.weighted(),
         )
 
     def conv_transpose(self, *arguments: Any, **keywords: Any) -> Any:

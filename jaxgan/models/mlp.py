@@ -101,7 +101,7 @@ class MaxoutDiscriminator(_ImageDiscriminator):
     def maxout(self, units: int, pieces: int, name: str) -> Maxout:
         """A maxout layer at this network's width."""
         units, init = self.scaled(units), self.kernel_init
-        return Maxout(units, pieces, kernel_init=init, name=name, **self.types())
+        return Maxout(units, pieces, kernel_init=init, name=name, **self.weighted())
 
 
 class DropoutGenerator(Network):
@@ -146,8 +146,10 @@ class ConditionalDiscriminator(MaxoutDiscriminator):
         drop = functools.partial(self.drop, train=train)
         image = drop(flat(x), self.input_dropout, "input")
         image = drop(self.maxout(240, 5, "image")(image), self.dropout, "image")
-        label = self.maxout(50, 5, "condition")(flat(self.embed(condition)))
-        label = drop(label, self.dropout, "condition")
-        features = self.maxout(240, 4, "joint")(jnp.concatenate([image, label], axis=-1))
+        both = [image]
+        if condition is not None:
+            label = self.maxout(50, 5, "condition")(flat(self.embed(condition)))
+            both.append(drop(label, self.dropout, "condition"))
+        features = self.maxout(240, 4, "joint")(jnp.concatenate(both, axis=-1))
         logit = self.dense(1, "logit")(drop(features, self.dropout, "joint"))[:, 0]
         return logit.astype(self.param_dtype), features

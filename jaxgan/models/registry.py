@@ -191,4 +191,8 @@ def make_modules(
     }
     if config.condition.embedding:
         types["embedding"] = config.condition.embedding
-    return SYSTEMS[config.system](config, image_shape, codes, types)
+    modules = SYSTEMS[config.system](config, image_shape, codes, types)
+    norm = config.discriminator.norm
+    if norm == "source":
+        return modules
+    return modules._replace(discriminator=modules.discriminator.clone(normalization=norm))

@@ -13,8 +13,10 @@ import optax
 from ml_collections import ConfigDict, FrozenConfigDict
 
 from jaxgan.common.errors import UserError
+from jaxgan.data.augment import augmentations
 from jaxgan.losses.adversarial import ADVERSARIAL, Adversarial
-from jaxgan.models.conditions import Condition, Features
+from jaxgan.models import conditioning
+from jaxgan.models.conditions import Condition, Features, Label
 from jaxgan.models.infogan import CategoricalParameters
 from jaxgan.models.latents import Latent, LatentSpec, parse_codes
 from jaxgan.models.registry import Modules, make_modules
@@ -66,6 +68,11 @@ class Gan:
     def adversarial(self) -> Adversarial:
         """The two sides of the adversarial loss."""
         return ADVERSARIAL[self.config.loss]
+
+    @property
+    def augmentations(self) -> tuple[str, ...]:
+        """Names of the changes that the discriminator's images go through (`data/augment.py`)."""
+        return augmentations(self.config.augment)
 
     @property
     def generator_target(self) -> float:
@@ -127,14 +134,23 @@ def build_gan(
         with generator.output_bias=data.
 
     Raises:
-      UserError: if `parse_codes` cannot read the latent codes, or the networks' outputs differ in
-        shape or type from what `Modules` specifies.
+      UserError: if `parse_codes` cannot read the latent codes, the networks' outputs differ in
+        shape or type from what `Modules` specifies, or the config's penalty or normalisation does
+        not suit the discriminator.
     """
     dtype = parameter_dtype(config)
     codes = parse_codes(config.latent.codes)
     with_generator = config.information == "document"
+    if modules is not None and config.discriminator.norm != "source":
+        what = f"discriminator.norm={config.discriminator.norm}: the discriminator was passed in"
+        raise UserError(what, "build its layers so, and leave the key at source")
+    generator, discriminator, q, low = modules or make_modules(config, image_shape, codes, dtype)
+    classes = condition.classes if isinstance(condition, Label) else 0
     gan = Gan(
-        *(modules or make_modules(config, image_shape, codes, dtype)),
+        generator,
+        conditioning.around(config, discriminator, classes, dtype),
+        q,
+        low,
         optimizers={
             "generator": optimizer(config.generator),
             "discriminator": optimizer(config.discriminator),
@@ -149,7 +165,21 @@ def build_gan(
     )
     if modules is not None:
         _check_contract(gan)
+    if config.penalty.kind == "gradient" and _has_batch_norm(gan):
+        what = "penalty.kind=gradient: the discriminator has BatchNorm, with which there is no"
+        what += " gradient of one example's logit (Gulrajani et al. 2017, section 4)"
+        raise UserError(what, "set discriminator.norm to layer, instance, none or spectral")
     return gan
+
+
+def _has_batch_norm(gan: Gan) -> bool:
+    """Whether the discriminator has moving means, and so BatchNorm."""
+    latent, image = example_inputs(gan)
+    variables = jax.eval_shape(
+        lambda: gan.discriminator.init(jax.random.key(0), image, latent.condition, train=False)
+    )
+    paths = jax.tree_util.tree_leaves_with_path(variables.get("batch_stats", {}))
+    return any("'mean'" in jax.tree_util.keystr(path) for path, _ in paths)
 
 
 def has_convolutions(gan: Gan) -> bool:

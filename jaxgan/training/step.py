@@ -1,7 +1,7 @@
 """One training step as a pure function, written as if for one device and one seed.
 
 The updates follow Goodfellow et al. 2014, algorithm 1: k discriminator steps, then one of the
-generator. `training/terms.py` has the terms that InfoGAN and mismatched conditions add.
+generator. `training/terms.py` has the terms that InfoGAN, conditions and penalties add.
 """
 
 from collections.abc import Callable
@@ -12,6 +12,7 @@ import jax.numpy as jnp
 import optax
 
 from jaxgan.common.rng import stream
+from jaxgan.data.augment import augment, mirror
 from jaxgan.data.batches import Batch
 from jaxgan.data.pixels import to_network
 from jaxgan.models.conditions import Features, Label
@@ -20,7 +21,15 @@ from jaxgan.models.variables import Variables, apply_network
 from jaxgan.training.gan import Gan
 from jaxgan.training.optimizers import moving_average
 from jaxgan.training.state import GanState, NetworkState
-from jaxgan.training.terms import Metrics, features_for_q, information_term, mismatched_loss
+from jaxgan.training.terms import (
+    Examples,
+    Metrics,
+    class_loss,
+    features_for_q,
+    information_term,
+    mismatched_loss,
+    penalty_term,
+)
 
 ByNetwork = dict[str, Any]  # One tree for each network that an update changes.
 
@@ -30,15 +39,6 @@ DISCRIMINATOR_BATCHES = {
     "real_fake": (("real",), ("fake",)),
     "fake_real": (("fake",), ("real",)),
 }
-
-
-class Examples(NamedTuple):
-    """The discriminator's input: images in the network's range, [B, H, W, C], their condition, and
-    the codes that they were generated from (none for real images)."""
-
-    images: jax.Array
-    condition: Any = None
-    codes: tuple[jax.Array, ...] = ()
 
 
 class GeneratorInput(NamedTuple):
@@ -113,9 +113,10 @@ def discriminator_update(
 
     Returns:
       The new state, with the generator unchanged, and metrics: mean losses (in nats for cross
-      entropies), mean logits, and the shares of examples classified correctly.
+      entropies), the penalty, mean logits, and the shares of examples classified correctly.
     """
     config = gan.config
+    real, fake = _augmented(gan, real, key, "real"), _augmented(gan, fake, key, "fake")
     learner = state.q if fake is not None and config.information == "paper" else None
     players = {"discriminator": state.discriminator} | ({} if learner is None else {"q": learner})
 
@@ -143,6 +144,10 @@ def discriminator_update(
             correct = margin > 0 if name == "real" else margin < 0
             metrics[f"accuracy/{name}"] = jnp.mean(correct, dtype=gan.dtype)
             total += value
+            if config.condition.how == "auxiliary":
+                of_class = class_loss(gan, variables, features, condition)
+                metrics[f"loss/class_{name}"] = of_class
+                total += of_class
             if name == "real" and config.mismatched_factor:
                 mismatched = mismatched_loss(
                     gan, variables, images, condition, stream(key, "mismatched")
@@ -155,7 +160,9 @@ def discriminator_update(
                 term, terms, stats["q"] = information_term(gan, q, features, examples.codes)
                 metrics |= terms
                 total += term
-        return total, (metrics, stats)
+        before = Variables(params["discriminator"], state.discriminator.batch_stats)
+        term, terms = penalty_term(gan, before, real, fake, state.step, key)
+        return total + term, (metrics | terms, stats)
 
     params = {name: player.params for name, player in players.items()}
     gradients, (metrics, stats) = jax.grad(loss, has_aux=True)(params)
@@ -187,6 +194,7 @@ def generator_update(
     def loss(images: jax.Array, params: ByNetwork) -> tuple[jax.Array, tuple[Metrics, ByNetwork]]:
         stats: ByNetwork = {"generator": fake.batch_stats}
         variables, condition = state.discriminator.variables, draw.latent.condition
+        images = augment(stream(key, "augment/fake"), images, gan.augmentations, gan.low)
         dropout = stream(key, "dropout/fake")
         (logits, features), _ = apply_network(
             gan.discriminator, variables, images, condition, train=True, dropout=dropout
@@ -194,6 +202,9 @@ def generator_update(
         targets = jnp.full_like(logits, gan.generator_target)
         total = gan.config.generator_factor * jnp.mean(gan.adversarial.generator(logits, targets))
         metrics = {"loss/generator": total}
+        if gan.config.condition.how == "auxiliary":
+            metrics["loss/class"] = class_loss(gan, variables, features, condition)
+            total += metrics["loss/class"]
         if state.q is not None:
             features = features_for_q(gan, variables, images, features, key)
             features = scale_gradient(features, gan.config.lambda_generator)
@@ -211,6 +222,14 @@ def generator_update(
     gradients["generator"] = fake.pull_back(image_gradient)[0]
     players = {"generator": state.generator} | heads
     return _apply_gradients(gan, state, players, gradients, stats, metrics)
+
+
+def _augmented(gan: Gan, examples: Examples | None, key: jax.Array, name: str) -> Examples | None:
+    """The examples as the discriminator sees them, with the config's `augment`."""
+    if examples is None:
+        return None
+    images = augment(stream(key, f"augment/{name}"), examples.images, gan.augmentations, gan.low)
+    return examples._replace(images=images)
 
 
 def scale_gradient(x: jax.Array, factor: float) -> jax.Array:
@@ -271,7 +290,7 @@ def train_step(
     config = gan.config
     key = stream(key, "step", state.attempt, state.step)
     metrics = Metrics()
-    real = [_real_examples(gan, batch, i, shard) for i in range(config.discriminator_steps)]
+    real = [_real_examples(gan, batch, i, key, shard) for i in range(config.discriminator_steps)]
 
     def sample(player: str, n: int, i: int) -> GeneratorInput:
         draw = sample_input(gan, key, player, n, i, real[i].condition)
@@ -342,9 +361,13 @@ def _update_averages(gan: Gan, state: GanState) -> GanState:
     return state.replace(**jax.lax.cond(state.alive, update, keep, averages)) if averages else state
 
 
-def _real_examples(gan: Gan, batch: Batch, i: int, shard: Callable[[Any], Any]) -> Examples:
+def _real_examples(
+    gan: Gan, batch: Batch, i: int, key: jax.Array, shard: Callable[[Any], Any]
+) -> Examples:
     """The real examples of discriminator step i."""
     images = to_network(batch.images[i], gan.low, gan.dtype)
+    if gan.config.dataset.mirror:
+        images = mirror(stream(key, "mirror", i), images)
     if gan.condition is None:
         return shard(Examples(images))
     given = batch.features if isinstance(gan.condition, Features) else batch.labels

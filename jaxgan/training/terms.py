@@ -1,18 +1,29 @@
-"""Terms of a loss besides the adversarial ones: the information term (Chen et al. 2016, eq. 6), and
-real examples with conditions that do not fit (Reed et al. 2016)."""
+"""Terms of a loss besides the adversarial ones: the information term (Chen et al. 2016, eq. 6),
+real examples with conditions that do not fit (Reed et al. 2016), the classes that the discriminator
+predicts (Odena et al. 2017), and penalties on its gradient (losses/penalties.py)."""
 
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 
 from jaxgan.common.rng import stream
 from jaxgan.data.augment import random_affine
-from jaxgan.losses.information import code_loss
+from jaxgan.losses import penalties
+from jaxgan.losses.information import categorical_cross_entropy, code_loss
 from jaxgan.models.variables import Variables, apply_network
 from jaxgan.training.gan import Gan
 
 Metrics = dict[str, jax.Array]
+
+
+class Examples(NamedTuple):
+    """The discriminator's input: images in the network's range, [B, H, W, C], their condition, and
+    the codes that they were generated from (none for real images)."""
+
+    images: jax.Array
+    condition: Any = None
+    codes: tuple[jax.Array, ...] = ()
 
 
 def information_term(
@@ -88,3 +99,66 @@ def mismatched_loss(
     losses = gan.adversarial.discriminator(logits, jnp.full_like(logits, config.fake_target))
     differs = jnp.any((other != condition).reshape(len(logits), -1), axis=1)
     return config.mismatched_factor * jnp.mean(jnp.where(differs, losses, 0))
+
+
+def class_loss(
+    gan: Gan, discriminator: Variables, features: jax.Array, condition: jax.Array
+) -> jax.Array:
+    """-L_C of Odena et al. 2017, eq. 2, for one kind of examples, in nats: the mean cross entropy
+    of their labels given the discriminator's features, a scalar. Both networks minimise it.
+
+    Args:
+      gan: the networks and their config.
+      discriminator: its variables, of an `AuxiliaryClassifier`.
+      features: of the examples, [B, F].
+      condition: their labels, one-hot [B, K].
+    """
+    tree = {"params": discriminator.params, "batch_stats": discriminator.batch_stats}
+    logits: Any = gan.discriminator.apply(tree, features, method="classify")
+    return jnp.mean(categorical_cross_entropy(logits, condition))
+
+
+def penalty_term(
+    gan: Gan,
+    discriminator: Variables,
+    real: Examples | None,
+    fake: Examples | None,
+    step: jax.Array,
+    key: jax.Array,
+) -> tuple[jax.Array, Metrics]:
+    """The mean penalty of the config's `penalty`, times its weight, a scalar.
+
+    With `penalty.every` = n it is computed in every n-th step only, with n times the weight (lazy
+    regularisation: Karras et al. 2020, section 3.1), and is 0 in the others.
+
+    Args:
+      gan: the networks and their config.
+      discriminator: its variables; its moving statistics are not changed by these passes.
+      real, fake: the update's examples. r1 needs the real ones, r2 the generated ones, and gradient
+        both; without them the term is 0 and there are no metrics.
+      step: generator updates done, int32 [].
+      key: PRNG key of the points between them and of dropout.
+    """
+    settings, zero = gan.config.penalty, jnp.zeros((), gan.dtype)
+    needed = {"none": (), "r1": (real,), "r2": (fake,), "gradient": (real, fake)}[settings.kind]
+    given = [examples for examples in needed if examples is not None]
+    if not given or len(given) < len(needed):
+        return zero, {}
+    images, condition, _ = given[0]
+    if len(given) > 1:
+        images = penalties.between(stream(key, "penalty"), images, given[1].images)
+    of_each = penalties.one_centred if settings.kind == "gradient" else penalties.zero_centred
+
+    def critic(images: jax.Array) -> jax.Array:
+        dropout = stream(key, "dropout/penalty")
+        (logits, _), _ = apply_network(
+            gan.discriminator, discriminator, images, condition, train=True, dropout=dropout
+        )
+        return logits
+
+    def penalty() -> jax.Array:
+        return settings.every * settings.weight * jnp.mean(of_each(critic, images))
+
+    due = step % settings.every == 0
+    term = penalty() if settings.every == 1 else jax.lax.cond(due, penalty, lambda: zero)
+    return term, {"loss/penalty": term}

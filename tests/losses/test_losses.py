@@ -42,7 +42,7 @@ def test_least_squares_by_hand():
 
 def test_hinge_by_hand():
     check(adversarial.hinge, [4.0, 0.5, 1.0, 0.0], LOGITS, [1.0, 0.0, 1.0, 1.0])
-    check(adversarial.hinge_generator, [3.0, -0.5, 0.0, -2.0], LOGITS, [1.0, 0.0, 1.0, 1.0])
+    check(adversarial.wasserstein, [3.0, -0.5, 0.0, -2.0], LOGITS, [1.0, 0.0, 1.0, 1.0])
 
 
 @pytest.mark.parametrize("name", adversarial.ADVERSARIAL)
@@ -100,7 +100,7 @@ def test_fixed_deviation_is_half_the_squared_error_and_a_constant():
         adversarial.minimax,
         adversarial.least_squares,
         adversarial.hinge,
-        adversarial.hinge_generator,
+        adversarial.wasserstein,
         information.categorical_cross_entropy,
         information.squared_error,
     ],

@@ -178,3 +178,89 @@ def test_an_unknown_padding_raises():
 
 def test_width_scales_and_rounds():
     assert [Network(width=w).scaled(64) for w in (1.0, 0.5, 0.001)] == [64, 32, 1]
+
+
+# --- Normalisation of a discriminator
+
+
+def spectral(kind, **settings):
+    return kind(use_bias=False, spectral=True, param_dtype=jnp.float64, **settings)
+
+
+@pytest.mark.parametrize(
+    ("ours", "theirs", "x"),
+    [
+        (
+            spectral(layers.Dense, features=4),
+            nn.Dense(4, use_bias=False, param_dtype=jnp.float64),
+            normal(0, 5, 7),
+        ),
+        (
+            spectral(layers.Conv, features=3, kernel_size=(3, 3)),
+            nn.Conv(3, (3, 3), use_bias=False, param_dtype=jnp.float64),
+            normal(0, 2, 5, 5, 2),
+        ),
+    ],
+    ids=["dense", "conv"],
+)
+def test_spectral_normalisation_equal_to_flax(float64, ours, theirs, x):
+    """From the same vector: outputs, gradients, and the vector after the pass."""
+    variables = ours.init(jax.random.key(0), x)
+    kernel, vector = variables["params"]["kernel"], variables["batch_stats"]["u"]
+
+    class Reference(nn.Module):
+        @nn.compact
+        def __call__(self, x):
+            wrapped = nn.SpectralNorm(theirs, param_dtype=jnp.float64)
+            return wrapped(x, update_stats=True)
+
+    reference = Reference().init(jax.random.key(0), x)
+    prefix = "SpectralNorm_0"
+    (name,) = (key for key in reference["batch_stats"][prefix] if key.endswith("/u"))
+    stats = {**reference["batch_stats"][prefix], name: vector[None]}
+
+    def of_ours(kernel):
+        tree = {"params": {"kernel": kernel}, "batch_stats": {"u": vector}}
+        y, after = ours.apply(tree, x, mutable=["batch_stats"])
+        return jnp.sum(jnp.sin(y)), (y, after["batch_stats"]["u"])
+
+    def of_flax(kernel):
+        params = jax.tree.map(lambda _: kernel, reference["params"])
+        tree = {"params": params, "batch_stats": {prefix: stats}}
+        y, after = Reference().apply(tree, x, mutable=["batch_stats"])
+        return jnp.sum(jnp.sin(y)), (y, after["batch_stats"][prefix][name][0])
+
+    found, expected = (jax.value_and_grad(of, has_aux=True)(kernel) for of in (of_ours, of_flax))
+    for a, b in zip(jax.tree.leaves(found), jax.tree.leaves(expected), strict=True):
+        np.testing.assert_allclose(a, b, rtol=1e-9, atol=1e-12)
+
+
+def test_the_largest_singular_value_becomes_one(float64):
+    """After some passes; a pass that may not change the vector leaves it alone."""
+    layer, x = spectral(layers.Dense, features=4), normal(0, 5, 7)
+    variables = layer.init(jax.random.key(0), x)
+    for _ in range(200):
+        _, changed = layer.apply(variables, x, mutable=["batch_stats"])
+        variables = variables | changed
+    found = layer.apply(variables, np.eye(7))
+    assert np.linalg.norm(found, 2) == pytest.approx(1, rel=1e-9)
+
+
+@pytest.mark.parametrize("kind", ["layer", "instance"])
+@pytest.mark.parametrize("shape", [(6, 4, 4, 3), (6, 5)], ids=str)
+def test_each_example_is_normalised_by_itself(kind, shape):
+    """By NumPy; a vector has no positions for "instance" to normalise over."""
+
+    class Normalized(layers.Network):
+        @nn.compact
+        def __call__(self, x):
+            return self.normalize("norm", train=True)(x)
+
+    network, x = Normalized(normalization=kind, epsilon=1e-3), np.float32(3 + normal(0, *shape))
+    found, _ = network.init_with_output(jax.random.key(0), x)
+    axes = tuple(range(1, x.ndim - (kind == "instance")))
+    expected = x
+    if axes:
+        centred = x - x.mean(axes, keepdims=True)
+        expected = centred / np.sqrt(x.var(axes, keepdims=True) + 1e-3)
+    np.testing.assert_allclose(found, expected, rtol=1e-3, atol=1e-4)

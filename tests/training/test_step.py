@@ -11,6 +11,7 @@ from small_networks import small_infogan
 
 import jaxgan.training.step as step_lib
 import jaxgan.training.terms as terms_lib
+from jaxgan.common.errors import UserError
 from jaxgan.common.rng import stream
 from jaxgan.config.presets import update
 from jaxgan.losses.adversarial import ADVERSARIAL
@@ -200,7 +201,7 @@ def test_the_accuracy_is_the_share_on_the_right_side(monkeypatch, loss):
 @pytest.mark.parametrize("loss", ADVERSARIAL)
 def test_every_loss_pulls_the_generators_logits_up(loss):
     """Through the targets that the config gives: the generator wants to pass for real."""
-    gan, _ = make(loss=loss)
+    gan, _ = make(loss=loss, penalty__kind="r1")
     slope = jax.grad(
         lambda logit: gan.adversarial.generator(logit, jnp.full_like(logit, gan.generator_target))[
             0
@@ -225,6 +226,71 @@ def test_every_order_trains_all_players(order, batches):
     for name in ("generator", "discriminator", "q"):
         assert all(changed(weights(getattr(state, name)), weights(getattr(after, name))))
     assert all(np.isfinite(value) for value in metrics.values())
+
+
+def penalised(kind, step=0, **values):
+    """The state before and after one update of the discriminator at a step, and its metrics."""
+    gan, state = make(penalty__kind=kind, **values)
+    state = state.replace(step=jnp.int32(step))
+    real = Examples(real_images()[0] / 255.0)
+    update = compiled(discriminator_update, gan)
+    return state, *update(state, real, fake_examples(gan, state), KEY)
+
+
+@pytest.mark.parametrize("kind", ["r1", "r2"])
+def test_a_penalty_moves_the_discriminator_alone(kind):
+    """Its moving statistics are those of an update without it."""
+    state, after, metrics = penalised(kind)
+    _, without, _ = penalised("none")
+    assert metrics["loss/penalty"] > 0
+    assert not any(changed(state.generator, after.generator))
+    assert all(changed(weights(without.discriminator), weights(after.discriminator)))
+    assert not any(changed(without.discriminator.batch_stats, after.discriminator.batch_stats))
+
+
+def test_a_lazy_penalty_enters_some_steps_with_as_many_times_the_weight():
+    _, _, always = penalised("r1")
+    found = [penalised("r1", step, penalty__every=3)[2]["loss/penalty"] for step in range(4)]
+    np.testing.assert_allclose(found, np.float32([3, 0, 0, 3]) * always["loss/penalty"], rtol=1e-5)
+    _, without, _ = penalised("none", step=1)
+    _, skipped, _ = penalised("r1", step=1, penalty__every=3)
+    for a, b in zip(weights(without.discriminator), weights(skipped.discriminator), strict=True):
+        np.testing.assert_allclose(a, b, rtol=1e-5, atol=1e-7)
+
+
+def test_a_gradient_penalty_is_refused_with_batch_norm():
+    with pytest.raises(UserError, match="BatchNorm"):
+        make(penalty__kind="gradient")
+
+
+def test_both_networks_learn_from_the_classes():
+    """With all weight on the classes, either network's update still lowers its class loss."""
+    values = {"condition.how": "auxiliary", "width": 0.1, "real_factor": 0.0, "fake_factor": 0.0}
+    config = update(load_config("cgan"), values | {"generator_factor": 0.0})
+    gan = build_gan(config, (28, 28, 1), Label(10, tuple(range(10))))
+    state = jax.jit(functools.partial(initialise, gan))(KEY)
+    labels = jnp.arange(64, dtype=jnp.int32)[None] % 10
+    batch = Batch(jnp.zeros((1, 64, 28, 28, 1), jnp.uint8), labels)
+    after, metrics = compiled(train_step, gan)(state, batch, KEY)
+    assert {f"loss/class{of}" for of in ("", "_real", "_fake")} < set(metrics)
+    for name in ("generator", "discriminator"):
+        moved = changed(weights(getattr(state, name)), weights(getattr(after, name)))
+        logit = getattr(state, name).params.get("discriminator", {}).get("logit")
+        assert sum(moved) == len(moved) - (logit is not None)
+
+
+def test_every_pass_through_the_discriminator_sees_augmented_images():
+    """Those of real and of generated images in its own update, and that of the generator's."""
+
+    def logits(augment):
+        gan, state = make(augment=augment)
+        real = Examples(real_images()[0] / 255.0)
+        _, own = compiled(discriminator_update, gan)(state, real, fake_examples(gan, state), KEY)
+        _, of_generator = compiled(move_generator, gan)(state, draw_of(gan), KEY)
+        return own["logit/real"], own["logit/fake"], of_generator["loss/generator"]
+
+    plain, augmented = np.array(logits("")), np.array(logits("cutout"))
+    assert np.abs(augmented - plain).min() > 1e-3
 
 
 @functools.cache
