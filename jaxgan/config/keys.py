@@ -47,6 +47,9 @@ AUGMENTATIONS = ("color", "translation", "cutout")
 # Datasets of images with tags.
 WITH_TAGS = ("glyph_tags", "mirflickr", "tags")
 
+# The smallest and the largest image of each system's convolutional networks.
+CONVOLUTIONAL_SIZES = {"dcgan": (16, 256), "cgan": (16, 256), "infogan": (4, 256)}
+
 # Keys that say where the data is; changing them does not change the data.
 PLACES = ("dataset.data_dir", "dataset.features", "dataset.words")
 

@@ -8,7 +8,14 @@ from typing import Any
 from ml_collections import ConfigDict
 
 from jaxgan.common.errors import UserError
-from jaxgan.config.keys import AUGMENTATIONS, FROM_FILES, KEYS, WITH_TAGS, Key
+from jaxgan.config.keys import (
+    AUGMENTATIONS,
+    CONVOLUTIONAL_SIZES,
+    FROM_FILES,
+    KEYS,
+    WITH_TAGS,
+    Key,
+)
 from jaxgan.config.presets import get, leaves, nearest
 
 
@@ -46,6 +53,7 @@ def validate(config: ConfigDict) -> None:
     _check_output_bias(config)
     _check_discriminator_batch_size(config)
     _check_dataset(config.dataset)
+    check_size(config, config.dataset.size)
     if config.dataset.name == "ring":
         _check_ring(config)
     _check_tags(config)
@@ -61,8 +69,6 @@ def _check_dataset(dataset: ConfigDict) -> None:
             " by chance",
             "leave it at keep",
         )
-    if dataset.size % 4:
-        raise UserError(f"dataset.size={dataset.size}: not a multiple of 4")
     if not dataset.data_dir and name in FROM_FILES:
         raise UserError(
             f"dataset.data_dir is missing: dataset.name={name} needs {FROM_FILES[name]}",
@@ -74,6 +80,25 @@ def _check_dataset(dataset: ConfigDict) -> None:
         raise UserError(
             f"dataset.channels={dataset.channels}: only dataset.name=folder can choose",
             "leave it at 0 (the source's own)",
+        )
+
+
+def check_size(config: ConfigDict, size: int) -> None:
+    """Raises UserError if the config's networks cannot make images of size x size."""
+    if size % 4:
+        raise UserError(
+            f"dataset.size={size}: not a multiple of 4",
+            f"choose one, such as {size + -size % 4}; the images are resized",
+        )
+    fully_connected = config.system == "cgan" and config.networks == "paper"
+    if fully_connected or config.system not in CONVOLUTIONAL_SIZES:
+        return
+    low, high = CONVOLUTIONAL_SIZES[config.system]
+    if not low <= size <= high:
+        raise UserError(
+            f"dataset.size={size}: {config.system}'s convolutional networks make images from"
+            f" {low}x{low} to {high}x{high}",
+            "choose a multiple of 4 between them; the images are resized",
         )
 
 

@@ -2,7 +2,7 @@
 generator that fills a hole in an image, for cgan:mnist,inpaint (the condition is the rest of the
 image: Mirza and Osindero 2014, section 3.2, allow "data from other modalities").
 
-Sizes as in `dcgan.py`: 28, or a power of two from 16. BatchNorm's gamma is fixed at 1.
+Sizes as in `dcgan.py`: any multiple of 4 from 16 to 256. BatchNorm's gamma is fixed at 1.
 """
 
 from typing import Any
@@ -11,7 +11,7 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
-from jaxgan.models.dcgan import halvings
+from jaxgan.models.dcgan import doubling, map_sizes
 from jaxgan.models.latents import Latent, joined
 from jaxgan.models.layers import Network, beside_image, flat, max_pool
 
@@ -31,29 +31,34 @@ class _Convolutional(Network):
 class _Upsampling(_Convolutional):
     image_shape: tuple[int, int, int] = (28, 28, 1)
 
-    def up(self, features: int, i: int) -> Any:
-        """Transposed convolution `i`, which doubles the map; for 28x28 images, number 2 maps 4x4
-        to 7x7."""
-        if i == 2 and self.image_shape[0] == 28:
+    def up(self, i: int) -> Any:
+        """Transposed convolution `i`, from 2, which doubles the map; for 28x28 images, number 2
+        maps 4x4 to 7x7.
+
+        It halves the 384 channels of the smallest map once more, down to 48: there the document's
+        networks end for 64x64 images, and 256x256 ones would be made of 12 channels.
+        """
+        size, features = self.image_shape[0], self.scaled(max(384 // 2 ** (i - 1), 48))
+        if i == 2 and size == 28:
             # MXNet's kernel 3 and padding 1: Flax pads the dilated input by 3 - 1 - 1 on each side.
             pads = ((1, 1), (1, 1))
-            return self.conv_transpose(self.scaled(features), 3, 2, "conv_2", pads, bias=False)
-        return self.conv_transpose(self.scaled(features), 4, 2, f"conv_{i}", bias=False)
+            return self.conv_transpose(features, 3, 2, "conv_2", pads, bias=False)
+        padding = doubling(4, map_sizes(size)[-i])
+        return self.conv_transpose(features, 4, 2, f"conv_{i}", padding, bias=False)
 
 
 class Generator(_Upsampling):
-    """Noise and label as a 1x1 map -> 4x4x384 -> transposed convolutions, each with half the
-    channels -> tanh: [B, H, W, C] in (-1, 1). BatchNorm and ReLU in between; no biases."""
+    """Noise and label as a 1x1 map -> smallest map, 384 channels -> transposed convolutions `up`
+    -> tanh: [B, H, W, C] in (-1, 1). BatchNorm and ReLU in between; no biases."""
 
     @nn.compact
     def __call__(self, latent: Latent, train: bool) -> jax.Array:
-        size, channels = self.image_shape[0], self.image_shape[2]
+        sizes, channels = map_sizes(self.image_shape[0]), self.image_shape[2]
         x = joined(latent._replace(condition=self.embed(latent.condition)))[:, None, None, :]
-        x = self.conv_transpose(self.scaled(384), 4, 1, "conv_1", "VALID", bias=False)(x)
+        x = self.conv_transpose(self.scaled(384), sizes[-1], 1, "conv_1", "VALID", bias=False)(x)
         x = nn.relu(self.norm(x, "conv_1", train))
-        for i in range(2, halvings(size) + 1):
-            x = self.up(384 // 2 ** (i - 1), i)(x)
-            x = nn.relu(self.norm(x, f"conv_{i}", train))
+        for i in range(2, len(sizes)):
+            x = nn.relu(self.norm(self.up(i)(x), f"conv_{i}", train))
         x = self.conv_transpose(channels, 4, 2, "image", bias=False)(x)
         return jnp.tanh(x).astype(self.param_dtype)
 
@@ -74,7 +79,8 @@ class Discriminator(_Convolutional):
         x = max_pool(activate(x, "conv_1"), 2)
         x = self.conv(self.scaled(32), 3, 2, "conv_2", "VALID", bias=False)(x)
         x = activate(x, "conv_2")
-        x = self.conv(self.scaled(64), 4, 1, "conv_3", "VALID", bias=False)(x)
+        # Images of 16x16 arrive here as 3x3.
+        x = self.conv(self.scaled(64), min(4, x.shape[1]), 1, "conv_3", "VALID", bias=False)(x)
         features = flat(activate(x, "conv_3"))
         logit = self.dense(1, "logit")(features)[:, 0]
         return logit.astype(self.param_dtype), features
@@ -83,24 +89,24 @@ class Discriminator(_Convolutional):
 class Inpainter(_Upsampling):
     """Fills the hole in a masked image, [B, H, W, C + 1]: [B, H, W, C] in (-1, 1).
 
-    Strided convolutions lead down to 4x4, where the noise joins; the layers of `Generator` lead up
-    again, each map concatenated with the one of its size from the way down. Known pixels are
-    copied to the output.
+    Strided convolutions lead down to the smallest map, where the noise joins; the layers of
+    `Generator` lead up again, each map concatenated with the one of its size from the way down.
+    Known pixels are copied to the output.
     """
 
     @nn.compact
     def __call__(self, latent: Latent, train: bool) -> jax.Array:
-        size, channels = self.image_shape[0], self.image_shape[2]
-        depth, maps = halvings(size), []
+        depth, channels = len(map_sizes(self.image_shape[0])) - 1, self.image_shape[2]
+        maps: list[jax.Array] = []
         x = latent.condition
         for i in range(1, depth + 1):
-            x = self.conv(self.scaled(48 * 2 ** (i - 1)), 4, 2, f"down_{i}", bias=False)(x)
+            features = self.scaled(min(48 * 2 ** (i - 1), 384))
+            x = self.conv(features, 4, 2, f"down_{i}", bias=False)(x)
             x = nn.relu(self.norm(x, f"down_{i}", train))
             maps.append(x)
         x = beside_image(maps.pop(), latent.noise)
-        for i in range(1, depth):
-            x = self.up(384 // 2**i, i + 1)(x)
-            x = nn.relu(self.norm(x, f"conv_{i + 1}", train))
+        for i in range(2, depth + 1):
+            x = nn.relu(self.norm(self.up(i)(x), f"conv_{i}", train))
             x = jnp.concatenate([x, maps.pop()], axis=-1)
         x = jnp.tanh(self.conv_transpose(channels, 4, 2, "image", bias=False)(x))
         known, mask = latent.condition[..., :-1], latent.condition[..., -1:]

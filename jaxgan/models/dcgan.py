@@ -1,8 +1,8 @@
 """The convolutional networks of the DCGAN document (dcgan:mnist, 28x28x1; dcgan:cifar10, 32x32x3)
 and of the paper (dcgan:size=64; Radford et al. 2016, section 3 and figure 1).
 
-Both grow with the image, which is 28x28 or any power of two from 16: each further doubling of its
-size doubles the channels at the 4x4 map. A label joins the noise and is broadcast over the image.
+Both grow with the image, whose size is any multiple of 4 from 16 to 256: each halving of the map
+doubles the channels, up to 1,024. A label joins the noise and is broadcast over the image.
 """
 
 from collections.abc import Callable
@@ -12,39 +12,59 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
-from jaxgan.models.convolutions import Padding
+from jaxgan.models.convolutions import Padding, transposed_padding
 from jaxgan.models.latents import Latent, joined
 from jaxgan.models.layers import Network, beside_image, flat, leaky_relu
 
 NORMAL = nn.initializers.normal(0.02)
 
 
+def map_sizes(size: int) -> list[int]:
+    """Sizes of the maps from the image down to 4x4 or 3x3, each half of the one before, rounded up:
+    28 -> [28, 14, 7, 4], 48 -> [48, 24, 12, 6, 3], 100 -> [100, 50, 25, 13, 7, 4]."""
+    sizes = [size]
+    while sizes[-1] > 4:
+        sizes.append(-(-sizes[-1] // 2))
+    return sizes
+
+
+def map_channels(halvings: int) -> int:
+    """Channels of the map after so many halvings of the image: 128, 256, 512, 1,024, 1,024, ….
+
+    1,024 is the paper's widest map. Doubling on would quadruple the parameters whenever the image
+    doubles, nearly all of them between the two smallest maps: the paper's networks for 128x128
+    images would have 73 and 70 million instead of 45 and 43.
+    """
+    return min(64 * 2**halvings, 1024)
+
+
+def doubling(kernel: int, size: int) -> Padding:
+    """Padding of the transposed convolution of stride 2 from a map of half the size, rounded up, to
+    size x size. The doubled map loses its last row and column if `size` is odd."""
+    if size % 2 == 0:
+        return "SAME"
+    before, after = transposed_padding(kernel, 2, "SAME")
+    return ((before, after - 1), (before, after - 1))
+
+
 def stages(size: int, kernel: int, first: int) -> list[tuple[int, int, Padding]]:
-    """(kernel, stride, padding) of the transposed convolutions from a 4x4 map to size x size.
+    """(kernel, stride, padding) of the transposed convolutions up the `map_sizes` of an image.
 
     Each doubles the map, except that for 28x28 the first maps 4x4 to 7x7 (4 = 7 - 4 + 1).
 
     Args:
-      size: 28, or a power of two from 8.
+      size: of the image, at least 8.
       kernel: kernel size of all but the first.
       first: kernel size of the first; ignored for 28.
     """
-    doubling: tuple[int, int, Padding] = (kernel, 2, "SAME")
-    if size == 28:
-        return [(4, 1, "VALID"), doubling, doubling]
-    return [(first, 2, "SAME")] + [doubling] * (halvings(size) - 1)
-
-
-def halvings(size: int) -> int:
-    """Number of halvings (rounding up) from size x size to 4x4: 28 -> 3, 32 -> 3, 64 -> 4."""
-    count = 0
-    while size > 4:
-        size, count = -(-size // 2), count + 1
-    return count
+    targets = map_sizes(size)[-2::-1]
+    kernels = [first] + [kernel] * (len(targets) - 1)
+    found = [(k, 2, doubling(k, target)) for k, target in zip(kernels, targets, strict=True)]
+    return [(4, 1, "VALID"), *found[1:]] if size == 28 else found
 
 
 class Generator(Network):
-    """Noise -> 4x4 map -> transposed convolutions -> tanh: [B, H, W, C] in (-1, 1). BatchNorm,
+    """Noise -> smallest map -> transposed convolutions -> tanh: [B, H, W, C] in (-1, 1). BatchNorm,
     activation and dropout follow each layer but the last.
 
     Attributes:
@@ -69,13 +89,14 @@ class Generator(Network):
 
         size, channels = self.image_shape[0], self.image_shape[2]
         *inner, last = stages(size, self.kernel, self.first_kernel)
-        wide = 64 * 2 ** halvings(size)
+        depth, smallest = len(inner) + 1, map_sizes(size)[-1]
+        wide = self.scaled(map_channels(depth))
         x = joined(latent._replace(condition=self.embed(latent.condition)))
-        # As in the source, BatchNorm precedes the reshape: 16 times as many statistics.
-        x = activate(self.dense(16 * self.scaled(wide), "dense")(x), "dense")
-        x = x.reshape(-1, 4, 4, self.scaled(wide))
+        # As in the source, BatchNorm precedes the reshape: each pixel has its own statistics.
+        x = activate(self.dense(smallest**2 * wide, "dense")(x), "dense")
+        x = x.reshape(-1, smallest, smallest, wide)
         for i, (kernel, stride, padding) in enumerate(inner, 1):
-            features = self.scaled(wide // 2**i)
+            features = self.scaled(map_channels(depth - i))
             x = self.conv_transpose(features, kernel, stride, f"conv_{i}", padding)(x)
             x = activate(x, f"conv_{i}")
         x = self.conv_transpose(channels, *last[:2], "image", last[2])(x)
@@ -83,8 +104,8 @@ class Generator(Network):
 
 
 class Discriminator(Network):
-    """Strided convolutions down to a 4x4 map, BatchNorm after all but the first; no pooling, no
-    dense layer but the logit: (logit [B], features [B, 4 * 4 * last])."""
+    """Strided convolutions down the `map_sizes`, BatchNorm after all but the first; no pooling, no
+    dense layer but the logit: (logit [B], features [B, F] of the smallest map)."""
 
     kernel: int = 3
     activation: Callable[[jax.Array], jax.Array] = leaky_relu(0.01)
@@ -92,11 +113,11 @@ class Discriminator(Network):
 
     @nn.compact
     def __call__(self, x: jax.Array, condition: Any, train: bool) -> tuple[jax.Array, jax.Array]:
-        depth = halvings(x.shape[1])
+        depth = len(map_sizes(x.shape[1])) - 1
         if condition is not None:
             x = beside_image(x, self.embed(condition))
         for i in range(1, depth + 1):
-            x = self.conv(self.scaled(64 * 2**i), self.kernel, 2, f"conv_{i}")(x)
+            x = self.conv(self.scaled(map_channels(i)), self.kernel, 2, f"conv_{i}")(x)
             if i > 1:
                 x = self.normalize(f"conv_{i}_norm", train)(x)
             drop = nn.Dropout(self.dropout, deterministic=not train, name=f"conv_{i}_dropout")

@@ -1,6 +1,6 @@
 """The networks of InfoGAN (Chen et al. 2016): the document's (infogan:mnist,document), and those of
-the paper's own code (infogan:mnist,paper; appendix C.1). Sizes are for 28x28 images; any size that
-4 divides works.
+the paper's own code (infogan:mnist,paper; appendix C.1). Sizes are for 28x28 images; any multiple
+of 4 to 256 works, but the dense layers grow with the image's area.
 """
 
 from collections.abc import Callable, Sequence

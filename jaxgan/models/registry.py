@@ -19,6 +19,7 @@ import jax.numpy as jnp
 from ml_collections import ConfigDict
 
 from jaxgan.common.errors import UserError
+from jaxgan.config.validation import check_size
 from jaxgan.models import cgan, dcgan, infogan, mlp, word_cgan
 from jaxgan.models.latents import Code
 from jaxgan.models.layers import leaky_relu
@@ -75,7 +76,7 @@ def _identity(x: jax.Array) -> jax.Array:
 
 
 def _dcgan(config: ConfigDict, shape: Shape, codes: tuple[Code, ...], types: Types) -> Modules:
-    _require_size(config, shape)
+    check_size(config, shape[0])
     for_g, _ = _dropouts(config)
     for_d: Types = {"dropout": config.discriminator.dropout}
     if config.networks == "paper":
@@ -100,7 +101,7 @@ def _cgan(config: ConfigDict, shape: Shape, codes: tuple[Code, ...], types: Type
         for_g, for_d = _dropouts(config)
         generator = mlp.ConditionalGenerator(image_shape=shape, **for_g, **types)
         return Modules(generator, mlp.ConditionalDiscriminator(**for_d, **types), None, 0.0)
-    _require_size(config, shape)
+    check_size(config, shape[0])
     inpaints = config.condition.kind == "known_part"
     kind: Callable[..., nn.Module] = cgan.Inpainter if inpaints else cgan.Generator
     return Modules(kind(image_shape=shape, **types), cgan.Discriminator(**types), None, -1.0)
@@ -115,16 +116,6 @@ def _tags(config: ConfigDict, shape: Shape, codes: tuple[Code, ...], types: Type
     for_g, for_d = _dropouts(config)
     generator = word_cgan.Generator(image_shape=shape, **for_g, **types)
     return Modules(generator, word_cgan.Discriminator(**for_d, **types), None, -1.0)
-
-
-def _require_size(config: ConfigDict, shape: Shape) -> None:
-    size = shape[0]
-    if size != 28 and (size < 16 or size & (size - 1)):
-        raise UserError(
-            f"dataset.size={size}: {config.system}'s convolutional networks make images of 28x28,"
-            " 16x16, 32x32, 64x64, ...",
-            "choose one of these; the images are resized",
-        )
 
 
 def _infogan(config: ConfigDict, shape: Shape, codes: tuple[Code, ...], types: Types) -> Modules:

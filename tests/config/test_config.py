@@ -110,6 +110,25 @@ def test_systems_without_codes_refuse_the_keys_of_q(path):
             validate(config_lib.update(load_config(name), {path: 0.5}))
 
 
+@pytest.mark.parametrize(
+    ("name", "arg", "low"), [("dcgan", "", 16), ("cgan", "", 16), ("infogan", "", 4)]
+)
+def test_convolutional_networks_take_multiples_of_four_in_their_limits(name, arg, low):
+    for size in (low, 100, 256):
+        load_config(name, f"{arg},size={size}")
+    for size in (low - 4, 260):
+        with pytest.raises(UserError, match=rf"dataset\.size={size}: .*(at least|256x256)"):
+            load_config(name, f"{arg},size={size}")
+    with pytest.raises(UserError, match=r"dataset\.size=30: not a multiple of 4\nchoose one"):
+        load_config(name, f"{arg},size=30")
+
+
+def test_fully_connected_networks_take_any_multiple_of_four():
+    for name, arg in (("gan", ""), ("gan", "paper"), ("cgan", "mlp")):
+        for size in (8, 512):
+            load_config(name, f"{arg},size={size}")
+
+
 @settings(max_examples=60)
 @given(st.sampled_from(sorted(KEYS)), st.sampled_from([0, -1, 1e9, "x", True, None]))
 def test_a_value_is_either_valid_or_refused_by_name(path, value):

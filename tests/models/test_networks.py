@@ -10,7 +10,10 @@ import pytest
 from conftest import load_config
 
 from jaxgan.config.presets import update
+from jaxgan.config.validation import validate
+from jaxgan.models import dcgan
 from jaxgan.models.conditions import Features, Label, MaskedImage
+from jaxgan.models.convolutions import conv_transpose
 from jaxgan.models.layers import Maxout, max_pool
 from jaxgan.models.summary import layers
 from jaxgan.training.gan import build_gan, example_inputs
@@ -160,14 +163,73 @@ def test_d2_has_one_bias_and_no_gamma():
         assert biases == ([] if module is gan.generator else ["['logit']['bias']"])
 
 
-@pytest.mark.parametrize(("name", "arg", "size"), [("dcgan", "", 16), ("cgan", "", 64)])
-def test_other_sizes(name, arg, size):
-    """The families grow with the image."""
-    condition = None if name == "dcgan" else LABEL
-    config = update(load_config(name, arg), {"width": 0.05})
-    generator, discriminator = tables(config, (size, size, 3), condition)
-    assert generator[-1].shape == (size, size, 3)
-    assert discriminator[-1].shape == (1,)
+CONVOLUTIONAL = {
+    ("dcgan", ""): None,
+    ("dcgan", "paper"): None,
+    ("cgan", ""): LABEL,
+    ("cgan", "inpaint"): MaskedImage(0.5),
+    ("infogan", ""): None,
+    ("infogan", "document"): None,
+}
+
+
+@pytest.mark.parametrize("size", [16, 20, 36, 48, 100, 256])
+@pytest.mark.parametrize(("name", "arg"), CONVOLUTIONAL)
+def test_every_multiple_of_four_is_made_and_judged(name, arg, size):
+    config = update(load_config(name, arg), {"width": 0.01, "dataset.size": size})
+    validate(config)
+    gan = build_gan(config, (size, size, 3), CONVOLUTIONAL[name, arg])
+    results = []
+    for module, inputs in zip((gan.generator, gan.discriminator), inputs_of(gan), strict=True):
+        apply = functools.partial(module.init_with_output, KEY, train=False)
+        results.append(jax.eval_shape(apply, *inputs)[0])
+    assert results[0].shape == (2, size, size, 3)
+    assert results[1][0].shape == (2,)
+
+
+def test_no_map_is_lost_between_the_layers():
+    """A layer that maps to nothing has parameters, but the logit would not depend on the image."""
+    _, discriminator = tables(update(load_config("cgan"), {"width": 0.1}), (16, 16, 1), LABEL)
+    assert ("conv_3", (1, 1, 6)) in shapes(discriminator)
+
+
+def test_maps_halve_rounding_up():
+    assert dcgan.map_sizes(28) == [28, 14, 7, 4]
+    assert dcgan.map_sizes(48) == [48, 24, 12, 6, 3]
+    assert dcgan.map_sizes(100) == [100, 50, 25, 13, 7, 4]
+    for size in range(16, 257, 4):
+        assert dcgan.map_sizes(size)[-1] in (3, 4)
+
+
+def maps(table):
+    return [shape for name, shape in shapes(table) if len(shape) == 3]
+
+
+def test_dcgan_goes_up_the_maps_that_it_goes_down():
+    generator, discriminator = tables(load_config("dcgan", "width=1.0"), (100, 100, 3), None)
+    inner = [(50, 50, 128), (25, 25, 256), (13, 13, 512), (7, 7, 1024)]
+    assert maps(generator) == [*reversed(inner), (100, 100, 3)]
+    assert maps(discriminator) == [*inner, (4, 4, 1024)]
+
+
+def test_large_images_widen_and_narrow_no_map_without_end():
+    """No more than the paper's 1,024 channels; no fewer than the 48 of CGAN's for 64x64."""
+    generator, discriminator = tables(load_config("dcgan", "width=1.0"), (256, 256, 3), None)
+    assert max(shape[2] for shape in maps(generator) + maps(discriminator)) == 1024
+    for arg in ("", "inpaint"):
+        condition = CONVOLUTIONAL["cgan", arg]
+        config = update(load_config("cgan", arg), {"width": 1.0})
+        *inner, _ = maps(tables(config, (256, 256, 3), condition)[0])
+        assert {shape[2] for shape in inner} == {48, 96, 192, 384}
+
+
+@pytest.mark.parametrize("kernel", [3, 4, 5])
+def test_an_odd_map_is_the_doubled_one_cropped(kernel):
+    x = jax.random.normal(KEY, (2, 4, 4, 3))
+    weights = jax.random.normal(KEY, (kernel, kernel, 3, 2))
+    doubled = conv_transpose(x, weights, (2, 2), dcgan.doubling(kernel, 8))
+    odd = conv_transpose(x, weights, (2, 2), dcgan.doubling(kernel, 7))
+    np.testing.assert_allclose(odd, doubled[:, :7, :7], rtol=1e-5, atol=1e-5)
 
 
 def test_embeds_labels():
