@@ -155,7 +155,8 @@ def read_image(path: str, run: Run) -> np.ndarray:
 
     if not os.path.isfile(path):
         raise UserError(f"--image={path}: no such file")
-    return image_folder.decode(path, run.gan.image_shape[0], run.gan.image_shape[2])
+    size, _, channels = run.gan.image_shape
+    return image_folder.decode(path, size, channels, run.gan.config.dataset.fit)
 
 
 def write(out: str, examples: np.ndarray, run: Run, image: np.ndarray | None) -> None:

@@ -9,6 +9,7 @@ import jax
 import numpy as np
 import pytest
 from conftest import load_config, run_python, untrained
+from ml_collections import ConfigDict
 from PIL import Image
 
 import jaxgan
@@ -114,6 +115,20 @@ def test_inpaints_an_image(folders):
         run.sample(1)
     with pytest.raises(UserError, match=r"uint8"):
         run.sample(1, image=image[:20])
+
+
+@pytest.mark.parametrize(("fit", "known"), [("crop", 255), ("pad", 0)])
+def test_an_image_is_fitted_as_the_run_fitted_its_own(folders, tmp_path, fit, known):
+    """A white square between black ends: a padded image begins with the left end."""
+    run = jaxgan.load(str(folders / "inpaint"))
+    config = update(ConfigDict(run.gan.config), {"dataset.fit": fit})
+    run = dataclasses.replace(run, gan=dataclasses.replace(run.gan, config=config))
+    wide = np.zeros((28, 84), np.uint8)
+    wide[:, 28:56] = 255
+    Image.fromarray(wide).save(tmp_path / "wide.png")
+    read = jaxgan.sample.read_image(str(tmp_path / "wide.png"), run)
+    assert read.shape == (28, 28, 1)
+    assert read[14, 2] == known
 
 
 def test_loads_last_or_best_and_changes_nothing(folders):

@@ -72,6 +72,7 @@ KEYS: dict[str, Key] = {
     "dataset.size": Key(28, low=4),
     "dataset.channels": Key(0, low=0, high=3),
     "dataset.mirror": Key(False),
+    "dataset.fit": Key("crop", ("crop", "pad")),
     "dataset.features": Key("", may_change=True),
     "dataset.words": Key("", may_change=True),
     "dataset.vector_size": Key(200, low=1),

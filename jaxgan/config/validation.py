@@ -81,6 +81,10 @@ def _check_dataset(dataset: ConfigDict) -> None:
             f"dataset.channels={dataset.channels}: only dataset.name=folder can choose",
             "leave it at 0 (the source's own)",
         )
+    if dataset.fit != "crop" and name != "folder":
+        raise UserError(
+            f"dataset.fit={dataset.fit}: only dataset.name=folder can choose", "leave it at crop"
+        )
 
 
 def check_size(config: ConfigDict, size: int) -> None:

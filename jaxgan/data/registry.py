@@ -50,7 +50,9 @@ def _source(options: ConfigDict, name: str) -> Dataset:
         case "csv":
             return kaggle_csv.load(path, size, validation)
         case "folder":
-            return image_folder.load(path, size, validation, options.channels, options.streamed)
+            return image_folder.load(
+                path, size, validation, options.channels, options.streamed, options.fit
+            )
         case "glyph_tags":
             return glyph_tags.load(*words)
         case "mirflickr":

@@ -39,7 +39,12 @@ _CHUNK, _PATIENCE = 64, 5.0
 
 
 def load(
-    data_dir: str, size: int, validation: int = -1, channels: int = 0, streamed: str = "auto"
+    data_dir: str,
+    size: int,
+    validation: int = -1,
+    channels: int = 0,
+    streamed: str = "auto",
+    fit: str = "crop",
 ) -> Dataset:
     """Reads the images of a folder in the order of their sorted paths, without hidden files.
 
@@ -49,11 +54,12 @@ def load(
 
     Args:
       data_dir: the folder.
-      size: an image's central square is resized to size x size (bicubic, antialiased), after its
-        EXIF orientation is applied.
+      size: H and W to which images are resized (bicubic, antialiased), after their EXIF
+        orientation is applied.
       validation: number of images held out, by a fixed permutation; -1 is a tenth.
       channels: 1 for greyscale; 3 or 0 for RGB. Transparent areas become white.
       streamed: the key dataset.streamed; "no" and, up to 2 GiB, "auto" decode all images now.
+      fit: the key dataset.fit, as in `decode`.
 
     Raises:
       UserError: if the folder is missing or empty, mixes images and subfolders, or holds splits
@@ -66,7 +72,7 @@ def load(
     listing = "".join(f"{name}\0{length}\n" for name, length in files)
     digest = hashlib.sha256(listing.encode(errors="surrogateescape")).hexdigest()[:16]
     paths = tuple(name for name, _ in files)
-    source = FolderSource(folder, paths, size, channels or 3, digest)
+    source = FolderSource(folder, paths, size, channels or 3, digest, fit)
     images: Any = Streamed(source)
     content = ""
     if not streaming.wanted(streamed, images.shape):
@@ -89,6 +95,7 @@ class FolderSource:
       size: H and W.
       channels: 1 or 3.
       digest: hash of the files' paths and sizes.
+      fit: "crop" or "pad", as in `decode`.
     """
 
     folder: str
@@ -96,6 +103,7 @@ class FolderSource:
     size: int
     channels: int
     digest: str
+    fit: str = "crop"
     dtype: Any = np.uint8
     processes: bool = True
 
@@ -115,7 +123,7 @@ class FolderSource:
 
     def decode(self, index: int) -> np.ndarray:
         """Reads one image; UserError naming the file if it is damaged."""
-        return decode(self._path(index), self.size, self.channels)
+        return decode(self._path(index), self.size, self.channels, self.fit)
 
     def hash(self, index: int) -> bytes:
         """SHA-256 of one file."""
@@ -140,7 +148,9 @@ class FolderSource:
         raise error
 
     def fingerprint(self) -> str:
-        return f"folder {self.digest} {self.size}x{self.size}x{self.channels}"
+        # Cropped images keep the fingerprint that they had before there was a choice.
+        padded = "" if self.fit == "crop" else f" {self.fit}"
+        return f"folder {self.digest} {self.size}x{self.size}x{self.channels}{padded}"
 
 
 class DamagedImage(UserError):
@@ -152,8 +162,15 @@ def _say_once(text: str) -> None:
     print(text, file=sys.stderr, flush=True)
 
 
-def decode(path: str, size: int, channels: int) -> np.ndarray:
+def decode(path: str, size: int, channels: int, fit: str = "crop") -> np.ndarray:
     """Decodes an image file to uint8 [size, size, channels].
+
+    Args:
+      path: the file.
+      size: H and W of the result.
+      channels: 1 for greyscale, 3 for RGB.
+      fit: "crop" resizes the central square; "pad" the whole image, and fills the rest with the
+        mean colour of the two edges that it adjoins.
 
     Raises:
       DamagedImage: naming the file.
@@ -181,12 +198,37 @@ def decode(path: str, size: int, channels: int) -> np.ndarray:
         raise DamagedImage(
             f"{path}: cannot be read as an image ({what})", "remove it from the folder"
         ) from None
+    return _padded(image, size, channels) if fit == "pad" else _cropped(image, size, channels)
+
+
+def _cropped(image: Any, size: int, channels: int) -> np.ndarray:
     side = min(image.size)
     left, top = (image.width - side) // 2, (image.height - side) // 2
     # Cropped first: `resize` with a box would read pixels outside it.
     square = image.crop((left, top, left + side, top + side))
-    small = square.resize((size, size), Image.Resampling.BICUBIC)
-    return np.asarray(small).reshape(size, size, channels)
+    return _resized(square, size, size, channels)
+
+
+def _padded(image: Any, size: int, channels: int) -> np.ndarray:
+    """Fills with the edges' mean, not with white: a plain background goes on, and the networks need
+    not learn bars that stand out."""
+    height, width = (
+        max(1, round(side * size / max(image.size))) for side in (image.height, image.width)
+    )
+    pixels = _resized(image, height, width, channels)
+    edges = pixels[[0, -1]] if width == size else pixels[:, [0, -1]]
+    fill = np.rint(edges.mean((0, 1))).astype(np.uint8)
+    out = np.broadcast_to(fill, (size, size, channels)).copy()
+    top, left = (size - height) // 2, (size - width) // 2
+    out[top : top + height, left : left + width] = pixels
+    return out
+
+
+def _resized(image: Any, height: int, width: int, channels: int) -> np.ndarray:
+    from PIL import Image
+
+    small = image.resize((width, height), Image.Resampling.BICUBIC)
+    return np.asarray(small).reshape(height, width, channels)
 
 
 def _eight_bits(image: Any, channels: int, sixteen: bool) -> Any:

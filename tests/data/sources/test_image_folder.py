@@ -1,4 +1,5 @@
 import errno
+import hashlib
 import io
 import os
 import random
@@ -11,6 +12,7 @@ from data_files import load, save, write_classes
 from PIL import Image
 
 from jaxgan.common.errors import UserError
+from jaxgan.config import changed_keys, leaves
 from jaxgan.data.sources import image_folder
 from jaxgan.models import conditions
 
@@ -87,6 +89,68 @@ def test_the_central_square_is_taken_upright_and_antialiased(tmp_path):
     fine = np.indices((64, 64)).sum(axis=0) % 2 * np.uint8(255)
     save(tmp_path / "c.png", fine.astype(np.uint8))
     np.testing.assert_allclose(image_folder.decode(str(tmp_path / "c.png"), 8, 1), 127, atol=3)
+
+
+def test_padding_shows_the_whole_image_upright_between_its_edges_mean(tmp_path):
+    # 64 x 32, lighter above; a turned copy whose EXIF says so reads the same.
+    image = np.full((32, 64, 3), 100, np.uint8)
+    image[:12] = (200, 150, 100)
+    save(tmp_path / "a.png", image)
+    exif = Image.Exif()
+    exif[0x0112] = 6  # Turn clockwise by a quarter to see it upright.
+    save(tmp_path / "b.png", np.rot90(image), exif=exif)
+    expected = np.full((16, 16, 3), (150, 125, 100), np.uint8)
+    expected[4:12] = image[::4, ::4]
+    for name in "ab":
+        read = image_folder.decode(str(tmp_path / f"{name}.png"), 16, 3, "pad")
+        for rows in (slice(0, 4), slice(12, 16)):
+            np.testing.assert_array_equal(read[rows], expected[rows])
+        # The step between light and dark is antialiased.
+        np.testing.assert_allclose(read, expected, atol=12)
+    save(tmp_path / "c.png", image.swapaxes(0, 1))
+    tall = image_folder.decode(str(tmp_path / "c.png"), 16, 3, "pad")
+    np.testing.assert_array_equal(tall.swapaxes(0, 1), read)
+
+
+def test_padding_continues_a_plain_background_and_keeps_a_square(tmp_path):
+    image = np.full((20, 60), 230, np.uint8)
+    image[8:12, 20:40] = 10
+    save(tmp_path / "a.png", image)
+    read = image_folder.decode(str(tmp_path / "a.png"), 32, 1, "pad")
+    assert (read[:10] == 230).all()
+    assert (read[-10:] == 230).all()
+    assert read[15, 16] < 30
+    square = np.random.default_rng(0).integers(0, 256, (40, 40, 3), np.uint8)
+    save(tmp_path / "b.png", square)
+    both = [image_folder.decode(str(tmp_path / "b.png"), 16, 3, fit) for fit in ("crop", "pad")]
+    np.testing.assert_array_equal(*both)
+    save(tmp_path / "c.png", np.full((1, 1000), 77, np.uint8))
+    assert (image_folder.decode(str(tmp_path / "c.png"), 16, 1, "pad") == 77).all()
+
+
+def test_padded_images_are_other_data_streamed_or_not(tmp_path):
+    images = np.random.default_rng(2).integers(0, 256, (12, 8, 16, 3), np.uint8)
+    for i, image in enumerate(images):
+        save(tmp_path / f"{i:02}.png", image)
+    cropped = load("folder", tmp_path)
+    padded = load("folder", tmp_path, dataset__fit="pad")
+    streamed = load("folder", tmp_path, dataset__fit="pad", dataset__streamed="yes")
+    np.testing.assert_array_equal(streamed.train.images[:], padded.train.images)
+    assert (padded.train.images != cropped.train.images).any()
+    assert streamed.digest() == padded.digest() != cropped.digest()
+    # What runs from before there was a choice have saved.
+    files = sorted(tmp_path.iterdir())
+    listing = "".join(f"{file.name}\0{file.stat().st_size}\n" for file in files)
+    digest = hashlib.sha256(listing.encode()).hexdigest()[:16]
+    assert cropped.fingerprint == f"folder {digest} 8x8x3"
+
+
+def test_a_run_from_before_there_was_a_choice_has_cropped_images():
+    config = tiny_config(dataset__name="folder", dataset__data_dir="photos")
+    saved = {path: value for path, value in leaves(config) if path != "dataset.fit"}
+    assert changed_keys(config, saved) == []
+    config.dataset.fit = "pad"
+    assert changed_keys(config, saved) == ["dataset.fit (was 'crop', now 'pad')"]
 
 
 def test_a_damaged_image_is_named(tmp_path):
@@ -296,7 +360,7 @@ def test_folders_that_are_no_set_of_images_are_refused(tmp_path):
         load("folder", tmp_path)
 
 
-def test_channels_are_chosen_for_folders_only(tmp_path):
+def test_channels_and_fit_are_chosen_for_folders_only(tmp_path):
     write_classes(tmp_path)
     assert load("folder", tmp_path, dataset__channels=1).image_shape == (8, 8, 1)
     assert load("folder", tmp_path).image_shape == (8, 8, 3)
@@ -304,3 +368,7 @@ def test_channels_are_chosen_for_folders_only(tmp_path):
         load("folder", tmp_path, dataset__channels=2)
     with pytest.raises(UserError, match=r"dataset\.channels=3: only dataset\.name=folder"):
         tiny_config(dataset__channels=3)
+    with pytest.raises(
+        UserError, match=r"dataset\.fit=pad: only dataset\.name=folder can choose\n"
+    ):
+        tiny_config(dataset__fit="pad")
