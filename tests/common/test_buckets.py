@@ -198,21 +198,23 @@ def test_errors_are_a_line_each(store, monkeypatch):
 # --- A whole run
 
 RUN = {
-    "steps": 400,
+    "steps": 100,
     "width": 0.1,
     "batch_size": 16,
     "log_every": 20,
-    "sample_every": 200,
-    "eval_every": 200,
+    "sample_every": 50,
+    "eval_every": 50,
     "checkpoint_every": 20,
     "checkpoints_kept": 100,
     "tensorboard": False,
     "progress": False,
 }
-# The command's own config, whose process kills itself once, when its checkpoint is in the bucket.
+# The command's own config, whose process kills itself once, when its checkpoint is in the bucket:
+# at any step, but the last steps wait for it.
 CONFIG = f"""
-import os, runpy, signal
+import os, runpy, signal, threading
 from jaxgan.common import buckets
+from jaxgan.reporting.recorder import RunRecorder
 
 buckets.LEASE, buckets.INTERVAL = 2.0, 0.1
 if os.environ.get("KILL"):
@@ -224,6 +226,14 @@ if os.environ.get("KILL"):
             os.kill(os.getpid(), signal.SIGKILL)
 
     buckets.Mirror.send = noted
+    add_metrics = RunRecorder.add_metrics
+
+    def waiting(self, step, *rest):
+        add_metrics(self, step, *rest)
+        if step >= 80:
+            threading.Event().wait()
+
+    RunRecorder.add_metrics = waiting
 
 
 def get_config(arg=""):
@@ -233,7 +243,7 @@ def get_config(arg=""):
 
 def rows_and_results(folder):
     rows = [json.loads(line) for line in (folder / "metrics.jsonl").read_text().splitlines()]
-    digests = folder / "checkpoints" / "400" / "digests" / "metadata"
+    digests = folder / "checkpoints" / str(RUN["steps"]) / "digests" / "metadata"
     return (
         [{k: v for k, v in row.items() if not k.startswith("time/")} for row in rows],
         json.loads((folder / "results.json").read_text()),
