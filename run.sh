@@ -24,7 +24,7 @@ setup() {
 
 case "${1:-}" in
   setup) setup ;;
-  # In the order of their names the slow files do not come last, each to one process alone.
+  # xdist would sort the files by their number of tests; tests/conftest.py has the slow ones first.
   test) setup; shift
     exec .venv/bin/python -m pytest --numprocesses=2 --dist=loadfile --no-loadscope-reorder "$@" ;;
   "") setup; exec .venv/bin/python -m jaxgan.main --config=configs/infogan.py ;;

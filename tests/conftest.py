@@ -2,6 +2,7 @@
 
 import atexit
 import contextlib
+import gc
 import importlib.metadata
 import os
 import pathlib
@@ -43,6 +44,10 @@ if "JAX_COMPILATION_CACHE_DIR" not in os.environ:
 for _name in ("COLUMNS", "LINES", "FORCE_COLOR", "CLICOLOR_FORCE", "TTY_COMPATIBLE"):
     os.environ.pop(_name, None)
 
+# Programs that are traced leave many objects, and JAX has the collector look at its own each time:
+# seldom is enough, and a twentieth of the time less.
+gc.set_threshold(100_000, 50, 100)
+
 # The same examples in every run and on every machine, however slow it is.
 hypothesis.settings.register_profile("anywhere", derandomize=True, deadline=None)
 hypothesis.settings.load_profile("anywhere")
@@ -51,6 +56,26 @@ import jax  # noqa: E402
 import numpy as np  # noqa: E402
 
 jax.config.update("jax_numpy_rank_promotion", "raise")
+
+
+# Those that take longest, from the longest on.
+_FIRST = (
+    "test_main.py",
+    "test_program.py",
+    "test_buckets.py",
+    "test_configs.py",
+    "test_step.py",
+    "test_distributed.py",
+    "test_sample.py",
+    "test_docs.py",
+)
+
+
+def pytest_collection_modifyitems(items):
+    """Puts the slow files first: the last ones, while the other worker may have nothing left to do,
+    should be short."""
+    ranks = {name: rank for rank, name in enumerate(_FIRST)}
+    items.sort(key=lambda item: ranks.get(item.path.name, len(ranks)))
 
 
 @pytest.fixture
