@@ -66,6 +66,7 @@ KEYS: dict[str, Key] = {
     "batch_size": Key(64, low=2),
     "dataset.name": Key("digits"),
     "dataset.classes": Key(""),
+    "dataset.images": Key(0, low=0),
     "dataset.data_dir": Key("", may_change=True),
     "dataset.replacement": Key(False),
     "dataset.validation": Key(-1, low=-1),

@@ -69,6 +69,9 @@ def _check_dataset(dataset: ConfigDict) -> None:
             " by chance",
             "leave it at keep",
         )
+    if dataset.images and (name in ("ring", *WITH_TAGS) or dataset.name.startswith("stacked_")):
+        what = f"dataset.images={dataset.images}: {dataset.name} has no fixed training images"
+        raise UserError(what, "leave it at 0")
     if not dataset.data_dir and name in FROM_FILES:
         raise UserError(
             f"dataset.data_dir is missing: dataset.name={name} needs {FROM_FILES[name]}",

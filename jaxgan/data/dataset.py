@@ -252,6 +252,16 @@ class Dataset:
         # `draw` would draw the other classes too.
         return self.map_splits(lambda split: split.where(labels), unfiltered=self.whole, draw=None)
 
+    def limited(self, images: int) -> "Dataset":
+        """Keeps the first training images only; 0 keeps all. Validation and test stay."""
+        if not images:
+            return self
+        if images > len(self.train):
+            what = f"dataset.images={images}: {self.name} has {len(self.train)} training images"
+            raise UserError(what, "choose fewer; 0 takes all")
+        train = self.train.take(slice(0, images))
+        return dataclasses.replace(self, train=train, unfiltered=self.whole)
+
     def require_batch(self, size: int) -> None:
         """Raises UserError if a batch is larger than the training split."""
         if size > len(self.train):

@@ -23,7 +23,7 @@ def load(config: ConfigDict) -> Dataset:
     dataset = _source(config.dataset, config.dataset.name)
     if config.dataset.streamed == "yes":
         dataset = dataset.map_splits(_streamed)
-    dataset = dataset.only(config.dataset.classes)
+    dataset = dataset.only(config.dataset.classes).limited(config.dataset.images)
     if config.dataset.near_duplicates == "leave_out":
         dataset = _without_near_duplicates(dataset)
     dataset.require_batch(config.discriminator_batch_size or config.batch_size)

@@ -61,6 +61,7 @@ def sizes(config: ConfigDict, examples: int | None, classes: int | None = None) 
         return Sizes(examples or ring.SIZES["train"], (1, 1, 2), 0)
     if config.system == "tags":
         return _tag_sizes(config, examples)
+    examples = examples or config.dataset.images or None
     known = _training_images(config)
     some = [part for part in config.dataset.classes.split("+") if part]
     if examples is None and (known is None or some):

@@ -123,6 +123,20 @@ def test_a_batch_larger_than_the_data_is_refused():
         data.load(tiny_config(batch_size=5000))
 
 
+@pytest.mark.parametrize("streamed", ["no", "yes"])
+def test_the_first_training_images_of_the_chosen_classes(streamed):
+    """The classifier that metrics use still sees all images."""
+    values = {"dataset__classes": "3+8", "batch_size": 2, "dataset__streamed": streamed}
+    whole, few = (data.load(tiny_config(**values, dataset__images=n)) for n in (0, 20))
+    np.testing.assert_array_equal(few.train.images[:], whole.train.images[:20])
+    np.testing.assert_array_equal(few.train.labels, whole.train.labels[:20])
+    assert len(few.test) == len(whole.test)
+    assert len(few.whole.train) == 1205
+    assert few.digest() != whole.digest()
+    with pytest.raises(UserError, match="dataset.images=5000"):
+        data.load(tiny_config(**values, dataset__images=5000))
+
+
 def test_classes_are_chosen_by_name_or_number():
     dataset = digits.load()
     chosen = dataset.only("3+7")
