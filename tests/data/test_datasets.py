@@ -133,7 +133,7 @@ def test_the_first_training_images_of_the_chosen_classes(streamed):
     assert len(few.test) == len(whole.test)
     assert len(few.whole.train) == 1205
     assert few.digest() != whole.digest()
-    with pytest.raises(UserError, match="dataset.images=5000"):
+    with pytest.raises(UserError, match=r"dataset\.images=5000"):
         data.load(tiny_config(**values, dataset__images=5000))
 
 

@@ -144,18 +144,36 @@ def test_batch_norm_equal_to_flax(float64, axis_name, shape, scale):
             np.testing.assert_allclose(a, b, rtol=1e-6, atol=1e-9)
 
 
-def test_the_gradient_can_be_differentiated_again(float64):
-    x = jax.random.normal(jax.random.key(0), (1, 3, 3, 2), jnp.float64)
-    kernel = jax.random.normal(jax.random.key(1), (4, 4, 2, 2), jnp.float64)
+@FORMS
+@pytest.mark.parametrize("strides", [(1, 1), (2, 2)], ids=str)
+@pytest.mark.parametrize("side", [3, 6])
+@pytest.mark.parametrize(
+    ("ours", "theirs"),
+    [
+        (convolutions.conv, convolutions._lax_conv),
+        (conv_transpose, jax.lax.conv_transpose),
+    ],
+    ids=["conv", "conv_transpose"],
+)
+def test_gradients_can_be_differentiated_again(
+    float64, monkeypatch, other_forms, ours, theirs, strides, side
+):
+    """A penalty on the gradient by the input, by the input and by the kernel, as by XLA's rules; in
+    the other forms, a kernel larger than the map included."""
+    monkeypatch.setattr(convolutions, "_pays", lambda kernel: other_forms)
+    x, kernel = jnp.asarray(normal(0, 2, side, side, 2)), jnp.asarray(normal(1, 4, 4, 2, 3))
 
-    def penalty(convolve, kernel):
-        return jnp.sum(jnp.square(jax.grad(lambda x: jnp.sum(convolve(x, kernel) ** 2))(x)))
+    def penalty(convolve, x, kernel):
+        slope = jax.grad(lambda x: jnp.sum(jnp.sin(convolve(x, kernel, strides, "SAME"))))
+        return jnp.sum(jnp.square(slope(x)))
 
-    ours = jax.grad(functools.partial(penalty, lambda x, k: conv_transpose(x, k, (2, 2), "SAME")))
-    theirs = jax.grad(
-        functools.partial(penalty, lambda x, k: jax.lax.conv_transpose(x, k, (2, 2), "SAME"))
-    )
-    np.testing.assert_allclose(jax.jit(ours)(kernel), jax.jit(theirs)(kernel), rtol=1e-10)
+    both = jax.jit(
+        lambda *given: [
+            jax.grad(functools.partial(penalty, one), (0, 1))(*given) for one in (ours, theirs)
+        ]
+    )(x, kernel)
+    for a, b in zip(*map(jax.tree.leaves, both), strict=True):
+        np.testing.assert_allclose(a, b, rtol=1e-10, atol=1e-10)
 
 
 def test_the_same_under_vmap_over_kernels():
