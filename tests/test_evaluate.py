@@ -107,8 +107,8 @@ def test_the_same_networks_give_the_same_rows(folder, run, capsys):
     assert {m["name"] for m in before["measures"]} >= {"kernel_distance", "memorisation"}
     said = capsys.readouterr().out
     assert "frechet_distance" in said
-    # Nine functions, two seeds, their last and best networks.
-    assert "metric 36/36" in said
+    # Ten functions, two seeds, their last and best networks.
+    assert "metric 40/40" in said
     # Ten images, each with its eight nearest, under a title; one sheet for each seed.
     sheets = [read_png(folder / f"neighbours_seed_{seed}.png") for seed in (0, 1)]
     assert all(sheet.shape == (18 + 10 * 30 + 2, 30 + 2 + 4 + 8 * 30 + 2, 1) for sheet in sheets)

@@ -210,8 +210,13 @@ class GeneratedSamples:
     @functools.cached_property
     def images(self) -> np.ndarray:
         """Generated images, uint8 [limit, H, W, C]."""
-        latent = self.latent(self.context.limit)
-        sampled = self.context.functions.sample(self.networks.generator, latent, self.key)
+        return self.draw(self.context.limit)
+
+    def draw(self, count: int) -> np.ndarray:
+        """Generates images from `latent(count)`, uint8 [count, H, W, C]."""
+        sampled = self.context.functions.sample(
+            self.networks.generator, self.latent(count), self.key
+        )
         return to_uint8(sampled, self.gan.low)
 
     @functools.cached_property

@@ -100,6 +100,7 @@ METRICS = (
     ),
     Metric(images.conditional_accuracy, _higher("conditional_accuracy"), _LABEL, _NO_CODES),
     Metric(features.nearest_neighbour_error, {"nearest_neighbour_error": _LOWER}, _LABEL, _COMMAND),
+    Metric(images.pairwise_distance, {"pairwise_distance": _REFERENCE}, _IMAGES, _END),
     Metric(images.frechet_distance, {"frechet_distance": _LOWER}, _IMAGES, _NO_CODES),
     Metric(features.kernel_distance, {"kernel_distance": _LOWER}, _IMAGES, _COMMAND),
     Metric(features.precision_and_recall, _higher("precision", "recall"), _IMAGES, _COMMAND),

@@ -1,5 +1,7 @@
 """Which data is measured how: pictures, points around known modes, and other points."""
 
+from types import SimpleNamespace
+
 import jax
 import numpy as np
 import pytest
@@ -10,10 +12,11 @@ from jaxgan.config.presets import update
 from jaxgan.data.dataset import Dataset, Modes, Split
 from jaxgan.data.sources import digits, ring
 from jaxgan.evaluation.context import GeneratedSamples, make_context
-from jaxgan.evaluation.image_metrics import frechet_distance
+from jaxgan.evaluation.image_metrics import frechet_distance, pairwise_distance
 from jaxgan.evaluation.runner import TrainingMetrics
 from jaxgan.inference.networks import NetworkFunctions
 from jaxgan.metrics.extractors.thumbnails import thumbnails
+from jaxgan.metrics.images import pairwise_distance as pairwise_distance_lib
 from jaxgan.models.conditions import Label
 from jaxgan.reporting.images import scatter
 from jaxgan.train import train
@@ -127,3 +130,60 @@ def test_without_held_out_images_there_is_no_reference():
     other = row(nothing, Split(pictures[10:50], None))
     assert other.extractor == alone.extractor == "8x8 thumbnails"
     assert other.extractor_hash != alone.extractor_hash
+
+
+# --- The distance of pairs
+
+
+def paired(images, real, condition=None, labels=None):
+    """The rows of `pairwise_distance` of these generated images and real test images."""
+    functions = SimpleNamespace(gan=SimpleNamespace(condition=condition, q=None))
+    dataset = Dataset("own", real, real.first(0), real)
+    samples = GeneratedSamples(make_context(functions, dataset, len(images)), None, ABOUT)
+    samples.images, samples.labels = images, labels
+    return pairwise_distance(samples)
+
+
+def some_images(seed, n):
+    return np.random.default_rng(seed).integers(0, 256, (n, 4, 4, 1), np.uint8)
+
+
+def test_distance_of_pairs_has_real_images_as_reference():
+    generated, real = some_images(0, 90) // 4, Split(some_images(1, 60), None)
+    [row] = paired(generated, real)
+    distance = pairwise_distance_lib.pairwise_distance
+    assert (row.value, row.reference) == (distance(generated), distance(real.images))
+    assert (row.split, row.unit) == ("generated", "pixel range")
+    assert (row.n_generated, row.n_real) == (90, 60)
+    assert "reference: 60 test images" in row.protocol
+
+
+def test_one_image_of_each_label_is_seen_as_collapse():
+    """Across labels the images differ as much as real ones."""
+    labels, real = np.repeat(np.arange(3), 20), some_images(1, 60)
+    of_label = some_images(0, 3)[labels]
+    [row] = paired(of_label, Split(real, labels.astype(np.int32)), Label(3, (0, 1, 2)), labels)
+    assert row.value == 0
+    assert row.reference > 0.3
+    assert "of the same label" in row.protocol
+    [blind] = paired(of_label, Split(real, None))
+    assert blind.value > 0.2
+
+
+def test_without_pairs_of_real_images_there_is_no_reference():
+    labels = np.repeat(np.arange(3), 20)
+    real = Split(some_images(1, 3), np.arange(3, dtype=np.int32))
+    [row] = paired(some_images(0, 60), real, Label(3, (0, 1, 2)), labels)
+    assert row.reference is None
+    assert paired(some_images(0, 3), real, Label(3, (0, 1, 2)), np.arange(3)) == []
+
+
+def test_runs_with_codes_measure_a_fifth_of_the_images(monkeypatch):
+    """They draw no others at the end of training."""
+    drawn = []
+    monkeypatch.setattr(GeneratedSamples, "draw", lambda _, n: drawn.append(n) or some_images(0, n))
+    functions = SimpleNamespace(gan=SimpleNamespace(condition=None, q=object()))
+    real = Split(some_images(1, 60), None)
+    context = make_context(functions, Dataset("own", real, real, real), 10_000)
+    [row] = pairwise_distance(GeneratedSamples(context, None, ABOUT))
+    assert (drawn, row.n_generated) == ([2_000], 2_000)

@@ -10,6 +10,7 @@ from jaxgan.metrics.images.frechet import frechet_distance
 from jaxgan.metrics.images.kernel_distance import kernel_distance
 from jaxgan.metrics.images.memorisation import memorisation
 from jaxgan.metrics.images.nearest_neighbour import nearest_neighbour_error, two_sample_accuracy
+from jaxgan.metrics.images.pairwise_distance import pairwise_distance
 from jaxgan.metrics.images.parzen import choose_sigma, parzen_log_likelihood
 from jaxgan.metrics.images.precision_recall import density_coverage, precision_recall
 
@@ -55,6 +56,11 @@ def parzen(digits, images, labels):
     return np.mean(parzen_log_likelihood(images, digits.test[0], sigma))
 
 
+def difference_of_pairs(digits, images, labels):
+    generated, real = ((255 * x).astype(np.uint8) for x in (images, digits.test[0]))
+    return abs(pairwise_distance(generated) - pairwise_distance(real))
+
+
 # The larger, the better; and by how much a worse one has to be worse at the least.
 MEASURES = {
     "fréchet": (lambda d, x, y: -frechet_distance(d.test[0], x), 0.5),
@@ -65,6 +71,7 @@ MEASURES = {
     "coverage": (lambda d, x, y: density_coverage(d.test[0], x).coverage, 0.5),
     "classes": (lambda d, x, y: class_score(d.reader.predict_proba(x)).value, 1),
     "parzen": (parzen, 10),
+    "pairs": (lambda *drawn: -difference_of_pairs(*drawn), 0.05),
     "told apart": (
         lambda d, x, y: -abs(two_sample_accuracy(d.test[0], x).accuracy - 0.5),
         0.05,
