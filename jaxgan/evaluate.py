@@ -30,6 +30,7 @@ from jaxgan.reporting import sheet_paths
 from jaxgan.reporting.html.report import renew_report
 from jaxgan.reporting.html.tables import networks_in_words
 from jaxgan.reporting.images import neighbours, save_png, titled
+from jaxgan.reporting.summary import describe_advice
 from jaxgan.training import jax_setup, run_files, run_folder
 
 _SVM_IMAGES = flags.DEFINE_integer(
@@ -59,7 +60,7 @@ def main(argv: list[str]) -> int:
 
 
 def evaluate(workdir: str, checkpoint: str | None, seed: int | None, n: int) -> None:
-    """Computes the metrics, writes and prints them.
+    """Computes the metrics, writes and prints them, and what has gone wrong in the run.
 
     Args:
       workdir: the run's folder; no other process may be using it.
@@ -103,8 +104,13 @@ def evaluate(workdir: str, checkpoint: str | None, seed: int | None, n: int) -> 
             _write_figures(workdir, runs, found)
             renew_report(workdir, print)
     print(format_table(results["measures"]))
+    if found.without_rows:
+        left_out = ", ".join(found.without_rows)
+        print(f"not measured, for want of images, labels or convolutions: {left_out}")
     for seed, confusion in found.confusion.items():
         print(f"\nseed {seed}:\n{confusion}")
+    for line in describe_advice(about, workdir, results["measures"]):
+        print(line)
     slowest_first = sorted(found.seconds.items(), key=lambda item: -item[1])
     times = ", ".join(f"{name} {seconds:.0f} s" for name, seconds in slowest_first)
     print(f"\nrun: {workdir}\n{sum(found.seconds.values()):.0f} s: {times}")

@@ -19,6 +19,7 @@ from jaxgan.data.dataset import Dataset
 from jaxgan.evaluation import registry
 from jaxgan.models import conditions
 from jaxgan.models.registry import Modules
+from jaxgan.reporting.advice import few_images
 from jaxgan.reporting.html.report import FILE_NAME, renew_report
 from jaxgan.reporting.recorder import RollBack, RunRecorder
 from jaxgan.reporting.summary import describe_finished
@@ -90,6 +91,7 @@ def _train(
             config, dataset.image_shape, condition, modules, _pixel_means(config, dataset)
         )
     _check_same_run(config, dataset)
+    _warn_of_few_images(config, dataset)
 
     # --- Compile the programs, lock the folder, train
     seeds = tuple(range(config.seed, config.seed + config.seeds))
@@ -293,3 +295,10 @@ def _check_not_past(config: ConfigDict, workdir: str, step: int) -> None:
     if step > config.steps:
         what = f"steps={config.steps}: {workdir} is already at step {step}"
         raise UserError(what, "give more steps")
+
+
+def _warn_of_few_images(config: ConfigDict, dataset: Dataset) -> None:
+    about = {"train": len(dataset.train), "image_shape": dataset.image_shape}
+    few = few_images(dict(config_lib.leaves(config)), about)
+    if few is not None:
+        distributed.log(f"advice: {few}")

@@ -39,6 +39,8 @@ SMALL = {
     "progress": False,
 }
 
+CONFIG = SMALL | {"seeds": 2, "best_by": "parzen_log_likelihood"}
+
 
 class Thumbnails:
     """What the metrics need of a reference classifier; it reads ten shades."""
@@ -65,7 +67,7 @@ def no_training(monkeypatch):
 def trained(tmp_path_factory):
     """A small fully connected GAN of two seeds, whose best step is its last one or none."""
     folder = tmp_path_factory.mktemp("runs") / "gan"
-    config = update(load_config("gan"), SMALL | {"seeds": 2, "best_by": "parzen_log_likelihood"})
+    config = update(load_config("gan"), CONFIG)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("jaxgan.evaluation.features.reference_classifier", lambda *_: Thumbnails)
         with untrained():
@@ -145,6 +147,59 @@ def test_the_page_and_the_table_of_labels_are_made_anew(folder, run, monkeypatch
     assert "results.json is whole" in capsys.readouterr().err
     # It was written before the page.
     assert found_measure((folder / "results.json").read_text()) == changed
+
+
+def test_what_has_gone_wrong_is_said_with_its_remedy(folder, run, monkeypatch, capsys):
+    """By evaluation and by the training command, after the table and in the report."""
+    results = json.loads((folder / "results.json").read_text())
+    for row in results["measures"]:
+        if (row["name"], row["seed"], row["checkpoint"]) == ("pairwise_distance", 1, "last"):
+            row |= {"value": 0.01, "reference": 0.29}
+        elif row["name"] == "pairwise_distance":
+            row |= {"value": 0.28, "reference": 0.29}
+    (folder / "results.json").write_text(json.dumps(results))
+    monkeypatch.setattr(runner, "evaluate", lambda *_: runner.EvaluationResult([], {}, {}, {}))
+    said = "seed 1: the generated images are alike: two are 0.010 apart"
+    assert run(WORKDIR=str(folder)) == 0
+    evaluated = capsys.readouterr().out
+    assert evaluated.count("advice: ") == 1
+    assert evaluated.index("frechet_distance") < evaluated.index(f"advice: {said}")
+    assert said in (folder / "report.html").read_text(encoding="utf-8")
+    train(update(load_config("gan"), CONFIG), str(folder))
+    finished = capsys.readouterr().out
+    assert finished.index("frechet_distance") < finished.index(f"advice: {said}")
+    # The rows are read too, and only they may be missing.
+    (folder / "metrics.jsonl").unlink()
+    (folder / "metrics.jsonl").mkdir()
+    train(update(load_config("gan"), CONFIG), str(folder))
+    assert f"advice: {said}" in capsys.readouterr().out
+
+
+def test_metrics_that_need_more_images_are_named(folder, run, capsys):
+    assert run(WORKDIR=str(folder), N=15, CHECKPOINT="last", SEED=0) == 0
+    [line] = [x for x in capsys.readouterr().out.splitlines() if x.startswith("not measured")]
+    assert line == (
+        "not measured, for want of images, labels or convolutions: kernel_distance,"
+        " precision_and_recall, density_and_coverage, two_sample_accuracy, class_score,"
+        " memorisation, svm_accuracy"
+    )
+    assert run(WORKDIR=str(folder), N=40, CHECKPOINT="last", SEED=0) == 0
+    assert "convolutions: svm_accuracy\n" in capsys.readouterr().out
+
+
+def test_a_run_of_few_images_is_warned_before_it_trains(tmp_path, capsys):
+    whole = digits.load()
+    few = dataclasses.replace(
+        whole, train=whole.train.first(36), validation=whole.validation.first(4)
+    )
+    config = update(load_config("gan"), CONFIG | {"seeds": 1})
+    with untrained():
+        assert train(config, str(tmp_path / "few"), dataset=few) == 0
+    first, last = [x for x in capsys.readouterr().out.splitlines() if " few: " in x]
+    assert first == last
+    assert first.startswith("advice: 36 training images are few: ")
+    assert "Try augment=color+translation+cutout or more images." in first
+    assert {"pairwise_distance", "frechet_distance"} <= {m["name"] for m in rows(tmp_path / "few")}
 
 
 def test_a_file_that_cannot_be_written_is_a_mistake(folder, run, monkeypatch, capsys):

@@ -118,12 +118,15 @@ class EvaluationResult(NamedTuple):
         networks if these were evaluated.
       confusion: for each seed a table of the predicted label against the label of the condition, of
         the same networks; empty for networks that are not conditioned on a label.
+      without_rows: the functions of the metrics without any row, for want of
+        images, labels or convolutions.
     """
 
     metrics: list[MetricResult]
     seconds: dict[str, float]
     neighbours: dict[int, tuple[np.ndarray, np.ndarray]]
     confusion: dict[int, str]
+    without_rows: tuple[str, ...] = ()
 
 
 def evaluate(
@@ -153,6 +156,7 @@ def evaluate(
     names = [metric.function.__name__ for metric in metrics]
     found = EvaluationResult([], dict.fromkeys(names, 0.0), {}, {})
     last: list[MetricResult] = []
+    with_rows: set[str] = set()
     try:
         for i, run in enumerate(runs):
             seed, step, checkpoint = run.run_seed, run.step, run.checkpoint
@@ -167,14 +171,16 @@ def evaluate(
                 what = f"{name} of the {checkpoint} networks, seed {seed}"
                 progress.show(i * len(metrics) + j, what)
                 began = time.monotonic()
-                last += metric.function(samples)
+                rows = metric.function(samples)
+                last += rows
+                with_rows |= {name} if rows else set()
                 found.seconds[name] += time.monotonic() - began
             found.metrics.extend(last)
             _add_figures(samples, seed, found)
         progress.show(len(runs) * len(metrics), "done", force=True)
     finally:
         progress.close()
-    return found
+    return found._replace(without_rows=tuple(name for name in names if name not in with_rows))
 
 
 def read_codes(runs: Sequence[Run], dataset: Dataset, limit: int) -> list[selection.SeedCodes]:

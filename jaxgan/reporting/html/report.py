@@ -12,6 +12,7 @@ from markupsafe import Markup
 
 from jaxgan.common.errors import DISK_FULL, UserError
 from jaxgan.common.files import write_text
+from jaxgan.reporting.advice import Finding
 from jaxgan.reporting.html import tables
 from jaxgan.reporting.html.curves import plots
 from jaxgan.reporting.html.pictures import sheets_over_time, single_pictures
@@ -25,6 +26,7 @@ _MARGIN = 2_000
 # Each has a template of its name; it is left out where there is nothing to show.
 _SECTIONS = {
     "notices": "Notices",
+    "advice": "Advice",
     "run": "What was run",
     "curves": "Curves",
     "sheets": "Sheets over time",
@@ -88,6 +90,7 @@ def render(runs: Sequence[Run], limit: int = _LIMIT) -> str:
             for run in runs
             for notice in run.notices
         ],
+        "advice": _advice(runs),
         "run": tables.run_tables(runs),
         "curves": plots(runs),
         "measures": tables.measures(runs),
@@ -115,6 +118,14 @@ def _with_distinct_names(runs: list[Run], workdirs: Sequence[str]) -> list[Run]:
         run._replace(name=f"{i}: {workdir}")
         for i, (run, workdir) in enumerate(zip(runs, workdirs, strict=True), 1)
     ]
+
+
+def _advice(runs: Sequence[Run]) -> list[Finding]:
+    """The findings about every run, with its name where there are several."""
+    named = [(run.name, finding) for run in runs for finding in run.advice()]
+    if len(runs) == 1:
+        return [finding for _, finding in named]
+    return [finding._replace(what=f"{name}: {finding.what}") for name, finding in named]
 
 
 def _networks(runs: Sequence[Run]) -> dict[str, list[str]]:

@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple, TypeVar
 
 from jaxgan.common.errors import UserError
-from jaxgan.reporting import sheet_paths
+from jaxgan.reporting import advice, sheet_paths
 from jaxgan.reporting.sheet_paths import Sheets
 from jaxgan.training import run_files
 from jaxgan.training.run_files import Metrics, read_metrics
@@ -74,6 +74,11 @@ class Run(NamedTuple):
     @property
     def seeds(self) -> int:
         return int(self.config.get("seeds", 1))
+
+    def advice(self) -> list[advice.Finding]:
+        """What has gone wrong; of a run in training, as far as its rows show."""
+        measures = (self.results or {}).get("measures", [])
+        return advice.advice(self.config, self.rows, measures, self.about["dataset"])
 
     def speed(self) -> tuple[float, float] | None:
         """The median images/s of a seed, and the seconds of training that the rows add up to."""

@@ -148,6 +148,38 @@ def test_report_of_a_run_has_all_its_parts(run, capsys):
     assert sources == ["data:image/png"] * (len(STEPS) * 4 + 2)
 
 
+def alike(run):
+    """Has a run's last images measured as nearly equal."""
+    rows = [measure(0, 0.01, name="pairwise_distance", reference=0.3)]
+    (run / "results.json").write_text(json.dumps({"step": 30, "measures": rows}))
+    return run
+
+
+def test_advice_stands_first_and_says_of_which_run(tmp_path):
+    """There is no section where there is none to give."""
+    well = write_run(tmp_path / "well", seeds=(0,))
+    collapsed = alike(write_run(tmp_path / "collapsed", seeds=(0,)))
+    said = "the generated images are alike"
+    shown = render(collapsed)
+    Page(shown)
+    first = shown.partition("</section>")[0]
+    assert re.search(r'<h2 id="advice-heading">Advice</h2>\s*<ul>\s*<li>' + said, first)
+    assert "<strong>Try penalty.kind=r1" in first
+    both = report.render([read_run(str(x)) for x in (well, collapsed)])
+    assert re.findall("<li>(.*?): the generated", both) == ["collapsed"]
+    assert "Advice" not in render(well)
+
+
+def test_a_run_in_training_has_advice(run):
+    (run / "results.json").unlink()
+    rows = [
+        {"step": step, "seed": 1, "accuracy/real": 1.0, "accuracy/fake": 1.0}
+        for step in range(1, 31)
+    ]
+    (run / "metrics.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    assert "<li>seed 1: the discriminator has won" in render(run)
+
+
 def test_without_a_script_the_last_sheet_is_seen(run):
     frames = re.findall(r"<figure( data-step[^>]*)>", render(run))
     assert len(frames) == 4 * len(STEPS)
