@@ -76,6 +76,7 @@ WGAN_GP = PAPER | {
     "penalty.weight": 10.0,
     "discriminator.norm": "layer",
     "discriminator_steps": 5,
+    "fresh_noise": True,
     **{f"{player}.learning_rate": 1e-4 for player in ("discriminator", "generator")},
     **{f"{player}.beta1": 0.0 for player in ("discriminator", "generator")},
     **{f"{player}.beta2": 0.9 for player in ("discriminator", "generator")},
@@ -117,7 +118,7 @@ WORDS: dict[str, dict[str, Any]] = {
     "fashion_mnist,paper": {"steps": 5 * 430, "eval_every": 430},
     "stacked_mnist,paper": {"steps": 5 * 1_000},
     "cifar10,paper": {"steps": 50 * 39, "eval_every": 390},
-    # An epoch of LSUN's 3,033,042 bedrooms.
+    # 3,033,042 images, as many as LSUN's bedrooms, in the paper's batches.
     "size=64": PAPER | {"width": 1.0, "dataset.size": 64, "steps": 23_696, "eval_every": 2_000},
     "paper": PAPER,
     "wgan_gp": WGAN_GP,

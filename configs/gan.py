@@ -2,7 +2,9 @@
 
     python -m jaxgan.main --config=configs/gan.py[:ARG]
 
-Without ARG: the DCGAN document's baseline (one hidden layer per network) on the embedded digits.
+Without ARG: the DCGAN document's baseline (one hidden layer per network) on the embedded digits,
+with R1, without which it shows few digits: over seeds 0 to 3 the Fréchet distance is 13 ± 5 instead
+of 69 ± 37, the Parzen estimate 456 ± 85 nats instead of 140 ± 53.
 `paper`: the networks and training of Goodfellow et al. 2014 for MNIST (two hidden layers of 1,200;
 maxout; SGD). Both choose the best step by Parzen log-likelihood of the validation split.
 
@@ -62,6 +64,9 @@ PAPER = {
     "order": "simultaneous",
     "batch_size": 100,
 }
+DEFAULT = DOCUMENT | {"penalty.kind": "r1"}
+# The sources have no penalty.
+SOURCE = {"penalty.kind": "none"}
 RING = {
     "dataset.name": "ring",
     "latent.noise": 2,
@@ -80,14 +85,15 @@ WORDS: dict[str, dict[str, Any]] = {
     "digits": {"dataset.name": "digits"},
     "glyphs": {"dataset.name": "glyphs"},
     # 300 epochs of 55,000 images in batches of 64.
-    "mnist": {"dataset.name": "mnist", "steps": 257_700, "eval_every": 5_000},
-    "fashion_mnist": {"dataset.name": "fashion_mnist", "steps": 257_700, "eval_every": 5_000},
-    "ring": RING,
-    "paper": PAPER,
+    "mnist": SOURCE | {"dataset.name": "mnist", "steps": 257_700, "eval_every": 5_000},
+    "fashion_mnist": SOURCE
+    | {"dataset.name": "fashion_mnist", "steps": 257_700, "eval_every": 5_000},
+    "ring": SOURCE | RING,
+    "paper": SOURCE | PAPER,
     "mnist,paper": FIRST_50_000 | {"steps": 70_000},
     "fashion_mnist,paper": FIRST_50_000,
 }
 
 
 def get_config(arg: str = "") -> ConfigDict:
-    return apply_argument(update(base(), DOCUMENT), arg, WORDS, exclusive=(DATASETS,))
+    return apply_argument(update(base(), DEFAULT), arg, WORDS, exclusive=(DATASETS,))

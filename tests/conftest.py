@@ -44,8 +44,7 @@ if "JAX_COMPILATION_CACHE_DIR" not in os.environ:
 for _name in ("COLUMNS", "LINES", "FORCE_COLOR", "CLICOLOR_FORCE", "TTY_COMPATIBLE"):
     os.environ.pop(_name, None)
 
-# Programs that are traced leave many objects, and JAX has the collector look at its own each time:
-# seldom is enough, and a twentieth of the time less.
+# Tracing leaves many objects: collecting them as often as usual takes 5 % of the time.
 gc.set_threshold(100_000, 50, 100)
 
 # The same examples in every run and on every machine, however slow it is.

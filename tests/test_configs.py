@@ -28,6 +28,7 @@ VARIANTS = {
         "wgan_gp,discriminator_steps=1",
         "sngan,augment=color+translation+cutout",
     ],
+    "tags": ["", "condition.how=projection"],
     "cgan": [
         "",
         "mlp,condition.embedding=4,condition.how=projection,penalty.kind=r1,penalty.every=2",

@@ -70,7 +70,7 @@ def _check_dataset(dataset: ConfigDict) -> None:
             "leave it at keep",
         )
     if dataset.images and (name in ("ring", *WITH_TAGS) or dataset.name.startswith("stacked_")):
-        what = f"dataset.images={dataset.images}: {dataset.name} has no fixed training images"
+        what = f"dataset.images={dataset.images}: not for {dataset.name}"
         raise UserError(what, "leave it at 0")
     if not dataset.data_dir and name in FROM_FILES:
         raise UserError(
@@ -162,10 +162,13 @@ def _check_condition(config: ConfigDict) -> None:
             " condition can be mismatched",
             "use configs/cgan.py or configs/tags.py, or leave it at 0",
         )
+    if system == "infogan" and kind != "none":
+        raise UserError(f"condition.kind={kind}: InfoGAN is unconditional", "use configs/cgan.py")
     how = config.condition.how
-    if how != "concatenate" and (kind == "none" or kind == "known_part"):
+    if how != "concatenate" and kind in ("none", "known_part"):
         what = f"condition.how={how}: the condition ({kind}) is not a vector"
-        raise UserError(what, "choose condition.kind=label, or leave it at concatenate")
+        remedy = "leave it at concatenate" if system == "infogan" else "choose condition.kind=label"
+        raise UserError(what, remedy)
     if how == "auxiliary" and kind != "label":
         what = f"condition.how=auxiliary: it classifies labels, and condition.kind is {kind}"
         raise UserError(what, "choose projection or concatenate")
@@ -175,8 +178,6 @@ def _check_condition(config: ConfigDict) -> None:
             " discriminator's logit does not depend on the condition",
             "choose projection or concatenate, or leave it at 0",
         )
-    if system == "infogan" and kind != "none":
-        raise UserError(f"condition.kind={kind}: InfoGAN is unconditional", "use configs/cgan.py")
     if system == "cgan" and kind == "none":
         raise UserError("condition.kind=none: system=cgan needs one", "choose label or known_part")
     if kind == "known_part" and system != "cgan":
@@ -204,7 +205,22 @@ def _check_losses(config: ConfigDict) -> None:
             " are never in one update",
             "choose discriminator_batches=together",
         )
-    bounded = kind != "none" or config.discriminator.norm == "spectral"
+    if kind == "gradient" and config.condition.prior == "uniform":
+        raise UserError(
+            "penalty.kind=gradient: with condition.prior=uniform a point between a real and a"
+            " generated image has two labels",
+            "choose condition.prior=data, or penalty.kind=r1",
+        )
+    penalised = kind != "none" and config.penalty.weight > 0
+    bounded = penalised or config.discriminator.norm == "spectral"
+    of_real = config.real_factor * (2 * config.real_target - 1)
+    of_fake = (config.fake_factor + config.mismatched_factor) * (2 * config.fake_target - 1)
+    if config.loss == "wasserstein" and not math.isclose(of_real, -of_fake):
+        raise UserError(
+            f"loss=wasserstein: real images weigh {of_real:g} and generated ones {-of_fake:g}, so"
+            " that adding a constant to every logit lowers the loss without end",
+            "set real_target=1, fake_target=0 and equal factors",
+        )
     if config.loss == "wasserstein" and not bounded:
         raise UserError(
             "loss=wasserstein: nothing bounds the critic's slope, so its loss has no minimum",
@@ -217,7 +233,7 @@ def _check_losses(config: ConfigDict) -> None:
 
 
 def _check_augment(config: ConfigDict) -> None:
-    for name in filter(None, config.augment.split("+")):
+    for name in config.augment.split("+") if config.augment else ():
         if name not in AUGMENTATIONS:
             what = f"augment={config.augment}: there is no {name!r}"
             raise UserError(what, f"choose from {', '.join(AUGMENTATIONS)}, joined by +")

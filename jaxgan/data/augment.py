@@ -65,10 +65,10 @@ def random_color(key: jax.Array, images: jax.Array) -> jax.Array:
 
 
 def random_translation(key: jax.Array, images: jax.Array) -> jax.Array:
-    """Shifts each image by up to an eighth of its sides, in whole pixels, and fills with 0:
+    """Shifts each image by up to an eighth of its sides, rounded to pixels, and fills with 0:
     [B, H, W, C] -> [B, H, W, C]."""
     height, width = images.shape[1:3]
-    most = round(height / 8), round(width / 8)
+    most = (height + 4) // 8, (width + 4) // 8
     padded = jnp.pad(images, ((0, 0), (most[0], most[0]), (most[1], most[1]), (0, 0)))
     keys = jax.random.split(key, 2)
     starts = [
@@ -89,7 +89,7 @@ def random_cutout(key: jax.Array, images: jax.Array) -> jax.Array:
     keys = jax.random.split(key, 2)
 
     def inside(key: jax.Array, side: int) -> jax.Array:
-        first = jax.random.randint(key, (len(images), 1), 0, side) - side // 4
+        first = jax.random.randint(key, (len(images), 1), 0, side + 1) - side // 4
         place = jnp.arange(side)[None]
         return (place >= first) & (place < first + side // 2)
 

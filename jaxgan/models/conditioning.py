@@ -73,7 +73,9 @@ class AuxiliaryClassifier(nn.Module):
         return self.class_logits(features).astype(self.param_dtype)
 
 
-def around(config: ConfigDict, discriminator: nn.Module, classes: int, dtype: Any) -> nn.Module:
+def conditioned(
+    config: ConfigDict, discriminator: nn.Module, classes: int, dtype: Any
+) -> nn.Module:
     """The discriminator with the config's `condition.how`.
 
     Args:
@@ -83,8 +85,9 @@ def around(config: ConfigDict, discriminator: nn.Module, classes: int, dtype: An
       dtype: type of the parameters.
     """
     types = {"dtype": jnp.bfloat16 if config.dtype == "bfloat16" else dtype, "param_dtype": dtype}
+    spectral = config.discriminator.norm == "spectral"
     if config.condition.how == "projection":
-        return Projection(discriminator, config.discriminator.norm == "spectral", **types)
+        return Projection(discriminator, spectral, **types)
     if config.condition.how == "auxiliary":
         return AuxiliaryClassifier(discriminator, classes, **types)
     return discriminator

@@ -1,6 +1,7 @@
 """Layers that Linen lacks or that XLA computes slowly."""
 
 import functools
+import math
 from collections.abc import Callable
 from typing import Any
 
@@ -267,14 +268,16 @@ class Network(nn.Module):
     ) -> Callable[[jax.Array], jax.Array]:
         """A discriminator's normalisation: BatchNorm, or one that keeps examples apart, as a
         gradient penalty requires. "layer" is over all of an example (Ba et al. 2016), "instance"
-        over each channel of it (Ulyanov et al. 2016) and leaves a vector as it is; both scale and
-        shift each channel."""
+        over each channel of it (Ulyanov et al. 2016) and leaves a vector, or a map of one pixel, as
+        it is; both scale and shift each channel."""
         if self.normalization == "batch":
             return self.batch_norm(name, train, scale)
 
         def apart(x: jax.Array) -> jax.Array:
             positions = tuple(range(1, x.ndim - 1))
-            axes = {"layer": (*positions, x.ndim - 1), "instance": positions}
+            # A single position minus its own mean would be 0.
+            several = math.prod(x.shape[1:-1]) > 1
+            axes = {"layer": (*positions, x.ndim - 1), "instance": positions if several else ()}
             over = axes.get(self.normalization, ())
             if not over:
                 return x

@@ -39,8 +39,10 @@ class Discriminator(MaxoutDiscriminator):
         drop = functools.partial(self.drop, train=train)
         word = drop(flat(x), self.input_dropout, "input")
         word = nn.relu(self.dense(self.scaled(500), "word")(word))
-        features = nn.relu(self.dense(self.scaled(1200), "condition")(condition))
-        both = [drop(word, self.dropout, "word"), drop(features, self.dropout, "condition")]
+        both = [drop(word, self.dropout, "word")]
+        if condition is not None:
+            features = nn.relu(self.dense(self.scaled(1200), "condition")(condition))
+            both.append(drop(features, self.dropout, "condition"))
         features = self.maxout(1000, 3, "joint")(jnp.concatenate(both, axis=-1))
         logit = self.dense(1, "logit")(drop(features, self.dropout, "joint"))[:, 0]
         return logit.astype(self.param_dtype), features

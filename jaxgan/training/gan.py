@@ -148,7 +148,7 @@ def build_gan(
     classes = condition.classes if isinstance(condition, Label) else 0
     gan = Gan(
         generator,
-        conditioning.around(config, discriminator, classes, dtype),
+        conditioning.conditioned(config, discriminator, classes, dtype),
         q,
         low,
         optimizers={
@@ -166,9 +166,11 @@ def build_gan(
     if modules is not None:
         _check_contract(gan)
     if config.penalty.kind == "gradient" and _has_batch_norm(gan):
-        what = "penalty.kind=gradient: the discriminator has BatchNorm, with which there is no"
-        what += " gradient of one example's logit (Gulrajani et al. 2017, section 4)"
-        raise UserError(what, "set discriminator.norm to layer, instance, none or spectral")
+        raise UserError(
+            "penalty.kind=gradient: the discriminator has BatchNorm, with which there is no"
+            " gradient of one example's logit (Gulrajani et al. 2017, section 4)",
+            "set discriminator.norm to layer, instance, none or spectral",
+        )
     return gan
 
 

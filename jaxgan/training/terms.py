@@ -105,8 +105,8 @@ def mismatched_loss(
 def class_loss(
     gan: Gan, discriminator: Variables, features: jax.Array, condition: jax.Array
 ) -> jax.Array:
-    """-L_C of Odena et al. 2017, eq. 2, for one kind of examples, in nats: the mean cross entropy
-    of their labels given the discriminator's features, a scalar. Both networks minimise it.
+    """-L_C of Odena et al. 2017, eq. 3, for the real or the generated examples, in nats: the mean
+    cross entropy of their labels given the discriminator's features. Both networks minimise it.
 
     Args:
       gan: the networks and their config.
@@ -130,7 +130,8 @@ def penalty_term(
     """The mean penalty of the config's `penalty`, times its weight, a scalar.
 
     With `penalty.every` = n it is computed in every n-th step only, with n times the weight (lazy
-    regularisation: Karras et al. 2020, section 3.1), and is 0 in the others.
+    regularisation: Karras et al. 2020, section 3.1), and is 0 in the others. With `augment` the
+    gradient is with respect to the images as the discriminator sees them.
 
     Args:
       gan: the networks and their config.
@@ -160,7 +161,8 @@ def penalty_term(
     def penalty() -> jax.Array:
         return settings.every * settings.weight * jnp.mean(of_each(critic, images))
 
-    due = step % settings.every == 0
+    # The step after n - 1, 2 n - 1, … updates is number n, 2 n, …, as in the rows of metrics.
+    due = (step + 1) % settings.every == 0
     if settings.every == 1:
         term = penalty()
     elif on_cpu():

@@ -105,10 +105,13 @@ def test_cutout_clears_a_rectangle_of_half_the_sides():
         np.testing.assert_array_equal(cut, rows[:, None] & columns[None])
         assert np.diff(np.flatnonzero(rows)).max(initial=1) == 1
         np.testing.assert_array_equal(image[~cut], original[~cut])
-    # Whole where it lies inside; its centre is drawn from the whole image.
+    # Whole where it lies inside; as often cut off on one side as on the other.
     assert clear.any(2).sum(1).max() == 8
     assert clear.any(1).sum(1).max() == 12
     assert clear.any(2).sum(1).min() < 8
+    many = np.asarray(random_cutout(KEY, jnp.ones((2_000, 16, 16, 1)))) == 0
+    shares = many.any(2).mean(0)[[0, 15], 0]
+    np.testing.assert_allclose(shares, 5 / 17, atol=0.04)
 
 
 def test_the_range_of_the_pixels_makes_no_difference():

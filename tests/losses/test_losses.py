@@ -42,7 +42,12 @@ def test_least_squares_by_hand():
 
 def test_hinge_by_hand():
     check(adversarial.hinge, [4.0, 0.5, 1.0, 0.0], LOGITS, [1.0, 0.0, 1.0, 1.0])
+
+
+def test_wasserstein_by_hand():
+    """It is the generator's hinge loss, too."""
     check(adversarial.wasserstein, [3.0, -0.5, 0.0, -2.0], LOGITS, [1.0, 0.0, 1.0, 1.0])
+    assert adversarial.ADVERSARIAL["hinge"].generator is adversarial.wasserstein
 
 
 @pytest.mark.parametrize("name", adversarial.ADVERSARIAL)

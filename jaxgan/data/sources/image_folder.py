@@ -210,8 +210,8 @@ def _cropped(image: Any, size: int, channels: int) -> np.ndarray:
 
 
 def _padded(image: Any, size: int, channels: int) -> np.ndarray:
-    """Fills with the edges' mean, not with white: a plain background goes on, and the networks need
-    not learn bars that stand out."""
+    """Fills with the edges' mean, not with white, so that a plain background continues and no bars
+    appear."""
     height, width = (
         max(1, round(side * size / max(image.size))) for side in (image.height, image.width)
     )
