@@ -7,7 +7,7 @@ Without ARG: the document's convolutional networks on the embedded digits, condi
 
     mnist             the same on MNIST: 2,400 updates of 64, 12 minutes on one core; .970 of the
                       images show the requested label, .985 with ema_decay=0.999, and .998 with
-                      mismatched_factor=0.5,fake_factor=0.5 too (three seeds each)
+                      mismatched_factor=0.5,fake_factor=0.5 too (four, four and three seeds)
     mnist,mlp         the paper's fully connected networks, SGD; best step by Parzen log-likelihood
                       of the validation split; 24,000 updates, about 20 minutes on one core: .976
                       of the labels, 161 nats; with ema_decay=0.9995 .982, 188 nats (two seeds)
