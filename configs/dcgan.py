@@ -15,7 +15,6 @@ Without ARG: the document's networks at a quarter of their width on the embedded
                              width, 2,000 updates
     size=64                  the paper's networks and training for 64x64 images, with a dataset such
                              as `dataset.name=lsun/bedroom,size=64` or a folder of images
-
     wgan_gp                  the paper's networks as a Wasserstein GAN with a gradient penalty and
                              LayerNorm in the critic (Gulrajani et al. 2017)
     sngan                    the paper's networks with the hinge loss and spectral normalisation

@@ -116,7 +116,10 @@ def discriminator_update(
       entropies), the penalty, mean logits, and the shares of examples classified correctly.
     """
     config = gan.config
-    real, fake = _augmented(gan, real, key, "real"), _augmented(gan, fake, key, "fake")
+    if real is not None:
+        real = real._replace(images=_augmented(gan, real.images, key, "real"))
+    if fake is not None:
+        fake = fake._replace(images=_augmented(gan, fake.images, key, "fake"))
     learner = state.q if fake is not None and config.information == "paper" else None
     players = {"discriminator": state.discriminator} | ({} if learner is None else {"q": learner})
 
@@ -194,7 +197,7 @@ def generator_update(
     def loss(images: jax.Array, params: ByNetwork) -> tuple[jax.Array, tuple[Metrics, ByNetwork]]:
         stats: ByNetwork = {"generator": fake.batch_stats}
         variables, condition = state.discriminator.variables, draw.latent.condition
-        images = augment(stream(key, "augment/fake"), images, gan.augmentations, gan.low)
+        images = _augmented(gan, images, key, "fake")
         dropout = stream(key, "dropout/fake")
         (logits, features), _ = apply_network(
             gan.discriminator, variables, images, condition, train=True, dropout=dropout
@@ -224,12 +227,9 @@ def generator_update(
     return _apply_gradients(gan, state, players, gradients, stats, metrics)
 
 
-def _augmented(gan: Gan, examples: Examples | None, key: jax.Array, name: str) -> Examples | None:
-    """The examples as the discriminator sees them, with the config's `augment`."""
-    if examples is None:
-        return None
-    images = augment(stream(key, f"augment/{name}"), examples.images, gan.augmentations, gan.low)
-    return examples._replace(images=images)
+def _augmented(gan: Gan, images: jax.Array, key: jax.Array, name: str) -> jax.Array:
+    """Real or generated images as the discriminator sees them, with the config's `augment`."""
+    return augment(stream(key, f"augment/{name}"), images, gan.augmentations, gan.low)
 
 
 def scale_gradient(x: jax.Array, factor: float) -> jax.Array:
