@@ -187,6 +187,8 @@ def run_job(job: Job, children: Children) -> int:
         **({"evaluate": list(job.evaluate)} if job.evaluate else {}),
         "batch_size": about["config"]["batch_size"],
         "commit": about["commit"],
+        "device": about["device"],
+        "jax": about["versions"]["jax"],
         **json.loads((job.workdir / "results.json").read_text()),
     }
     job.result.parent.mkdir(parents=True, exist_ok=True)

@@ -164,7 +164,21 @@ def table(study: dict, results: dict[str, list[dict]]) -> str:
     text = [f"# {study['title']}", ""]
     text += ["Mean over the seeds, of three and more ± its 95 % interval (Student's t).", ""]
     text += ["| " + " | ".join(line) + " |" for line in lines]
-    return "\n".join([*text, "", "The runs:", "", *map(commands, study["runs"])]) + "\n"
+    runs = [commands(run) + devices(results.get(run["name"], [])) for run in study["runs"]]
+    return "\n".join([*text, "", "The runs:", "", *runs]) + "\n"
+
+
+def devices(results: list[dict]) -> str:
+    """Which seeds were trained on accelerators, where their results say so."""
+    seeds: dict[str, list[int]] = {}
+    for result in results:
+        if result.get("device", "cpu") != "cpu":
+            of_run = {measure["seed"] for measure in result["measures"]}
+            seeds.setdefault(f"{result['device']}, jax {result['jax']}", []).extend(of_run)
+    return "".join(
+        f"; {', '.join(map(str, sorted(own)))} on an accelerator: {device}"
+        for device, own in seeds.items()
+    )
 
 
 def commands(run: dict) -> str:

@@ -6,7 +6,6 @@ python experiments/devices/devices.py [cgan:mlp …] [--steps=20]
 
 import argparse
 import os
-import pathlib
 
 from jaxgan.training import jax_setup
 
@@ -14,65 +13,7 @@ os.environ["XLA_FLAGS"] = "--xla_force_host_platform_device_count=8"
 os.environ["JAX_PLATFORMS"] = "cpu"
 
 import jax
-import numpy as np
-from ml_collections import ConfigDict
-
-from jaxgan.config.presets import update
-from jaxgan.config.validation import from_file, validate
-from jaxgan.data.batches import Batch
-from jaxgan.data.loader import ExampleIndices
-from jaxgan.data.sources import digits
-from jaxgan.models import conditions
-from jaxgan.training import mesh as mesh_lib
-from jaxgan.training import program as program_lib
-from jaxgan.training.gan import build_gan
-
-ROOT = pathlib.Path(__file__).resolve().parents[2]
-SMALL = {"width": 0.1, "batch_size": 16}
-# The gradient of a bias in front of BatchNorm is zero up to rounding. With its usual epsilon Adam
-# turns that rounding into full-sized steps; with 1e-4 it does not.
-EPSILON = "generator.epsilon=1e-4,discriminator.epsilon=1e-4"
-SYSTEMS = {
-    "infogan:continuous": ("infogan", f"continuous,{EPSILON}"),
-    "infogan:document": ("infogan", f"document,discriminator_batch_size=8,{EPSILON}"),
-    "cgan:mlp": ("cgan", "mlp"),
-    "cgan": ("cgan", ""),
-    "dcgan": ("dcgan", EPSILON),
-}
-
-
-def load_config(name: str, arg: str, dtype: str) -> ConfigDict:
-    """The config of a file in configs/, with small networks and batches."""
-    config = from_file(ROOT / "configs" / f"{name}.py", arg)
-    update(config, SMALL | {"dtype": dtype})
-    if "discriminator_batch_size=8" not in arg:
-        config.discriminator_batch_size = 0
-    validate(config)
-    return config
-
-
-def trained_params(config: ConfigDict, seeds: tuple[int, ...], devices: int, steps: int) -> list:
-    """The parameters of the first seed after `steps` steps, as NumPy arrays."""
-    dataset = digits.load(config.dataset.size)
-    condition = conditions.make(config, dataset.label_names, dataset.classes)
-    gan = build_gan(config, dataset.image_shape, condition)
-    labels = dataset.train.labels if isinstance(condition, conditions.Label) else None
-    sizes = (gan.config.batch_size, gan.discriminator_batch_size)
-    mesh = mesh_lib.make_mesh(len(seeds), sizes, jax.devices()[:devices])
-    program = program_lib.Program(gan, seeds, Batch(dataset.train.images, labels), mesh, 1)
-    shape = (gan.config.discriminator_steps, gan.discriminator_batch_size)
-    indices = ExampleIndices(seeds, len(dataset.train), shape, config.dataset.replacement)
-    state = program.initialise()
-    for step in range(steps):
-        state, _ = program.run(state, indices(step)[:, None])
-    networks = (state.generator, state.discriminator, state.q)
-    params = [network.params for network in networks if network is not None]
-    return [np.asarray(leaf[0]) for leaf in jax.tree.leaves(params)]
-
-
-def difference(a: list, b: list) -> float:
-    """The largest difference of any parameter."""
-    return max(float(np.abs(x - y).max()) for x, y in zip(a, b, strict=True))
+from small_runs import SYSTEMS, difference, load_config, trained_params
 
 
 def main() -> None:
@@ -89,9 +30,10 @@ def main() -> None:
         for dtype in ("float64", "float32"):
             jax_setup.configure_jax(dtype)
             config = load_config(file, arg, dtype)
-            reference = trained_params(config, (0,), 1, steps)
-            others = [trained_params(config, (0,), devices, steps) for devices in (2, 4, 8)]
-            others.append(trained_params(config, (0, 1), 1, steps))
+            devices = jax.devices()
+            reference = trained_params(config, (0,), devices[:1], steps)
+            others = [trained_params(config, (0,), devices[:n], steps) for n in (2, 4, 8)]
+            others.append(trained_params(config, (0, 1), devices[:1], steps))
             cells = " | ".join(f"{difference(reference, other):.1e}" for other in others)
             print(f"| {name} | {dtype} | {cells} |", flush=True)
 

@@ -4,10 +4,11 @@ python experiments/speed/compare.py [A "E1, paper" …] [--rounds=5] [--seconds=
 
 The figures hold only if nothing else runs. Each framework has its own process, which waits while
 another one trains. PyTorch runs in several forms, of which the fastest counts: eager, eager with
-images and kernels in memory as NHWC, torch.compile, and on CUDA torch.compile with CUDA graphs.
+images and kernels in memory as NHWC, and torch.compile. (accelerator.py does it for accelerators.)
 """
 
 import argparse
+import importlib.util
 import json
 import os
 import pathlib
@@ -22,41 +23,54 @@ from systems import SYSTEMS, load_config
 
 HERE = pathlib.Path(__file__).parent
 FORMS = ("eager", "channels_last", "default")
-ON_CUDA = ("reduce-overhead",)
 TITLES = {"default": "torch.compile", "reduce-overhead": "torch.compile, CUDA graphs"}
 
 
-class Worker:
-    """One system in one framework, ready to train."""
+class WorkerEnded(SystemExit):
+    """A worker ended before it was told to."""
 
-    def __init__(self, system: str, form: str, cache: str) -> None:
-        began = time.perf_counter()
+
+class Worker:
+    """The process of one system in one framework: `ready`, then some `turn`s, then `end`.
+
+    Args:
+      environment: variables added to this process's own.
+    """
+
+    def __init__(self, system: str, form: str, environment: dict[str, str]) -> None:
+        self._began = time.perf_counter()
+        self._name = f"{system}, {form}"
         self.process = subprocess.Popen(
             [sys.executable, str(HERE / "worker.py"), system, form],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE if form in TITLES else None,
+            stderr=subprocess.DEVNULL if form in TITLES else None,
             text=True,
-            env=os.environ | {"JAX_COMPILATION_CACHE_DIR": cache},
+            env=os.environ | environment,
         )
-        self.first = self.answer()
-        self.start = time.perf_counter() - began
-        self.megabytes = 0.0
+        self.start = self.megabytes = self.flops = 0.0
 
-    def answer(self) -> dict[str, Any]:
+    def _answer(self) -> dict[str, Any]:
         line = self.process.stdout.readline()
         if not line:
-            raise SystemExit(f"a worker ended with status {self.process.wait()}")
+            status = self.process.wait()
+            raise WorkerEnded(f"the worker of {self._name} ended with status {status}")
         return json.loads(line)
+
+    def ready(self) -> "Worker":
+        """Waits for the end of the first step."""
+        self.flops = self._answer()["flops"]
+        self.start = time.perf_counter() - self._began
+        return self
 
     def turn(self, seconds: float) -> float:
         """Trains for some seconds; returns the median seconds of a step."""
         print(seconds, file=self.process.stdin, flush=True)
-        return statistics.median(self.answer()["times"])
+        return statistics.median(self._answer()["times"])
 
     def end(self) -> None:
         self.process.stdin.close()
-        self.megabytes = self.answer()["megabytes"]
+        self.megabytes = self._answer()["megabytes"]
         self.process.wait()
 
 
@@ -64,8 +78,7 @@ def peak() -> float:
     """GFLOP/s of PyTorch's float32 product of two 2,048 x 2,048 matrices, the median of 20."""
     import torch
 
-    device = "cuda" if torch.cuda.is_available() else "cpu"
-    a, times = torch.rand(2048, 2048, device=device), []
+    a, times = torch.rand(2048, 2048), []
     for _ in range(23):
         began = time.perf_counter()
         (a @ a)[0, 0].item()
@@ -76,9 +89,10 @@ def peak() -> float:
 def compare(system: str, rounds: int, seconds: float, forms: tuple[str, ...]) -> list[str]:
     """The rows of one system's table."""
     with tempfile.TemporaryDirectory() as cache:
-        cold = Worker(system, "jaxgan", cache)
+        environment = {"JAX_COMPILATION_CACHE_DIR": cache}
+        cold = Worker(system, "jaxgan", environment).ready()
         cold.end()
-        workers = {form: Worker(system, form, cache) for form in ("jaxgan", *forms)}
+        workers = {form: Worker(system, form, environment).ready() for form in ("jaxgan", *forms)}
     times: dict[str, list[float]] = {form: [] for form in workers}
     peaks = []
     for _ in range(rounds):
@@ -89,7 +103,7 @@ def compare(system: str, rounds: int, seconds: float, forms: tuple[str, ...]) ->
         worker.end()
     file, arg, _ = SYSTEMS[system]
     batch = load_config(file, arg).batch_size
-    flops = workers["eager"].first["flops"]
+    flops = workers["eager"].flops
     fastest = min(forms, key=lambda form: statistics.median(times[form]))
     rows = []
     for form, worker in workers.items():
@@ -116,12 +130,9 @@ def main() -> None:
     parser.add_argument("--forms", default="")
     parser.add_argument("--out", help="a file for the table")
     arguments = parser.parse_args()
-    try:
-        import torch
-    except ImportError:
+    if importlib.util.find_spec("torch") is None:
         sys.exit("PyTorch is missing: pip install -e '.[bench]'")
-    forms = FORMS + (ON_CUDA if torch.cuda.is_available() else ())
-    forms = tuple(arguments.forms.split(",")) if arguments.forms else forms
+    forms = tuple(arguments.forms.split(",")) if arguments.forms else FORMS
     head = ("system", "program", "images/s", "rounds", "jaxgan is faster by", "rounds")
     head += ("of the peak", "start, s", "MB")
     lines = [f"| {' | '.join(head)} |", "|---" * len(head) + "|"]

@@ -30,6 +30,13 @@ SYSTEMS = {
     "E1, paper": ("infogan", "mnist,paper,latent.codes=categorical:10", 1),
     "E2, paper": ("infogan", "mnist,paper", 1),
 }
+# Systems without a counterpart in PyTorch here.
+OTHERS = {
+    "C1, WGAN-GP": ("dcgan", "mnist,wgan_gp", 1),
+    "C1, SNGAN": ("dcgan", "mnist,sngan", 1),
+    "C2, WGAN-GP": ("dcgan", "cifar10,wgan_gp", 3),
+    "C2, SNGAN": ("dcgan", "cifar10,sngan", 3),
+}
 
 
 def load_config(name: str, arg: str) -> ConfigDict:

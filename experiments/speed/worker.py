@@ -1,9 +1,12 @@
 """Trains one system in one framework; compare.py starts it and communicates over its pipes.
 
-python experiments/speed/worker.py SYSTEM FORM, with FORM jaxgan, eager, channels_last or a mode of
-torch.compile. It writes a line of JSON after the first step; for each input line SECONDS it trains
-for that time and writes the seconds of each step; at the end of the input it writes its peak
-memory.
+python experiments/speed/worker.py SYSTEM FORM, with FORM eager, channels_last, a mode of
+torch.compile, or jaxgan, perhaps with settings: jaxgan:seeds=8,dtype=bfloat16. It writes a line of
+JSON after the first step; for each input line SECONDS it trains for that time and writes the
+seconds of each step; at the end of the input it writes its peak memory.
+
+On an accelerator, whose work is queued, the time is that of 64 steps, divided by 64: they are one
+call of jaxgan, and 64 steps of PyTorch before it waits for the device.
 """
 
 import json
@@ -14,12 +17,15 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
-from systems import SYSTEMS, build, load_config
+from systems import OTHERS, SYSTEMS, build, load_config
 
+from jaxgan.config.presets import update
 from jaxgan.training import jax_setup
 
 IMAGES = 1_000
 MIN_STEPS = 3  # In a turn.
+QUEUED = 64  # Steps between two waits for an accelerator.
+Step = Callable[[], None]
 
 
 def training_data(config: Any, channels: int) -> tuple[np.ndarray, np.ndarray]:
@@ -30,8 +36,15 @@ def training_data(config: Any, channels: int) -> tuple[np.ndarray, np.ndarray]:
     return images, np.arange(IMAGES) % 10
 
 
-def in_jaxgan(config: Any, channels: int) -> Callable[[], None]:
-    """A step of jaxgan, including the choice of its images."""
+def parse_settings(form: str) -> tuple[int, dict[str, str]]:
+    """The seeds, and the keys of the config, that a form of jaxgan names."""
+    words = form.partition(":")[2].split(",")
+    settings = dict(word.split("=", 1) for word in words if word)
+    return int(settings.pop("seeds", 1)), settings
+
+
+def in_jaxgan(config: Any, channels: int, seeds: int) -> tuple[Step, int]:
+    """A call of jaxgan, including the choice of its images, and its number of steps."""
     import jax
 
     from jaxgan.data.batches import Batch
@@ -45,28 +58,32 @@ def in_jaxgan(config: Any, channels: int) -> Callable[[], None]:
     gan = build(config, channels)
     labelled = isinstance(gan.condition, conditions.Label)
     data = Batch(images, labels.astype(np.int32) if labelled else None)
-    mesh = mesh_lib.make_mesh(1, [gan.config.batch_size], jax.devices()[:1])
-    calls = 1 if jax.default_backend() == "cpu" else 16
-    program = program_lib.Program(gan, (0,), data, mesh, calls)
+    mesh = mesh_lib.make_mesh(seeds, [gan.config.batch_size], jax.devices()[:1])
+    calls = 1 if jax.default_backend() == "cpu" else QUEUED
+    program = program_lib.Program(gan, range(seeds), data, mesh, calls)
     shape = (gan.config.discriminator_steps, gan.discriminator_batch_size)
-    indices = ExampleIndices((0,), IMAGES, shape, config.dataset.replacement)
+    indices = ExampleIndices(tuple(range(seeds)), IMAGES, shape, config.dataset.replacement)
     state, count = program.initialise(), 0
 
     def step() -> None:
         nonlocal state, count
-        state, _ = program.run(state, indices(count)[:, None])
+        steps = range(count, count + calls)
+        state, _ = program.run(state, np.stack([indices(i) for i in steps], axis=1))
         jax.block_until_ready(state)
-        count += 1
+        count += calls
 
-    return step
+    return step, calls
 
 
-def in_pytorch(config: Any, channels: int, form: str) -> Callable[[], None]:
-    """A step of PyTorch, including the choice of its images."""
+def in_pytorch(config: Any, channels: int, form: str) -> tuple[Step, int]:
+    """Some steps of PyTorch, including the choice of their images, and their number."""
     import torch
     from torch_trainer import Trainer
 
     device = "cuda" if torch.cuda.is_available() else "cpu"
+    calls = 1 if device == "cpu" else QUEUED
+    # As XLA does by default.
+    torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = True
     compiled = None if form in ("eager", "channels_last") else form
     trainer = Trainer(config, channels, device, compiled, form == "channels_last")
     images, labels = training_data(config, channels)
@@ -77,15 +94,16 @@ def in_pytorch(config: Any, channels: int, form: str) -> Callable[[], None]:
     n = config.discriminator_batch_size or config.batch_size
 
     def step() -> None:
-        indices = torch.randint(IMAGES, (n,), device=device)
-        trainer.step(all_images[indices], all_labels[indices])
+        for _ in range(calls):
+            indices = torch.randint(IMAGES, (n,), device=device)
+            trainer.step(all_images[indices], all_labels[indices])
         if device == "cuda":
             torch.cuda.synchronize()
 
-    return step
+    return step, calls
 
 
-def operations(step: Callable[[], None]) -> int:
+def operations(step: Step) -> int:
     """The number of floating point operations in a step's convolutions and matrix products."""
     from torch.utils.flop_counter import FlopCounterMode
 
@@ -103,12 +121,15 @@ def main() -> None:
     def answer(what: dict[str, Any]) -> None:
         print(json.dumps(what), file=answers, flush=True)
 
-    file, arg, channels = SYSTEMS[name]
+    file, arg, channels = (SYSTEMS | OTHERS)[name]
     config = load_config(file, arg)
-    jaxgan = form == "jaxgan"
-    step = in_jaxgan(config, channels) if jaxgan else in_pytorch(config, channels, form)
+    if form.partition(":")[0] == "jaxgan":
+        seeds, settings = parse_settings(form)
+        step, calls = in_jaxgan(update(config, settings), channels, seeds)
+    else:
+        step, calls = in_pytorch(config, channels, form)
     step()
-    answer({"flops": operations(step) if form == "eager" else 0})
+    answer({"flops": operations(step) // calls if form == "eager" else 0})
     for _ in range(2):
         step()
     for line in sys.stdin:
@@ -117,7 +138,7 @@ def main() -> None:
             began = time.perf_counter()
             step()
             times.append(time.perf_counter() - began)
-        answer({"times": times})
+        answer({"times": [seconds / calls for seconds in times]})
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     answer({"megabytes": peak / 1024})
 
