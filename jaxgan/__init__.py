@@ -1,5 +1,6 @@
 """The classic GANs as pure functions over explicit pytrees, in JAX."""
 
+import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -23,4 +24,11 @@ def load(
     return trained_run.load(workdir, checkpoint, seed, modules)
 
 
-__all__: list[Any] = ["load"]
+def __getattr__(name: str) -> Any:
+    """`jaxgan.train`, which loads JAX, is imported when it is first used."""
+    if name == "train":
+        return importlib.import_module("jaxgan.train")
+    raise AttributeError(f"module 'jaxgan' has no attribute {name!r}")
+
+
+__all__: list[Any] = ["load", "train"]

@@ -3,6 +3,8 @@ evaluate, save."""
 
 import contextlib
 import os
+import sys
+import types
 from typing import Any
 
 import jax
@@ -17,6 +19,7 @@ from jaxgan.common.stop_signals import StopSignals
 from jaxgan.config import keys, validation
 from jaxgan.data.dataset import Dataset
 from jaxgan.evaluation import registry
+from jaxgan.inference import trained_run
 from jaxgan.models import conditions
 from jaxgan.models.registry import Modules
 from jaxgan.reporting.advice import few_images
@@ -302,3 +305,33 @@ def _warn_of_few_images(config: ConfigDict, dataset: Dataset) -> None:
     few = few_images(dict(config_lib.leaves(config)), about)
     if few is not None:
         distributed.log(f"advice: {few}")
+
+
+class _Callable(types.ModuleType):
+    """This module can be called, so that `jaxgan.train(…)` and `jaxgan.train.train` both exist."""
+
+    def __call__(
+        self,
+        config: ConfigDict,
+        workdir: str,
+        dataset: Dataset | None = None,
+        modules: Modules | None = None,
+    ) -> trained_run.Run:
+        """Trains a run to its last step, or continues it, and loads it.
+
+        Args and errors as in `train`.
+
+        Returns:
+          The chosen seed's best networks, as `jaxgan.load` does.
+
+        Raises:
+          KeyboardInterrupt: if a signal stopped the run, such as a notebook's interrupt. What was
+            trained is saved, and the next call continues.
+        """
+        status = train(config, workdir, dataset, modules)
+        if status:
+            raise KeyboardInterrupt(status - 128)
+        return trained_run.load(workdir, modules=modules)
+
+
+sys.modules[__name__].__class__ = _Callable

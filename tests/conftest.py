@@ -131,7 +131,9 @@ def tiny_config(arg: str = "", **values):
         "eval_images": 64,
         "results_images": 64,
     }
-    update(config, small | {name.replace("__", "."): value for name, value in values.items()})
+    config = update(
+        config, small | {name.replace("__", "."): value for name, value in values.items()}
+    )
     validate(config)
     return config
 

@@ -130,8 +130,8 @@ def test_a_study_grows_run_by_run(stub, study, tmp_path):
     read_on = "test, 2,000 real, it `a`, reference 1.500"
     # Of the two scores that of seed 0 is higher.
     assert f"4.000 | 3.000 | 2 (3.000, 5.000), 5 of 64 | {read_on} |" in text
-    own = "--config=configs/gan.py --config.steps=5`, seeds 0, 1; 1 on an accelerator: TPU v5, jax 0.1"
-    assert own in text
+    command = "--config=configs/gan.py --config.steps=5`, seeds 0, 1"
+    assert f"{command}; 1 on an accelerator: TPU v5, jax 0.1" in text
     stub.called.clear()
     assert reproduce.main(["mine"]) == 0
     assert reproduce.main(["mine", "--table"]) == 0

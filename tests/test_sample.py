@@ -3,7 +3,9 @@
 import dataclasses
 import errno
 import functools
+import io
 import os
+import signal
 
 import jax
 import numpy as np
@@ -65,6 +67,79 @@ def test_a_label_by_name_or_number(folders):
     for label in ("4", "nine", -1):
         with pytest.raises(UserError, match=r"there are: 3, 7, 9"):
             run.sample(1, label=label)
+
+
+def test_labels_and_codes_may_be_lists_and_numpy_numbers(folders):
+    run = jaxgan.load(str(folders / "mlp"))
+    mixed = run.sample(4, label=["9", np.int64(3), 7])
+    np.testing.assert_array_equal(mixed[[0, 3]], run.sample(4, label=9)[[0, 3]])
+    np.testing.assert_array_equal(mixed[1], run.sample(4, label="3")[1])
+    with pytest.raises(UserError, match=r"label=4: .*not trained on"):
+        run.sample(2, label=[9, 4])
+    coded = jaxgan.load(str(folders / "continuous"))
+    np.testing.assert_array_equal(coded.sample(2, code=np.int64(3)), coded.sample(2, code=[3]))
+    same = coded.sample(2, continuous=[np.float32(0.5)])
+    np.testing.assert_array_equal(coded.sample(2, continuous=0.5), same)
+
+
+def test_examples_of_given_noise(folders):
+    run = jaxgan.load(str(folders / "continuous"))
+    noise = np.asarray(run.latent(3, seed=5).noise)
+    np.testing.assert_array_equal(
+        run.generate(noise, seed=5, code=2), run.sample(3, seed=5, code=2)
+    )
+    assert not np.array_equal(run.generate(-noise, seed=5), run.generate(noise, seed=5))
+    with pytest.raises(UserError, match=r"noise: \[3, 1\], not \[n, \d+\]"):
+        run.generate(noise[:, :1])
+
+
+def test_reads_the_codes_of_images(folders):
+    run = jaxgan.load(str(folders / "continuous"))
+    images = run.sample(30)
+    probabilities, *continuous = run.read_codes(images)
+    assert probabilities.shape == (30, 10)
+    np.testing.assert_allclose(probabilities.sum(1), 1, rtol=1e-5)
+    assert [values.shape for values in continuous] == [(30,), (30,)]
+    for wrong in (images[0], images[:0], images.astype(np.float32)):
+        with pytest.raises(UserError, match="images: "):
+            run.read_codes(wrong)
+    with pytest.raises(UserError, match="no codes to read"):
+        jaxgan.load(str(folders / "mlp")).read_codes(images)
+
+
+def test_rows_and_measures_of_the_loaded_seed(folders, tmp_path):
+    workdir = str(folders / "mlp")
+    run = jaxgan.load(workdir)
+    assert run.history[-1]["step"] == SMALL["steps"]
+    names = {measure["name"] for measure in run.measures}
+    assert "parzen_log_likelihood" in names
+    assert {measure["checkpoint"] for measure in run.measures} == {"best"}
+    assert not dataclasses.replace(run, run_seed=7).history
+    assert not dataclasses.replace(run, run_seed=7).measures
+    assert not dataclasses.replace(run, workdir="").history
+
+
+def test_a_notebook_shows_a_run_as_samples_and_a_short_line(folders):
+    for name, size in (("mlp", (600, 180)), ("continuous", (600, 600))):
+        run = jaxgan.load(str(folders / name))
+        with Image.open(io.BytesIO(run._repr_png_())) as picture:
+            assert picture.size == size
+        assert len(repr(run)) < 200
+        assert str(folders / name) in repr(run)
+    assert jaxgan.load(str(folders / "inpaint"))._repr_png_() is None
+
+
+def test_the_module_of_training_trains_and_loads(folders):
+    """`jaxgan.train(…)` of a finished run, which only loads it."""
+    config = update(load_config("cgan", "mlp"), SMALL | {"dataset.classes": "3+7+9"})
+    run = jaxgan.train(config, str(folders / "mlp"))
+    np.testing.assert_array_equal(run.sample(2), jaxgan.load(str(folders / "mlp")).sample(2))
+
+
+def test_a_signal_that_stops_a_run_is_an_interrupt(monkeypatch):
+    monkeypatch.setattr("jaxgan.train.train", lambda *_: 128 + signal.SIGINT)
+    with pytest.raises(KeyboardInterrupt):
+        jaxgan.train(ConfigDict(), "anywhere")
 
 
 def test_another_seed_drops_other_activations(folders):

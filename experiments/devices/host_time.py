@@ -57,7 +57,7 @@ def main() -> None:
     steps = asked.steps
     values = {"steps": steps, "log_every": asked.log_every, "steps_per_call": asked.steps_per_call}
     values |= {"sample_every": steps, "eval_every": steps, "checkpoint_every": steps}
-    update(config, values | {"results_images": 64, "eval_images": 64, "batch_size": 64})
+    config = update(config, values | {"results_images": 64, "eval_images": 64, "batch_size": 64})
     with tempfile.TemporaryDirectory() as folder, open(os.devnull, "w") as sys.stdout:
         jaxgan.train.train(config, os.path.join(folder, "run"))
     sys.stdout = sys.__stdout__

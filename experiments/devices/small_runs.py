@@ -34,7 +34,7 @@ SYSTEMS = {
 def load_config(name: str, arg: str, dtype: str) -> ConfigDict:
     """The config of a file in configs/, with small networks and batches."""
     config = from_file(ROOT / "configs" / f"{name}.py", arg)
-    update(config, SMALL | {"dtype": dtype})
+    config = update(config, SMALL | {"dtype": dtype})
     if "discriminator_batch_size=8" not in arg:
         config.discriminator_batch_size = 0
     validate(config)

@@ -65,7 +65,7 @@ def main() -> int:
 def train(steps: int, keys: dict[str, Any]) -> str:
     """Trains on a source; returns the SHA-256 of the state's leaves, 32 hexadecimal digits."""
     config = from_file(pathlib.Path(__file__).resolve().parents[2] / "configs" / "cgan.py", "mnist")
-    update(config, {"dataset.validation": 5000} | keys)
+    config = update(config, {"dataset.validation": 5000} | keys)
     validate(config)
     dataset = data.load(config)
     condition = conditions.make(config, dataset.label_names, dataset.classes)

@@ -1,17 +1,20 @@
-"""Progress of a run, on a terminal or in a log."""
+"""Progress of a run, on a terminal, in a notebook or in a log."""
 
 import sys
 import time
 from typing import Any
 
+# Cells of a notebook's bar.
+_CELLS = 24
+
 
 class Progress:
-    """A progress bar on a terminal, plain lines elsewhere.
+    """A progress bar on a terminal or in a notebook, plain lines elsewhere.
 
     Args:
       steps: number of steps at the end of the run.
       start: number of steps already done.
-      bar: False for plain lines even on a terminal.
+      bar: False for plain lines everywhere.
       unit: name of a step.
     """
 
@@ -20,7 +23,9 @@ class Progress:
         self._unit = unit
         self._last_line = -1e9
         self._bar: Any = None
-        if bar and sys.stdout.isatty():
+        # The output of a notebook's cell that is rewritten.
+        self._output = _notebook_output() if bar else None
+        if bar and self._output is None and sys.stdout.isatty():
             from rich import progress
 
             self._bar = progress.Progress(
@@ -39,10 +44,19 @@ class Progress:
             self._bar.update(self._task, completed=step, text=text)
             return
         now = time.monotonic()
+        if self._output is not None:
+            done = round(_CELLS * step / self._steps)
+            drawn = "█" * done + "░" * (_CELLS - done)
+            line = f"{self._unit} {drawn} {self._line(now, step, text)}"
+            self._output.update({"text/plain": line}, raw=True)
+            return
         if force or now - self._last_line >= 2:
             self._last_line = now
-            left = (now - self._began) / max(step - self._start, 1) * (self._steps - step)
-            print(f"{self._unit} {step}/{self._steps}  {_duration(left)} left  {text}", flush=True)
+            print(f"{self._unit} {self._line(now, step, text)}", flush=True)
+
+    def _line(self, now: float, step: int, text: str) -> str:
+        left = (now - self._began) / max(step - self._start, 1) * (self._steps - step)
+        return f"{step}/{self._steps}  {_duration(left)} left  {text}"
 
     def say(self, text: str) -> None:
         """Prints a line above the progress bar."""
@@ -55,6 +69,15 @@ class Progress:
         if self._bar is not None:
             self._bar.stop()
             self._bar = None
+
+
+def _notebook_output() -> Any:
+    """An output of the running cell, to be rewritten; None outside of a notebook."""
+    ipython: Any = sys.modules.get("IPython")
+    shell = ipython.get_ipython() if ipython is not None else None
+    if shell is None or "IPKernelApp" not in shell.config:
+        return None
+    return ipython.display.display({"text/plain": "compiling"}, raw=True, display_id=True)
 
 
 def _duration(seconds: float) -> str:

@@ -1,5 +1,6 @@
 """The base config, and changing it: by paths, by a config file's ARG, and on resuming a run."""
 
+import copy
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
@@ -34,7 +35,8 @@ def leaves(config: ConfigDict, prefix: str = "") -> Iterator[tuple[str, Any]]:
 
 
 def update(config: ConfigDict, values: Mapping[str, Any]) -> ConfigDict:
-    """Sets paths to values, in place; returns the config."""
+    """Returns a copy of the config with paths set to values."""
+    config = copy.deepcopy(config)
     # ConfigDict.update_from_flattened_dict does not create missing groups.
     for path, value in values.items():
         *groups, name = path.split(".")
@@ -53,13 +55,14 @@ def apply_argument(
     words: Mapping[str, Mapping[str, Any]],
     exclusive: Sequence[Sequence[str]] = (),
 ) -> ConfigDict:
-    """Applies a config file's ARG: comma-separated known words and key=value.
+    """Returns a copy of a config with its file's ARG applied: comma-separated known words and
+    key=value.
 
     Words are applied in the order of `words`, not in the order in which they were typed; then the
     key=value parts.
 
     Args:
-      config: changed in place, and returned.
+      config: the config without ARG.
       arg: such as "mnist,document" or "paper,width=0.5".
       words: paths and values that each known word sets; an entry "a,b" applies if both are given.
       exclusive: groups of words, of each of which at most one may be given.
@@ -83,14 +86,14 @@ def apply_argument(
             )
     for word, values in words.items():
         if set(word.split(",")) <= set(given):
-            update(config, values)
+            config = update(config, values)
     for part in parts:
         if "=" in part and part not in words:
             path, _, text = part.partition("=")
             path = ALIASES.get(path, path)
             if path not in KEYS:
                 raise UserError(f"ARG '{arg}': no key '{path}'", nearest(path))
-            update(config, {path: parse_value(path, text)})
+            config = update(config, {path: parse_value(path, text)})
     return config
 
 

@@ -8,6 +8,7 @@ import os
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
+import flax.linen as nn
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -21,8 +22,10 @@ from jaxgan.config import keys
 from jaxgan.config.validation import validate
 from jaxgan.data.dataset import label_number
 from jaxgan.data.pixels import to_network, to_uint8
+from jaxgan.inference import pictures
 from jaxgan.inference.networks import NetworkFunctions
 from jaxgan.models import conditions
+from jaxgan.models.infogan import CategoricalParameters, CodeParameters
 from jaxgan.models.latents import Latent
 from jaxgan.models.registry import Modules
 from jaxgan.models.variables import Networks
@@ -35,11 +38,23 @@ from jaxgan.training.state import first_best, has_averages, initialise, networks
 class Asked(NamedTuple):
     """The conditions and codes to sample with; the fields are arguments of `Run.sample`."""
 
-    label: str | int | None = None
+    label: str | int | Sequence[str | int] | None = None
     codes: tuple[int, ...] = ()
     continuous: tuple[float, ...] = ()
     image: np.ndarray | None = None
     features: np.ndarray | None = None
+
+    @staticmethod
+    def of(
+        label: str | int | Sequence[str | int] | None = None,
+        code: int | Sequence[int] | None = None,
+        continuous: float | Sequence[float] = (),
+        image: np.ndarray | None = None,
+        features: np.ndarray | None = None,
+    ) -> "Asked":
+        """The same from arguments of which a single value stands for a sequence of one."""
+        codes = () if code is None else tuple(np.atleast_1d(code).tolist())
+        return Asked(label, codes, tuple(np.atleast_1d(continuous).tolist()), image, features)
 
 
 NOTHING = Asked()
@@ -59,6 +74,7 @@ class Run:
       step: the step of these networks.
       checkpoint: "best", "last" or "raw", the last ones without their moving averages.
       run_seed: which of the run's seeds this is.
+      workdir: the run's folder; "" if it has none.
     """
 
     config: ConfigDict
@@ -68,15 +84,24 @@ class Run:
     step: int
     checkpoint: str
     run_seed: int = 0
+    workdir: str = ""
+
+    def __repr__(self) -> str:
+        system, data = self.config.system, self.config.dataset.name
+        return f"<{system} on {data}, {self.described}, in {self.workdir or 'memory'}>"
+
+    def _repr_png_(self) -> bytes | None:
+        """What a notebook shows: samples, a row for each label or value of the first code."""
+        return None if self._needs_an_input else pictures.to_png(pictures.sheet(self))
 
     def sample(
         self,
         n: int,
         *,
         seed: int = 0,
-        label: str | int | None = None,
+        label: str | int | Sequence[str | int] | None = None,
         code: int | Sequence[int] | None = None,
-        continuous: Sequence[float] = (),
+        continuous: float | Sequence[float] = (),
         image: np.ndarray | None = None,
         features: np.ndarray | None = None,
     ) -> np.ndarray:
@@ -85,7 +110,8 @@ class Run:
         Args:
           n: number of examples, from 1 to 100,000.
           seed: seed of the noise, at least 0; the same seed gives the same examples.
-          label: class of all examples, by name or number; None cycles through the classes.
+          label: class of all examples, by name or number, or those of the first examples, which
+            then repeat; None cycles through the classes.
           code: value of the first categorical code, or of the first few; the others are random.
           continuous: values of the first continuous codes; the others are random.
           image: the image whose hole is filled n times, uint8 [H, W, C] of the run's shape.
@@ -99,11 +125,85 @@ class Run:
           UserError: if the run has no such label or code, or what is given does not match what the
             run is conditioned on.
         """
-        codes = () if code is None else (code,) if isinstance(code, int) else tuple(code)
-        latent = self.latent(n, seed, Asked(label, codes, tuple(continuous), image, features))
+        asked = Asked.of(label, code, continuous, image, features)
+        return self._examples(self.latent(n, seed, asked), seed)
+
+    def generate(self, noise: np.ndarray, *, seed: int = 0, **asked: Any) -> np.ndarray:
+        """The examples of given noise: `generate(run.latent(9).noise)` is `sample(9)`.
+
+        Args:
+          noise: float [n, D], of the run's `latent.noise` dimensions.
+          seed: seed of the codes that are not given, and of dropout.
+          asked: label, code, continuous, image, features as in `sample`.
+
+        Returns and raises what `sample` does; UserError too if the noise has another shape.
+        """
+        noise = np.asarray(noise)
+        size = self.config.latent.noise
+        if noise.ndim != 2 or noise.shape[1] != size:
+            raise UserError(f"noise: {list(noise.shape)}, not [n, {size}]")
+        latent = self.latent(len(noise), seed, Asked.of(**asked))
+        return self._examples(latent._replace(noise=jnp.asarray(noise, latent.noise.dtype)), seed)
+
+    def _examples(self, latent: Latent, seed: int) -> np.ndarray:
         key = stream(jax.random.key(seed), "sample")
         examples = self.functions.sample(self.networks.generator, latent, key)
         return examples if self.draws_points else to_uint8(examples, self.gan.low)
+
+    def read_codes(self, images: np.ndarray) -> tuple[np.ndarray, ...]:
+        """What Q reads in images, with BatchNorm's statistics re-estimated on these same images:
+        give some hundreds at once, of all kinds.
+
+        Args:
+          images: uint8 [N, H, W, C] of the run's shape.
+
+        Returns:
+          For each code: the probabilities of a categorical one, float32 [N, K], or the mean of a
+          continuous one, float32 [N].
+
+        Raises:
+          UserError: if the run has no Q, or the images have another shape or type.
+        """
+        gan, networks = self.gan, self.networks
+        if gan.q is None or networks.q is None:
+            raise UserError(f"{self.config.system}: it has no codes to read", "infogan has")
+        if images.dtype != np.uint8 or images.shape[1:] != gan.image_shape or not len(images):
+            shape = f"{images.dtype} {list(images.shape)}"
+            raise UserError(f"images: {shape}, not uint8 [N, {str(list(gan.image_shape))[1:]}")
+        read = self.functions.recalibrate_batch_norm(networks.discriminator, networks.q, images)
+        return tuple(map(_value, self.functions.predict_codes(*read, images)))
+
+    @property
+    def history(self) -> list[dict[str, Any]]:
+        """This seed's rows of `metrics.jsonl`, such as {"step": 10, "loss/generator": .7, …}:
+        `pandas.DataFrame(run.history)` is a table. Empty without a folder."""
+        if not self.workdir:
+            return []
+        with buckets.reading_copy(self.workdir) as folder:
+            path = os.path.join(folder, run_files.METRICS)
+            rows = run_files.read_metrics(path).rows if os.path.exists(path) else []
+        return [row for row in rows if row["seed"] == self.run_seed]
+
+    @property
+    def measures(self) -> list[dict[str, Any]]:
+        """The measures of these networks in `results.json`, each with its name, value, unit, split
+        and protocol. Empty before the end of the run."""
+        if not self.workdir:
+            return []
+        with buckets.reading_copy(self.workdir) as folder:
+            results = run_files.read_results(folder)
+        wanted = (self.run_seed, self.checkpoint)
+        return [
+            measure
+            for measure in (results["measures"] if results else [])
+            if (measure["seed"], measure["checkpoint"]) == wanted
+        ]
+
+    @property
+    def _needs_an_input(self) -> bool:
+        """Whether there are no images to show without an image, or features, to start from."""
+        made_of = (conditions.MaskedImage, conditions.Features)
+        return self.draws_points or isinstance(self.gan.condition, made_of)
 
     @functools.cached_property
     def functions(self) -> NetworkFunctions:
@@ -169,7 +269,8 @@ class Run:
                 what = f"{name}: the run's networks take no such condition"
                 raise UserError(what, f"networks trained with --config={config} do")
         if isinstance(condition, conditions.Label):
-            members = condition.members if label is None else (self._class_index(label),)
+            asked_for = () if label is None else np.atleast_1d(np.asarray(label, object)).tolist()
+            members = [self._class_index(one) for one in asked_for] or condition.members
             labels = jnp.asarray(np.resize(members, n))
             return jax.nn.one_hot(labels, condition.classes, dtype=dtype)
         if isinstance(condition, conditions.MaskedImage):
@@ -199,6 +300,13 @@ class Run:
         return index
 
 
+def _value(parameters: CodeParameters) -> np.ndarray:
+    """A categorical code's probabilities [N, K], or a continuous one's mean [N]."""
+    if isinstance(parameters, CategoricalParameters):
+        return np.asarray(nn.softmax(parameters.logits))
+    return np.asarray(parameters.mean)[:, 0]
+
+
 def load(
     workdir: str, checkpoint: str = "best", seed: int | None = None, modules: Modules | None = None
 ) -> Run:
@@ -226,7 +334,7 @@ def load(
     if seed not in runs:
         what = f"run_seed={seed}: {workdir} has seeds {min(runs)} to {max(runs)}"
         raise UserError(what, "choose one with --run_seed, or in Python with jaxgan.load's seed")
-    return runs[seed].get(checkpoint, runs[seed]["last"])
+    return dataclasses.replace(runs[seed].get(checkpoint, runs[seed]["last"]), workdir=workdir)
 
 
 def load_every(
@@ -284,7 +392,7 @@ def _restore(
             found["best"] = (best.networks, best.step)
         seed = config.seed + i
         runs[seed] = {
-            name: Run(config, gan, weights, label_names, int(step), name, seed)
+            name: Run(config, gan, weights, label_names, int(step), name, seed, workdir)
             for name, (weights, step) in found.items()
         }
         if last.alive:

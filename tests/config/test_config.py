@@ -157,7 +157,7 @@ def test_of_many_keys_that_differ_the_first_five_are_named():
     changed = config_lib.update(
         base(), {f"generator.{name}": 0.25 for name in ("beta1", "beta2", "rho")}
     )
-    config_lib.update(changed, {"width": 0.5, "seed": 3, "seeds": 2, "loss": "hinge"})
+    changed = config_lib.update(changed, {"width": 0.5, "seed": 3, "seeds": 2, "loss": "hinge"})
     with pytest.raises(UserError) as error:
         config_lib.refuse_changes(changed, dict(leaves(base())), "runs/x")
     assert str(error.value).count("was") == 5

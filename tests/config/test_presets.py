@@ -6,7 +6,7 @@ import jax.numpy as jnp
 import pytest
 from conftest import load_config
 
-from jaxgan.config.presets import get
+from jaxgan.config.presets import base, get, update
 from jaxgan.models.conditions import Label, MaskedImage
 from jaxgan.training.gan import build_gan
 
@@ -206,3 +206,10 @@ def test_inpainting_conditions_on_the_known_part():
     mask = gan.condition.mask(28, 28)
     assert not mask[7:21, 7:21].any()
     assert mask.sum() == 28 * 28 - 14 * 14
+
+
+def test_an_update_changes_a_copy():
+    config = base()
+    changed = update(config, {"generator.learning_rate": 0.5, "steps": 7})
+    assert (changed.generator.learning_rate, changed.steps) == (0.5, 7)
+    assert config == base()

@@ -593,7 +593,7 @@ def test_a_factor_scales_its_term_alone():
 def test_labels_of_generated_images(prior):
     """prior=data: those of the batch's real images; uniform: drawn by themselves."""
     config = update(load_config("cgan", "mlp"), {"width": 0.05, "batch_size": 16})
-    update(config, {"condition.prior": prior})
+    config = update(config, {"condition.prior": prior})
     gan = build_gan(config, (8, 8, 1), Label(10, tuple(range(10)), prior))
     state = jax.jit(functools.partial(initialise, gan))(KEY)
     labels = jnp.arange(16)[None] % 10
