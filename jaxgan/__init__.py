@@ -3,6 +3,8 @@
 import importlib
 from typing import TYPE_CHECKING, Any
 
+from jaxgan.common.version import VERSION as __version__
+
 if TYPE_CHECKING:
     from jaxgan.inference.trained_run import Run
     from jaxgan.models.registry import Modules
@@ -31,4 +33,4 @@ def __getattr__(name: str) -> Any:
     raise AttributeError(f"module 'jaxgan' has no attribute {name!r}")
 
 
-__all__: list[Any] = ["load", "train"]
+__all__: list[Any] = ["__version__", "load", "train"]

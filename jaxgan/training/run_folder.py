@@ -18,12 +18,13 @@ from ml_collections import ConfigDict
 import jaxgan.config as config_lib
 from jaxgan.common.errors import DISK_FULL, UserError, file_errors
 from jaxgan.common.files import write_json, write_text
+from jaxgan.common.version import VERSION
 from jaxgan.data.dataset import Dataset
 from jaxgan.models import summary
 from jaxgan.training import checkpoint, run_files
 from jaxgan.training.gan import Gan, example_inputs
 
-RECORDED_PACKAGES = ("jax", "jaxlib", "flax", "optax", "orbax-checkpoint", "numpy", "jaxgan")
+RECORDED_PACKAGES = ("jax", "jaxlib", "flax", "optax", "orbax-checkpoint", "numpy")
 NETWORKS, LOCK = "networks.txt", ".lock"
 FOLDERS = ("checkpoints", "checkpoints.damaged", "samples", "tensorboard")
 NEAR_DUPLICATES = "near_duplicates.json"
@@ -198,7 +199,7 @@ def _about(config: ConfigDict, dataset: Dataset) -> dict[str, Any]:
             "features": dataset.feature_size,
             **splits,
         },
-        "versions": versions | {"python": platform.python_version()},
+        "versions": versions | {"jaxgan": VERSION, "python": platform.python_version()},
         "device": jax.devices()[0].device_kind,
         "devices": len(jax.devices()),
         "commit": _commit(),
@@ -214,23 +215,20 @@ def _command() -> str | None:
 
 
 def _commit() -> str | None:
-    """The commit of the source tree, or None outside of a repository."""
-    here = os.path.dirname(os.path.abspath(__file__))
+    """The commit of the source tree, or None if this file is in no repository. An environment that
+    jaxgan is installed in may lie inside of another project's."""
+    here = os.path.abspath(__file__)
+
+    def git(*arguments: str) -> str:
+        command = ["git", "-C", os.path.dirname(here), *arguments]
+        done = subprocess.run(command, capture_output=True, text=True, timeout=10, check=True)
+        return done.stdout.strip()
+
     try:
-        command = [
-            "git",
-            "-C",
-            here,
-            "describe",
-            "--always",
-            "--dirty",
-            "--abbrev=40",
-            "--exclude=*",
-        ]
-        output = subprocess.run(command, capture_output=True, text=True, timeout=10, check=True)
+        git("ls-files", "--error-unmatch", here)
+        return git("describe", "--always", "--dirty", "--abbrev=40", "--exclude=*")
     except (OSError, subprocess.SubprocessError):
         return None
-    return output.stdout.strip()
 
 
 def describe_networks(gan: Gan) -> str:

@@ -2,12 +2,17 @@
 
 import errno
 import fcntl
+import importlib.metadata
+import json
 import os
+import shutil
+import subprocess
 
 import pytest
 from conftest import tiny_config
 
 from jaxgan.common.errors import UserError
+from jaxgan.common.version import VERSION
 from jaxgan.training import run_folder
 
 
@@ -56,6 +61,34 @@ def test_a_file_in_the_place_of_a_folder_is_named(tmp_path, name, here_is_a_run)
     (folder / name).write_text("a file")
     with pytest.raises(UserError, match=f"{name} is not a folder"):
         run_folder.inspect(config, str(folder))
+
+
+def test_jaxgan_need_not_be_installed(tmp_path, monkeypatch, here_is_a_run):
+    def version(name, version=importlib.metadata.version):
+        if name == "jaxgan":
+            raise importlib.metadata.PackageNotFoundError(name)
+        return version(name)
+
+    monkeypatch.setattr(importlib.metadata, "version", version)
+    _, folder = here_is_a_run(tmp_path)
+    assert json.loads((folder / "config.json").read_text())["versions"]["jaxgan"] == VERSION
+
+
+@pytest.mark.skipif(shutil.which("git") is None, reason="makes a repository")
+def test_the_commit_is_not_that_of_another_project(tmp_path, monkeypatch):
+    def git(*arguments):
+        subprocess.run(["git", "-C", str(tmp_path), *arguments], check=True, capture_output=True)
+
+    monkeypatch.setattr(run_folder, "__file__", str(tmp_path / "env" / "run_folder.py"))
+    (tmp_path / "env").mkdir()
+    (tmp_path / "env" / "run_folder.py").write_text("")
+    author = ("-c", "user.name=x", "-c", "user.email=x")
+    git("init")
+    git(*author, "commit", "--allow-empty", "--message=x")
+    assert run_folder._commit() is None
+    git("add", "env")
+    git(*author, "commit", "--message=x")
+    assert len(run_folder._commit()) == 40
 
 
 @pytest.fixture
