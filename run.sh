@@ -22,12 +22,22 @@ setup() {
   cat requirements.txt pyproject.toml > "$stamp"
 }
 
+# jaxgan.main says so too, but only after minutes of installing.
+require_config() {
+  local flag
+  for flag; do
+    case $flag in -config|--config|-config=*|--config=*|-h|-help*|--help*) return ;; esac
+  done
+  echo "run.sh: --config is missing, such as ./run.sh --config=configs/infogan.py $*" >&2
+  exit 2
+}
+
 case "${1:-}" in
   setup) setup ;;
   # xdist would sort the files by their number of tests; tests/conftest.py has the slow ones first.
   test) setup; shift
     exec .venv/bin/python -m pytest --numprocesses=2 --dist=loadfile --no-loadscope-reorder "$@" ;;
   "") setup; exec .venv/bin/python -m jaxgan.main --config=configs/infogan.py ;;
-  -*) setup; exec .venv/bin/python -m jaxgan.main "$@" ;;
+  -*) require_config "$@"; setup; exec .venv/bin/python -m jaxgan.main "$@" ;;
   *) echo "run.sh: unknown word '$1'; there are setup, test, or flags of jaxgan.main" >&2; exit 2 ;;
 esac

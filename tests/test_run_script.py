@@ -1,0 +1,32 @@
+"""run.sh: mistakes are said before anything is installed."""
+
+import shutil
+import subprocess
+
+import pytest
+from conftest import ROOT
+
+
+def run_script(folder, *arguments):
+    """Runs a copy, whose setup fails at once because `false` is no interpreter."""
+    script = shutil.copy(ROOT / "run.sh", folder)
+    return subprocess.run(
+        [script, *arguments], env={"PYTHON": "false"}, capture_output=True, encoding="utf-8"
+    )
+
+
+def test_flags_without_a_config_are_one_line_with_an_example(tmp_path):
+    done = run_script(tmp_path, "--config.steps=100", "--workdir=x")
+    assert (done.returncode, done.stdout) == (2, "")
+    (line,) = done.stderr.splitlines()
+    example = "./run.sh --config=configs/infogan.py --config.steps=100 --workdir=x"
+    assert line == f"run.sh: --config is missing, such as {example}"
+
+
+@pytest.mark.parametrize(
+    "arguments", [[], ["--config=gan"], ["--workdir=x", "--config", "gan"], ["--help"], ["test"]]
+)
+def test_other_calls_begin_with_the_setup(tmp_path, arguments):
+    done = run_script(tmp_path, *arguments)
+    assert done.returncode == 2
+    assert done.stderr.startswith("run.sh: false is older than Python 3.11")
