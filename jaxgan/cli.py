@@ -2,7 +2,6 @@
 
 import ast
 import contextlib
-import glob
 import io
 import itertools
 import os
@@ -17,6 +16,7 @@ from absl import flags
 import jaxgan.config as config_lib
 from jaxgan.common.errors import DISK_FULL, UserError
 from jaxgan.common.stop_signals import stopping_signals
+from jaxgan.config import files as config_files
 from jaxgan.config import keys
 
 _DATA_DIR_KEY = re.compile(r"(?<![\w.-])(--config\.)?dataset\.data_dir\b")
@@ -148,13 +148,15 @@ def _ended_by(number: int) -> str:
     return f"ended by {signal.Signals(number).name}; the same command starts again or goes on"
 
 
-def parse_flags(argv: list[str], own: Sequence[flags.FlagHolder] = ()) -> list[str]:
+def parse_flags(argv: list[str], own: Sequence[flags.FlagHolder]) -> list[str]:
     """absl's parsing, with errors in one or two lines and exit status 2.
 
     Args:
       argv: the command line.
-      own: the shared flags that the command has, apart from `--workdir`.
+      own: the flags of other modules that the command has; --help lists them with its own.
     """
+    for holder in own:
+        flags.FLAGS.register_key_flag_for_module(sys.argv[0], flags.FLAGS[holder.name])
     try:
         rest: list[str] = flags.FLAGS(argv)
     except (UserError, flags.Error) as error:  # UserError: from a config file's get_config(ARG).
@@ -170,12 +172,13 @@ def parse_flags(argv: list[str], own: Sequence[flags.FlagHolder] = ()) -> list[s
 
 
 def check_config_file(argument: str) -> None:
-    """Raises UserError if --config names no Python file with a `get_config`."""
-    path = argument.partition(":")[0]
+    """Raises UserError if --config names no config: a Python file with a `get_config`."""
     if not argument:
         raise UserError("--config is missing", "such as --config=configs/infogan.py")
+    path = config_files.locate(argument.partition(":")[0])
     if not os.path.isfile(path):
-        raise UserError(f"--config={argument}: no file {path}", _known_configs(path))
+        names = ", ".join(config_files.known_names())
+        raise UserError(f"--config={argument}: no file {path}; there are: {names}")
     try:
         with open(path) as file:
             tree = ast.parse(file.read())
@@ -186,9 +189,13 @@ def check_config_file(argument: str) -> None:
 
 
 def check_values(argv: list[str]) -> None:
-    """Raises UserError if a --config.KEY is unknown, or its value does not have the key's type."""
+    """Raises UserError if a --config.KEY is unknown, or its value does not have the key's type; or
+    if a flag is a KEY without --config."""
     parsers = {bool: flags.BooleanParser, int: flags.IntegerParser, float: flags.FloatParser}
     for flag, value in _flags_and_values(argv):
+        if flag in keys.KEYS:
+            meant = f"--config.{flag}" if value is None else f"--config.{flag}={value}"
+            raise UserError(f"unknown flag --{flag}", f"did you mean {meant}?")
         if not flag.startswith("config."):
             continue
         path = flag.removeprefix("config.")
@@ -241,11 +248,3 @@ def _flags_and_values(argv: list[str]) -> Iterator[tuple[str, str | None]]:
         name, equals, value = arg.lstrip("-").partition("=")
         if arg.startswith("-"):
             yield name, value if equals else None if following.startswith("-") else following
-
-
-def _known_configs(path: str) -> str:
-    folder = os.path.dirname(path) or "."
-    if not os.path.isdir(folder):
-        folder = "configs"
-    paths = sorted(glob.glob(os.path.join(glob.escape(folder), "*.py")))
-    return "there are: " + ", ".join(paths) if paths else ""

@@ -40,7 +40,7 @@ _INCEPTION = cli.define_path(
     "inception", "File of Inception-v3 weights; distances then use its features."
 )
 
-parse_flags = functools.partial(cli.parse_flags, own=(CHECKPOINT, DATA_DIR, SEED, N))
+parse_flags = functools.partial(cli.parse_flags, own=(WORKDIR, CHECKPOINT, DATA_DIR, SEED, N))
 
 
 def main(argv: list[str]) -> int:

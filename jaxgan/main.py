@@ -1,14 +1,17 @@
 """`python -m jaxgan.main --config=configs/infogan.py[:ARG] [--workdir=DIR] [--config.KEY=VALUE …]`
 
-Trains a run, or continues it. On several hosts outside of a cluster, also give
-`--coordinator=HOST:PORT --processes=N --process=I`. Exit status: 0 finished; 1 the losses are not
-finite, the disk is full, or another process died or hangs; 2 an error in the arguments; 128 + n
-stopped by signal n (with a checkpoint, if training had begun).
+Trains a run, or continues it. `--config=infogan[:ARG]` is the same config from any folder. On
+several hosts outside of a cluster, also give `--coordinator=HOST:PORT --processes=N --process=I`.
+Exit status: 0 finished; 1 the losses are not finite, the disk is full, or another process died or
+hangs; 2 an error in the arguments; 128 + n stopped by signal n (with a checkpoint, if training had
+begun).
 """
 
 import os
 import re
 import sys
+from collections.abc import Sequence
+from typing import Any
 
 from absl import app, flags
 from ml_collections import config_flags
@@ -16,9 +19,10 @@ from ml_collections import config_flags
 from jaxgan import cli
 from jaxgan.cli import WORKDIR, complain, config_argument
 from jaxgan.common.errors import DISK_FULL, UserError
+from jaxgan.config import files as config_files
 
 CONFIG = config_flags.DEFINE_config_file(
-    "config", None, "The config file, followed by :ARG if there is one."
+    "config", None, "A config's name or file, followed by :ARG if there is one: infogan:mnist."
 )
 _COORDINATOR = flags.DEFINE_string(
     "coordinator", "", "HOST:PORT of process 0, if several hosts are started by hand."
@@ -31,6 +35,21 @@ _HOST_TIMEOUT = flags.DEFINE_integer(
     "Seconds after which the processes end if one does not answer: it hangs, or its network does.",
     lower_bound=1,
 )
+
+
+class _ConfigParser(flags.ArgumentParser):
+    """Locates the config's file for the parser that reads it."""
+
+    def __init__(self, reader: flags.ArgumentParser) -> None:
+        self._reader = reader
+
+    def parse(self, argument: str) -> Any:
+        name, colon, arg = argument.partition(":")
+        return self._reader.parse(f"{config_files.locate(name)}{colon}{arg}")
+
+
+# DEFINE_config_file takes no parser.
+flags.FLAGS["config"].parser = _ConfigParser(flags.FLAGS["config"].parser)
 
 
 def main(argv: list[str]) -> int:
@@ -71,7 +90,7 @@ def main(argv: list[str]) -> int:
 
 
 def default_workdir(argument: str) -> str:
-    """runs/<config>[-ARG] for "configs/<config>.py[:ARG]"."""
+    """runs/<config>[-ARG] for "<config>[:ARG]" and "configs/<config>.py[:ARG]"."""
     path, _, arg = argument.partition(":")
     name = os.path.splitext(os.path.basename(path))[0]
     # Orbax cannot read checkpoints under most of these (`checkpoint.check_path`).
@@ -79,8 +98,8 @@ def default_workdir(argument: str) -> str:
     return os.path.join("runs", f"{name}-{arg}" if arg else name)
 
 
-def parse_flags(argv: list[str]) -> list[str]:
-    """absl's parsing, with errors in one or two lines instead of a traceback."""
+def parse_flags(argv: list[str], own: Sequence[flags.FlagHolder] = (WORKDIR,)) -> list[str]:
+    """As `cli.parse_flags`, after checks of the config, its keys and the hosts."""
     try:
         if not any(arg.lstrip("-") in ("help", "h", "helpfull", "helpshort") for arg in argv):
             cli.check_config_file(config_argument(argv))
@@ -88,7 +107,7 @@ def parse_flags(argv: list[str]) -> list[str]:
             cli.check_hosts(argv)
     except UserError as error:
         sys.exit(complain(error, 2))
-    return cli.parse_flags(argv)
+    return cli.parse_flags(argv, own)
 
 
 if __name__ == "__main__":

@@ -8,6 +8,7 @@ nothing is trained. `--topology` is a TPU's (libtpu must be installed: `pip inst
 """
 
 import dataclasses
+import functools
 import os
 
 from absl import app, flags
@@ -27,6 +28,8 @@ _CLASSES = flags.DEFINE_integer(
     "classes", None, "Number of labels, if the dataset's is not known.", lower_bound=2
 )
 _JSON = flags.DEFINE_string("json", None, "File for the plan as JSON.")
+
+parse_flags = functools.partial(training.parse_flags, own=(training.CONFIG,))
 
 
 def main(argv: list[str]) -> int:
@@ -105,4 +108,4 @@ def _check_can_write(path: str) -> None:
 
 if __name__ == "__main__":
     cli.start_command()
-    app.run(main, flags_parser=training.parse_flags)
+    app.run(main, flags_parser=parse_flags)

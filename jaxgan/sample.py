@@ -37,7 +37,9 @@ _OUT = cli.define_path(
     "FILE.png, FILE.npz or a folder; default sampled.png in the workdir, or sampled_2.png, …",
 )
 
-parse_flags = functools.partial(cli.parse_flags, own=(CHECKPOINT, DATA_DIR, RUN_SEED, SEED, N))
+parse_flags = functools.partial(
+    cli.parse_flags, own=(WORKDIR, CHECKPOINT, DATA_DIR, RUN_SEED, SEED, N)
+)
 
 
 def main(argv: list[str]) -> int:

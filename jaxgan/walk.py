@@ -31,7 +31,9 @@ _WAY = flags.DEFINE_enum(
 )
 _CONCEPTS = flags.DEFINE_list("concepts", [], "Three labels: A,B,C is drawn as A - B + C.")
 
-parse_flags = functools.partial(cli.parse_flags, own=(CHECKPOINT, DATA_DIR, RUN_SEED, SEED))
+parse_flags = functools.partial(
+    cli.parse_flags, own=(WORKDIR, CHECKPOINT, DATA_DIR, RUN_SEED, SEED)
+)
 
 
 def main(argv: list[str]) -> int:

@@ -1,0 +1,44 @@
+"""Config files: those on disk, and those that come with jaxgan."""
+
+import os
+
+FOLDER = "configs"
+
+
+def locate(name: str) -> str:
+    """The path of the config file that a user names.
+
+    A plain name such as infogan is short for configs/infogan.py. A file on disk comes first; one of
+    configs/ that is not there may be among those that come with jaxgan.
+
+    Args:
+      name: a file, or a plain name; without ":ARG".
+
+    Returns:
+      The path, which does not exist if there is no such config.
+    """
+    if os.path.isfile(name):
+        return name
+    plain = not os.path.dirname(name) and not os.path.splitext(name)[1]
+    path = os.path.join(FOLDER, f"{name}.py") if plain else name
+    if not os.path.isfile(path):
+        folder, file = os.path.split(os.path.normpath(path))
+        packaged = os.path.join(packaged_folder(), file)
+        if folder == FOLDER and os.path.isfile(packaged):
+            return packaged
+    return path
+
+
+def known_names() -> list[str]:
+    """The plain names that `locate` finds from the current folder."""
+    folders = filter(os.path.isdir, (FOLDER, packaged_folder()))
+    files = {file for folder in folders for file in os.listdir(folder)}
+    return sorted(file.removesuffix(".py") for file in files if file.endswith(".py"))
+
+
+def packaged_folder() -> str:
+    """The folder of the configs that come with jaxgan: a wheel has them inside of the package, a
+    source tree beside it."""
+    package = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+    inside = os.path.join(package, FOLDER)
+    return inside if os.path.isdir(inside) else os.path.join(os.path.dirname(package), FOLDER)
