@@ -10,6 +10,7 @@ import gc
 import logging
 import os
 import re
+import sysconfig
 import unittest.mock
 from collections.abc import Iterator
 from pathlib import Path
@@ -209,9 +210,10 @@ def _builder(name: str, data_dir: str) -> Any:
     if not prepared or builder.info.file_format.value not in ("array_record", "parquet"):
         where = os.path.dirname(os.path.dirname(str(builder.data_path)))
         found = "its files need TensorFlow to read" if prepared else "it is not there"
+        scripts = sysconfig.get_path("scripts")
         raise UserError(
             f"dataset {name} in {folder or where}: {found}",
-            "prepare it: .venv/bin/pip install -e '.[prepare]' && .venv/bin/tfds build "
+            f"prepare it: {scripts}/pip install tensorflow && {scripts}/tfds build "
             f"{named['dataset']} --file_format=array_record"
             f"{f' --data_dir={folder}' if folder else ''};"
             " or set --config.dataset.data_dir or TFDS_DATA_DIR to the folder that holds it",
