@@ -4,6 +4,7 @@ Importing it loads no JAX, so that a mistake on the command line is reported at 
 """
 
 from jaxgan.common.errors import UserError as UserError
+from jaxgan.config.files import named as named
 from jaxgan.config.keys import KEYS as KEYS
 from jaxgan.config.keys import PLACES as PLACES
 from jaxgan.config.keys import Key as Key

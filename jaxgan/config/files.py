@@ -1,8 +1,35 @@
 """Config files: those on disk, and those that come with jaxgan."""
 
 import os
+from collections.abc import Mapping
+from typing import Any
+
+from ml_collections import ConfigDict
+
+from jaxgan.common.errors import UserError
+from jaxgan.config.presets import update
+from jaxgan.config.validation import from_file, validate
 
 FOLDER = "configs"
+
+
+def named(argument: str, values: Mapping[str, Any] | None = None) -> ConfigDict:
+    """Returns the config that --config=ARGUMENT names, with some of its keys changed.
+
+    Args:
+      argument: such as "infogan", "infogan:mnist" or "configs/infogan.py:mnist".
+      values: the keys to change, such as {"steps": 500, "generator.learning_rate": 1e-3}.
+
+    Raises:
+      UserError: if there is no such config, word or key, or a value is refused.
+    """
+    name, _, arg = argument.partition(":")
+    path = locate(name)
+    if not os.path.isfile(path):
+        raise UserError(f"{argument}: no file {path}; there are: {', '.join(known_names())}")
+    config = update(from_file(path, arg), values or {})
+    validate(config)
+    return config
 
 
 def locate(name: str) -> str:

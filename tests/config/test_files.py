@@ -3,6 +3,7 @@
 import pytest
 from conftest import ROOT
 
+from jaxgan.common.errors import UserError
 from jaxgan.config import files
 from jaxgan.main import default_workdir
 
@@ -51,3 +52,14 @@ def test_names_are_those_on_disk_and_those_that_come_with_jaxgan(empty_folder):
 @pytest.mark.parametrize("arg", ["", ":mnist", ":mnist,latent.noise=3"])
 def test_a_name_and_its_file_have_the_same_workdir(arg):
     assert default_workdir(f"infogan{arg}") == default_workdir(f"configs/infogan.py{arg}")
+
+
+def test_a_named_config_with_changed_keys():
+    config = files.named("gan:paper", {"steps": 7, "generator.learning_rate": 0.5})
+    assert (config.networks, config.steps, config.generator.learning_rate) == ("paper", 7, 0.5)
+    with pytest.raises(UserError, match=r"nosuch: no file configs/nosuch.py; there are: cgan, "):
+        files.named("nosuch")
+    with pytest.raises(UserError, match="unknown key generator.rate"):
+        files.named("gan", {"generator.rate": 1.0})
+    with pytest.raises(UserError, match="unknown word 'imagenet'"):
+        files.named("gan:imagenet")
