@@ -250,10 +250,9 @@ def test_a_full_disk_is_one_line_that_names_the_folder(monkeypatch, capsys):
         ([CONFIG, "--config.width=1e-x"], "width=1e-x: not a number"),
         ([CONFIG, "--config.progress=maybe"], "progress=maybe: not true or false"),
         ([CONFIG, "--steps=5"], "unknown flag --steps\ndid you mean --config.steps=5?"),
-        ([CONFIG, "--lr", "1"], "Unknown command line flag 'lr'"),
         (
-            [CONFIG, "--dataset.name", "x"],
-            "unknown flag --dataset.name\ndid you mean --config.data",
+            [CONFIG, "--latent.noise", "5"],
+            "unknown flag --latent.noise\ndid you mean --config.late",
         ),
         ([CONFIG, "--coordinator=a:1"], "--processes and --process missing"),
         ([CONFIG, "--process=0", "--processes", "2"], "--coordinator missing"),

@@ -87,8 +87,7 @@ class Run:
     workdir: str = ""
 
     def __repr__(self) -> str:
-        system, data = self.config.system, self.config.dataset.name
-        return f"<{system} on {data}, {self.described}, in {self.workdir or 'memory'}>"
+        return f"<{self.config.system}: {self.described}, in {self.workdir or 'memory'}>"
 
     def _repr_png_(self) -> bytes | None:
         """What a notebook shows: samples, a row for each label or value of the first code."""

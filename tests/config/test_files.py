@@ -59,7 +59,7 @@ def test_a_named_config_with_changed_keys():
     assert (config.networks, config.steps, config.generator.learning_rate) == ("paper", 7, 0.5)
     with pytest.raises(UserError, match=r"nosuch: no file configs/nosuch.py; there are: cgan, "):
         files.named("nosuch")
-    with pytest.raises(UserError, match="unknown key generator.rate"):
+    with pytest.raises(UserError, match=r"unknown key generator\.rate"):
         files.named("gan", {"generator.rate": 1.0})
     with pytest.raises(UserError, match="unknown word 'imagenet'"):
         files.named("gan:imagenet")

@@ -1,0 +1,40 @@
+"""The notebooks run from the first cell to the last, with fewer steps than they are shown with."""
+
+import os
+
+import pytest
+from conftest import PATIENCE, ROOT
+
+nbclient = pytest.importorskip(
+    "nbclient", reason="nbclient is not installed: pip install -e .[dev]"
+)
+nbformat = pytest.importorskip("nbformat")
+NOTEBOOKS = sorted((ROOT / "examples").glob("*.ipynb"))
+
+
+# A kernel's sockets are closed by the garbage collector, in an event loop of its own.
+@pytest.mark.filterwarnings("ignore::ResourceWarning", "ignore::DeprecationWarning")
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
+def test_a_notebook_runs(path, tmp_path, monkeypatch):
+    monkeypatch.setitem(os.environ, "PYTHONPATH", str(ROOT))
+    notebook = nbformat.read(path, as_version=4)
+    parameters = [c for c in notebook.cells if "parameters" in c.metadata.get("tags", ())]
+    assert len(parameters) == 1
+    parameters[0].source += "\nsteps = 2"
+    folder = {"metadata": {"path": str(tmp_path)}}
+    nbclient.NotebookClient(notebook, timeout=PATIENCE, resources=folder).execute()
+    outputs = [output for cell in notebook.cells for output in cell.get("outputs", ())]
+    errors = [output for output in outputs if output.get("name") == "stderr"]
+    assert not errors
+    # The progress is one output, rewritten; the trained run is shown as a picture.
+    assert any("step 2" in str(output) or "2/2" in str(output) for output in outputs)
+    assert any("image/png" in output.get("data", {}) for output in outputs)
+
+
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
+def test_a_notebook_is_kept_with_its_outputs(path):
+    notebook = nbformat.read(path, as_version=4)
+    cells = [cell for cell in notebook.cells if cell.cell_type == "code"]
+    assert sum(bool(cell.outputs) for cell in cells) >= 4
+    assert path.stat().st_size < 600_000
+    assert not any(output.output_type == "error" for cell in cells for output in cell.outputs)
