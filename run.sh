@@ -9,6 +9,10 @@ cd "$(dirname "${BASH_SOURCE[0]}")"
 
 setup() {
   local python=${PYTHON:-python3}
+  if ! "$python" -c '' 2>/dev/null; then
+    echo "run.sh: $python does not start; name another Python: PYTHON=python3.12 ./run.sh" >&2
+    exit 2
+  fi
   if ! "$python" -c 'import sys; sys.exit(sys.version_info < (3, 11))'; then
     echo "run.sh: $python is older than Python 3.11; name another: PYTHON=python3.12 ./run.sh" >&2
     exit 2

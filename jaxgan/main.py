@@ -95,7 +95,11 @@ def default_workdir(argument: str) -> str:
     name = os.path.splitext(os.path.basename(path))[0]
     # Orbax cannot read checkpoints under most of these (`checkpoint.check_path`).
     arg = re.sub(r"[/\\*?\[\]]", "_", arg).replace(" ", "")
-    return os.path.join("runs", f"{name}-{arg}" if arg else name)
+    older = os.path.join("runs", f"{name}-{arg}")
+    # A shell, or a program that is given a list of paths, may give these a meaning.
+    arg = re.sub(r"[=:+,]", "-", arg)
+    newer = os.path.join("runs", f"{name}-{arg}" if arg else name)
+    return older if arg and os.path.isdir(older) else newer
 
 
 def parse_flags(argv: list[str], own: Sequence[flags.FlagHolder] = (WORKDIR,)) -> list[str]:

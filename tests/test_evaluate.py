@@ -359,6 +359,15 @@ def test_two_extractors_are_not_averaged():
     assert "2.0" not in shown
 
 
+def test_best_networks_that_are_the_last_share_their_lines():
+    about = {"unit": "1", "reference": None}
+    both = [row(checkpoint=name, value=0.25, **about) for name in ("last", "best")]
+    (line,) = format_table(both).splitlines()[1:]
+    assert "last and best, step" in line
+    better = [both[0], {**both[1], "step": both[0]["step"] - 1}]
+    assert [line.split()[2] for line in format_table(better).splitlines()[1:]] == ["last,", "best,"]
+
+
 def test_metrics_apply_to_the_runs_that_have_what_they_need():
     def names(dataset, **gan):
         gan = SimpleNamespace(**{"q": None, "condition": None} | gan)

@@ -29,4 +29,4 @@ def test_flags_without_a_config_are_one_line_with_an_example(tmp_path):
 def test_other_calls_begin_with_the_setup(tmp_path, arguments):
     done = run_script(tmp_path, *arguments)
     assert done.returncode == 2
-    assert done.stderr.startswith("run.sh: false is older than Python 3.11")
+    assert done.stderr.startswith("run.sh: false does not start; name another Python")

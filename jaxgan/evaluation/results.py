@@ -88,7 +88,8 @@ def format_table(measures: list[dict[str, Any]]) -> str:
     """The rows of `results.json` as text: a line for each metric and code.
 
     For several seeds a line shows the mean, its 95 % confidence interval, and the lowest and
-    highest value. If a metric has values by several extractors, each line names its extractor.
+    highest value. If a metric has values by several extractors, each line names its extractor. The
+    best networks have no line of their own where they are the last ones.
     """
     groups: dict[tuple[Any, ...], list[dict[str, Any]]] = {}
     extractors: dict[str, set[tuple[Any, ...]]] = {}
@@ -99,18 +100,29 @@ def format_table(measures: list[dict[str, Any]]) -> str:
         extractors.setdefault(measure["name"], set()).add(extractor)
     lines = [("measure", "code", "split", "checkpoint", "value", "reference", "unit", "seeds")]
     for (checkpoint, name, code, split, extractor), rows in groups.items():
+        others = {"last": "best", "best": "last"}
+        other = groups.get((others.get(checkpoint), name, code, split, extractor), [])
+        same = _values(rows) == _values(other)
+        if same and checkpoint == "best":
+            continue
         values = [row["value"] for row in rows]
         value = f"{sum(values) / len(values):.4f}"
         if len(values) > 1:
             value += f" ± {half_interval(values):.4f} ({min(values):.4f} to {max(values):.4f})"
         steps = sorted({row["step"] for row in rows})
-        at = f"{checkpoint}, step {steps[0]}" if len(steps) == 1 else checkpoint
+        which = "last and best" if same else checkpoint
+        at = f"{which}, step {steps[0]}" if len(steps) == 1 else which
         reference = "" if rows[0]["reference"] is None else f"{rows[0]['reference']:.4f}"
         shown = "" if code is None else str(code)
         if len(extractors[name]) > 1:  # Features of two networks cannot be compared.
             name += f" ({' '.join(filter(None, extractor)) or 'no extractor'})"
         lines.append((name, shown, split, at, value, reference, rows[0]["unit"], str(len(rows))))
     return text_table(lines)
+
+
+def _values(rows: list[dict[str, Any]]) -> list[tuple[Any, ...]]:
+    """Each seed's step and value, in the order of the seeds."""
+    return sorted((row["seed"], row["step"], row["value"]) for row in rows)
 
 
 def merge_results(

@@ -63,3 +63,12 @@ def test_a_named_config_with_changed_keys():
         files.named("gan", {"generator.rate": 1.0})
     with pytest.raises(UserError, match="unknown word 'imagenet'"):
         files.named("gan:imagenet")
+
+
+def test_the_default_folder_of_a_run_is_a_plain_name(empty_folder):
+    plain = "runs/dcgan-cifar10-classes-horse-cat"
+    assert default_workdir("dcgan:cifar10,classes=horse+cat") == plain
+    older = "runs/dcgan-cifar10,classes=horse+cat"
+    (empty_folder / older).mkdir(parents=True)  # A run of an older version goes on.
+    assert default_workdir("dcgan:cifar10,classes=horse+cat") == older
+    assert default_workdir("gan") == "runs/gan"
