@@ -15,13 +15,11 @@ import jax.numpy as jnp
 import numpy as np
 from jax.scipy.special import ndtr, ndtri
 
-from jaxgan.models.latents import Latent
+from jaxgan.models.latents import UNIFORM, Latent
 
 WAYS = ("linear", "spherical")
 # The default way for each prior, that of its source.
-OF_PRIOR = {"normal": "spherical", "uniform": "linear", "hypercube": "linear"}
-# Lower ends of the uniform priors; the upper end is 1.
-_LOW = {"uniform": -1.0, "hypercube": 0.0}
+OF_PRIOR = {"normal": "spherical"} | dict.fromkeys(UNIFORM, "linear")
 # Radford et al.: noises in each mean, and the range of the perturbation around the result.
 EACH, SCALE = 3, 0.25
 # Quantiles are clipped: that of 0 is infinite.
@@ -62,19 +60,19 @@ def between(a: jax.Array, b: jax.Array, shares: jax.Array, prior: str, way: str 
     Args:
       a, b: samples of the prior, [N].
       shares: positions on the path, [S], 0 at a and 1 at b.
-      prior: "normal", "uniform" or "hypercube", as in `latents.LatentSpec`.
+      prior: "normal" or one of the uniform ones, as in `latents.LatentSpec`.
       way: "linear" or "spherical"; "" is the prior's own (`OF_PRIOR`).
     """
     if (way or OF_PRIOR[prior]) == "linear":
         return linear(a, b, shares)
     if prior == "normal":
         return spherical(a, b, shares)
-    low = _LOW[prior]
+    low, high = UNIFORM[prior]
 
     def gaussian(x: jax.Array) -> jax.Array:
-        return ndtri(jnp.clip((x - low) / (1 - low), _TAIL, 1 - _TAIL))
+        return ndtri(jnp.clip((x - low) / (high - low), _TAIL, 1 - _TAIL))
 
-    return low + (1 - low) * ndtr(spherical(gaussian(a), gaussian(b), shares))
+    return low + (high - low) * ndtr(spherical(gaussian(a), gaussian(b), shares))
 
 
 def series(latents: Latent, shares: np.ndarray, prior: str, way: str = "") -> Latent:

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from jaxgan.inference import interpolation
-from jaxgan.models.latents import Code, Latent, LatentSpec
+from jaxgan.models.latents import UNIFORM, Code, Latent, LatentSpec
 
 SHARES = np.linspace(0, 1, 7, dtype=np.float32)
 
@@ -50,7 +50,7 @@ def test_spherical_path_falls_back_to_the_line(b):
     np.testing.assert_allclose(interpolation.spherical(a, b, SHARES), line, rtol=1e-6, atol=1e-6)
 
 
-@pytest.mark.parametrize("prior", ["normal", "uniform", "hypercube"])
+@pytest.mark.parametrize("prior", interpolation.OF_PRIOR)
 @pytest.mark.parametrize("way", ["", *interpolation.WAYS])
 def test_paths_connect_their_ends_within_the_prior(prior, way):
     a, b = LatentSpec(50, prior).sample(jax.random.key(0), 2).noise
@@ -58,16 +58,17 @@ def test_paths_connect_their_ends_within_the_prior(prior, way):
     np.testing.assert_allclose(led[0], a, atol=1e-4)
     np.testing.assert_allclose(led[-1], b, atol=1e-4)
     if prior != "normal":
-        assert led.min() >= {"uniform": -1, "hypercube": 0}[prior]
-        assert led.max() <= 1
+        low, high = UNIFORM[prior]
+        assert led.min() >= low
+        assert led.max() <= high
 
 
-@pytest.mark.parametrize("prior", ["normal", "uniform", "hypercube"])
+@pytest.mark.parametrize("prior", interpolation.OF_PRIOR)
 def test_the_middle_of_a_spherical_path_follows_the_prior(prior):
     """And that of a line is not: its variance is half as large."""
     ends = LatentSpec(2_000, prior).sample(jax.random.key(1), 2).noise
     middle = jnp.array([0.5])
-    variance = {"normal": 1, "uniform": 1 / 3, "hypercube": 1 / 12}[prior]
+    variance = {"uniform": 1 / 3, "hypercube": 1 / 12}.get(prior, 1)
     for way, share in (("spherical", 1), ("linear", 0.5)):
         found = np.var(interpolation.between(*ends, middle, prior, way))
         assert found == pytest.approx(share * variance, rel=0.1)
