@@ -11,10 +11,13 @@ import os
 import sys
 from typing import NoReturn
 
+import jax
+
 from jaxgan.cli import required_workdir, run_command, start_command
 from jaxgan.common import buckets
 from jaxgan.common.errors import UserError, file_errors
 from jaxgan.reporting.html.report import write_report
+from jaxgan.training import jax_setup, run_files
 
 
 class _Parser(argparse.ArgumentParser):
@@ -31,10 +34,19 @@ def main(argv: list[str]) -> int:
         flags = _flags(argv)
         with contextlib.ExitStack() as stack:
             copies = [stack.enter_context(buckets.adding_copy(one)) for one in flags.workdir]
+            _configure_jax(copies)
             path = report(copies, flags.out)
             print(f"{os.path.getsize(path) / 1e6:.1f} MB: {path}")
 
     return run_command(command, "the report is as it was")
+
+
+def _configure_jax(workdirs: list[str]) -> None:
+    # An accelerator may be held by the training of this very run, and is not needed here.
+    jax.config.update("jax_platforms", "cpu")
+    about = [run_files.read_info(workdir) or {"config": {}} for workdir in workdirs]
+    in_float64 = any(one["config"].get("dtype") == "float64" for one in about)
+    jax_setup.configure_jax("float64" if in_float64 else "float32")
 
 
 def report(workdirs: list[str], out: str | None) -> str:

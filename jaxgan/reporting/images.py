@@ -140,7 +140,7 @@ def tag_sheet(
     for i, (picture, words, tags) in enumerate(zip(pictures, own, made, strict=True)):
         top = head + i * row
         if picture is not None:
-            small = _to_pil(picture).convert("RGB").resize((_SIDE, _SIDE))
+            small = to_pil(picture).convert("RGB").resize((_SIDE, _SIDE))
             sheet.paste(small, (GAP, top + GAP))
         _words(pen, (row, top), [(word, _PLAIN) for word in words])
         coloured = [(word, _TRUE if word in words else _OTHER) for word in tags]
@@ -181,7 +181,7 @@ def read_png(path: str) -> np.ndarray | None:
 def save_png(path: str, sheet: np.ndarray) -> None:
     """Writes uint8 [H, W, C] as a PNG; the file is written whole or not at all."""
     os.makedirs(os.path.dirname(path) or ".", exist_ok=True)
-    picture = _to_pil(sheet)
+    picture = to_pil(sheet)
     write_whole(path, lambda file: picture.save(file, format="PNG"))
 
 
@@ -200,7 +200,7 @@ def save_gif(path: str, frames: Sequence[np.ndarray], seconds: float, last: floa
     os.makedirs(os.path.dirname(path) or ".", exist_ok=True)
     first, *others = (
         picture if picture.mode == "L" else picture.quantize(256, dither=Image.Dither.NONE)
-        for picture in map(_to_pil, frames)
+        for picture in map(to_pil, frames)
     )
     durations = [round(1000 * seconds)] * len(frames)
     durations[-1] = round(1000 * last) or durations[-1]
@@ -208,7 +208,8 @@ def save_gif(path: str, frames: Sequence[np.ndarray], seconds: float, last: floa
     write_whole(path, lambda file: first.save(file, "GIF", **options))
 
 
-def _to_pil(picture: np.ndarray) -> Any:
+def to_pil(picture: np.ndarray) -> Any:
+    """A Pillow image of uint8 [H, W, C], C 1 or 3."""
     from PIL import Image
 
     return Image.fromarray(picture[..., 0] if picture.shape[-1] == 1 else picture)

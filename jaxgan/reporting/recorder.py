@@ -20,6 +20,7 @@ from jaxgan.data.dataset import Dataset
 from jaxgan.evaluation import registry, selection
 from jaxgan.evaluation.runner import TrainingMetrics
 from jaxgan.inference.networks import NetworkFunctions
+from jaxgan.inference.trained_run import Run
 from jaxgan.reporting import sample_sheets, sheet_paths
 from jaxgan.reporting.figures import curves
 from jaxgan.reporting.html.report import renew_report
@@ -326,7 +327,7 @@ class RunRecorder:
                 last_and_best.append(("best", int(best.step), best.networks))
                 scores[seed] = float(best.score)
             for checkpoint, step, nets in last_and_best:
-                about = {"seed": seed, "step": step, "checkpoint": checkpoint}
+                about: dict[str, Any] = {"seed": seed, "step": step, "checkpoint": checkpoint}
                 networks_of_seeds.append((nets, about))
         limit = self.config.results_images
         measures = self.metrics.at_end_of_seeds(networks_of_seeds, limit)
@@ -339,7 +340,12 @@ class RunRecorder:
             "chosen": selection.choose_seed(measures, scores, self.config.best_by),
         }
         write_json(os.path.join(self.workdir, run_files.RESULTS), results)
-        renew_report(self.workdir, self.progress.say)
+        # Not read back from the checkpoint: networks that were passed in could not be.
+        seed = (results["chosen"] or networks_of_seeds[0][1])["seed"]
+        nets, about = [pair for pair in networks_of_seeds if pair[1]["seed"] == seed][-1]
+        of_run = (self.config, self.gan, nets, self.dataset.label_names)
+        trained = Run(*of_run, about["step"], about["checkpoint"], about["seed"])
+        renew_report(self.workdir, self.progress.say, trained)
 
     def _by_seed(self, groups: list[Any], offset: int = 0) -> list[tuple[int, Any]]:
         """Each seed with its slice of the groups' trees."""

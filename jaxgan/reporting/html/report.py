@@ -5,6 +5,7 @@ import hashlib
 import importlib.resources
 import os
 from collections.abc import Callable, Mapping, Sequence
+from types import MappingProxyType
 from typing import Any
 
 import jinja2
@@ -12,6 +13,8 @@ from markupsafe import Markup
 
 from jaxgan.common.errors import DISK_FULL, UserError
 from jaxgan.common.files import write_text
+from jaxgan.inference import trained_run
+from jaxgan.reporting import explorer
 from jaxgan.reporting.advice import Finding
 from jaxgan.reporting.html import tables
 from jaxgan.reporting.html.curves import plots
@@ -30,6 +33,7 @@ _SECTIONS = {
     "run": "What was run",
     "curves": "Curves",
     "sheets": "Sheets over time",
+    "explorer": "Latent explorer",
     "measures": "Measures",
     "confusion": "Confusion",
     "pictures": "Pictures",
@@ -37,12 +41,15 @@ _SECTIONS = {
 }
 
 
-def write_report(workdirs: Sequence[str], out: str | None = None) -> str:
+def write_report(
+    workdirs: Sequence[str], out: str | None = None, trained: trained_run.Run | None = None
+) -> str:
     """Writes the report of some runs, whole or not at all.
 
     Args:
       workdirs: the runs' folders, at least one.
       out: the file; None is report.html in the first folder.
+      trained: the networks that a single run's explorer shows; None loads those of every run.
 
     Returns:
       The file's path.
@@ -51,24 +58,32 @@ def write_report(workdirs: Sequence[str], out: str | None = None) -> str:
       UserError: if a folder holds no run, or nothing to show yet.
       OSError: if the file cannot be written.
     """
-    runs = [read_run(workdir) for workdir in workdirs]
+    runs = _with_distinct_names([read_run(workdir) for workdir in workdirs], workdirs)
+    explorers = {}
+    for run, workdir in zip(runs, workdirs, strict=True):
+        found = _explorer(run, workdir, trained, explorer.BUDGET // len(runs))
+        if found is not None:
+            explorers[run.name] = found
     path = out or os.path.join(workdirs[0], FILE_NAME)
-    write_text(path, render(_with_distinct_names(runs, workdirs)))
+    write_text(path, render(runs, explorers=explorers))
     return path
 
 
-def renew_report(workdir: str, say: Callable[[str], None]) -> None:
+def renew_report(
+    workdir: str, say: Callable[[str], None], trained: trained_run.Run | None = None
+) -> None:
     """Writes a run's own report, or says why it cannot.
 
     Args:
       workdir: the run's folder.
       say: takes the line.
+      trained: as for `write_report`.
 
     Raises:
       OSError: if the disk is full.
     """
     try:
-        write_report([workdir])
+        write_report([workdir], trained=trained)
     except UserError as error:
         say(f"no {FILE_NAME}: {error}")
     except OSError as error:
@@ -77,12 +92,17 @@ def renew_report(workdir: str, say: Callable[[str], None]) -> None:
         say(f"no {FILE_NAME}: {error.strerror}")
 
 
-def render(runs: Sequence[Run], limit: int = _LIMIT) -> str:
+def render(
+    runs: Sequence[Run],
+    limit: int = _LIMIT,
+    explorers: Mapping[str, explorer.Explorer] = MappingProxyType({}),
+) -> str:
     """The report as HTML.
 
     Args:
       runs: at least one; of several no two have one name.
-      limit: bytes; only curves and tables may exceed it.
+      limit: bytes; only curves, tables and explorers may exceed it.
+      explorers: the latent explorers, by the names of their runs.
     """
     sections: dict[str, Any] = {
         "notices": [
@@ -96,6 +116,7 @@ def render(runs: Sequence[Run], limit: int = _LIMIT) -> str:
         "measures": tables.measures(runs),
         "confusion": tables.confusions(runs),
         "networks": _networks(runs),
+        "explorer": explorers,
     }
     # The pictures have a third of what is free, the sheets the rest.
     budget = (limit - len(_fill_in(runs, sections).encode())) // 3
@@ -118,6 +139,21 @@ def _with_distinct_names(runs: list[Run], workdirs: Sequence[str]) -> list[Run]:
         run._replace(name=f"{i}: {workdir}")
         for i, (run, workdir) in enumerate(zip(runs, workdirs, strict=True), 1)
     ]
+
+
+def _explorer(
+    run: Run, workdir: str, trained: trained_run.Run | None, budget: int
+) -> explorer.Explorer | None:
+    """A run's explorer; None without one, for which a notice says why if it might be expected."""
+    if trained is None:
+        if not os.path.isdir(os.path.join(workdir, "checkpoints")):
+            return None
+        try:
+            trained = trained_run.load(workdir)
+        except UserError as error:
+            run.notices.append(f"There is no latent explorer: {error.what}.")
+            return None
+    return explorer.explorer(trained, budget)
 
 
 def _advice(runs: Sequence[Run]) -> list[Finding]:
@@ -146,7 +182,8 @@ def _fill_in(runs: Sequence[Run], sections: Mapping[str, Any]) -> str:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    style, script = ((files / name).read_text() for name in ("page.css", "page.js"))
+    style = (files / "page.css").read_text()
+    script = "".join((files / name).read_text() for name in ("page.js", "explorer.js"))
     page = environment.get_template("report.html.j2").render(
         runs=[run.name for run in runs],
         title=", ".join(run.name for run in runs),

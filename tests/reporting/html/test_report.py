@@ -6,10 +6,10 @@ import json
 import os
 import re
 import shutil
-import subprocess
 import xml.etree.ElementTree
 from types import SimpleNamespace
 
+import browser
 import numpy as np
 import pytest
 
@@ -26,9 +26,6 @@ from jaxgan.reporting.images import save_png
 from jaxgan.reporting.recorder import RunRecorder
 
 STEPS = (0, 10, 20, 30)
-BROWSER = next(
-    filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None
-)
 NETWORKS = describe("generator", [Layer("dense", (16,), 80, 0), Layer("image", (8, 8, 1), 9, 0)])
 
 
@@ -523,7 +520,7 @@ def test_long_runs_are_thinned_and_values_that_are_not_finite_left_out():
 # --- In a browser
 
 
-@pytest.mark.skipif(BROWSER is None, reason="no chromium, chromium-browser or google-chrome")
+@browser.needed
 def test_in_a_browser_the_slider_works_and_no_request_leaves_the_page(run, tmp_path):
     """Planted are an input event, a request that the altered policy allows (the log must have it),
     and requests that the policy forbids."""
@@ -545,25 +542,12 @@ def test_in_a_browser_the_slider_works_and_no_request_leaves_the_page(run, tmp_p
     ):
         assert shown.count(before) == 1
         shown = shown.replace(before, after)
-    (tmp_path / "page.html").write_text(shown)
-    log = tmp_path / "requests.json"
-    flags = "--headless --no-sandbox --disable-gpu --disable-quic --no-first-run --disable-sync"
-    flags += " --disable-background-networking --disable-component-update --dump-dom"
-    browser = [BROWSER, *flags.split(), f"--user-data-dir={tmp_path / 'profile'}"]
-    browser += ["--host-resolver-rules=MAP * ~NOTFOUND"]  # Nor does the browser reach anything.
-    browser += [f"--log-net-log={log}", f"file://{tmp_path}/page.html"]
-    done = subprocess.run(browser, capture_output=True, text=True, timeout=120)
-    dom = done.stdout
+    dom, _, of_page = browser.browse(shown, tmp_path)
     assert re.search('<div class="slider">', dom)  # Shown by the script.
     frames = re.findall(r"<figure data-step[^>]*>", dom)
     assert [re.search(r"\d+", x)[0] for x in frames if "hidden" not in x] == ["10"] * 4
     assert 'aria-valuetext="step 10"' in dom
     assert "<title>!" not in dom
-    events = json.loads(log.read_text())
-    started = events["constants"]["logEventTypes"]["URL_REQUEST_START_JOB"]
-    asked = [event["params"] for event in events["events"] if event["type"] == started]
-    # What the browser asks for on its own has no origin.
-    of_page = {one["url"] for one in asked if "url" in one and one["initiator"] != "not an origin"}
     assert of_page == {"http://allowed.invalid/x.png"}
 
 
