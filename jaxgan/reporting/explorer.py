@@ -27,12 +27,12 @@ from jaxgan.reporting.latent_figures import drawer
 BUDGET = 2_500_000
 # Pixels times channels of an atlas: at about half a byte each as a PNG, and a third more in the
 # page, they fit the budget, and they bound the time of drawing.
-_MOST_VALUES = 3_200_000
+_MOST_VALUES = 3_300_000
 # Continuous codes go from -LIMIT to LIMIT, as on the sample sheets.
 LIMIT = 2.0
 # Number of noises, points on the path between two of them (its ends included), and positions of a
 # continuous code (odd, so that 0 is one); the first that fits.
-_SIZES = ((8, 9, 9), (6, 9, 9), (4, 9, 9), (4, 5, 5), (2, 5, 5), (2, 3, 3))
+_SIZES = ((6, 9, 9), (4, 9, 9), (4, 5, 5), (2, 5, 5), (2, 3, 3))
 # Tiles in a row of the atlas: browsers decode pictures of at most 16,384 pixels a side.
 _SIDE = 4_096
 

@@ -107,7 +107,7 @@ def test_a_tile_is_the_image_of_its_latent():
     )
     assert one.described == "the best networks (step 7)"
     layout = Layout(*(one.layout[field] for field in Layout._fields))
-    assert (layout.noises, layout.points, layout.positions) == (8, 9, 9)
+    assert (layout.noises, layout.points, layout.positions) == (6, 9, 9)
     number = tiles_of(layout).index((2, 0, 0, 0, (1, 6)))
     # The noise of `sample` is that of a tile: the first one.
     wanted = run.sample(layout.noises, code=2, continuous=(-1.5, 1.0))[0]
