@@ -179,6 +179,15 @@ def metric_named(name: str) -> Metric:
     raise KeyError(name)
 
 
+def better(name: str) -> Better | None:
+    """The better direction of a name in `results.json`, with or without a variant at its end; None
+    of a name that is not known, such as an older version's."""
+    known = {x: y for metric in METRICS for x, y in metric.names.items()} | OF_SEEDS
+    parts = name.split("_")
+    heads = ("_".join(parts[:end]) for end in range(len(parts), 0, -1))
+    return next((known[head] for head in heads if head in known), None)
+
+
 def check_best_by(best_by: str, dataset: Dataset) -> None:
     """Raises UserError if the metric `best_by` cannot be computed from the dataset."""
     if best_by == "none":

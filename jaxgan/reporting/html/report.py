@@ -6,7 +6,7 @@ import importlib.resources
 import os
 from collections.abc import Callable, Mapping, Sequence
 from types import MappingProxyType
-from typing import Any
+from typing import Any, NamedTuple
 
 import jinja2
 from markupsafe import Markup
@@ -15,7 +15,6 @@ from jaxgan.common.errors import DISK_FULL, UserError
 from jaxgan.common.files import write_text
 from jaxgan.inference import trained_run
 from jaxgan.reporting import explorer
-from jaxgan.reporting.advice import Finding
 from jaxgan.reporting.html import tables
 from jaxgan.reporting.html.curves import plots
 from jaxgan.reporting.html.pictures import sheets_over_time, single_pictures
@@ -29,14 +28,14 @@ _MARGIN = 2_000
 # Each has a template of its name; it is left out where there is nothing to show.
 _SECTIONS = {
     "notices": "Notices",
-    "advice": "Advice",
-    "run": "What was run",
-    "curves": "Curves",
+    "overview": "At a glance",
     "sheets": "Sheets over time",
     "explorer": "Latent explorer",
+    "pictures": "Pictures",
     "measures": "Measures",
     "confusion": "Confusion",
-    "pictures": "Pictures",
+    "curves": "Curves",
+    "run": "What was run",
     "networks": "Networks",
 }
 
@@ -110,7 +109,7 @@ def render(
             for run in runs
             for notice in run.notices
         ],
-        "advice": _advice(runs),
+        "overview": _overview(runs),
         "run": tables.run_tables(runs),
         "curves": plots(runs),
         "measures": tables.measures(runs),
@@ -156,12 +155,23 @@ def _explorer(
     return explorer.explorer(trained, budget)
 
 
-def _advice(runs: Sequence[Run]) -> list[Finding]:
-    """The findings about every run, with its name where there are several."""
-    named = [(run.name, finding) for run in runs for finding in run.advice()]
-    if len(runs) == 1:
-        return [finding for _, finding in named]
-    return [finding._replace(what=f"{name}: {finding.what}") for name, finding in named]
+class _Overview(NamedTuple):
+    """What went wrong, the main measures, and what to do next: answers to three questions."""
+
+    wrong: list[str]
+    measures: tables.Table | None
+    remedies: list[str]
+
+
+def _overview(runs: Sequence[Run]) -> _Overview:
+    """The overview of some runs; of several each sentence begins with its run's name."""
+    wrong, remedies = [], []
+    for run in runs:
+        name = f"{run.name}: " if len(runs) > 1 else ""
+        for finding in run.advice():
+            wrong.append(name + finding.what)
+            remedies.append(name + finding.remedy)
+    return _Overview(wrong, tables.main_measures(runs), remedies)
 
 
 def _networks(runs: Sequence[Run]) -> dict[str, list[str]]:

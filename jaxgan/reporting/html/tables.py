@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 from jaxgan.config.keys import KEYS
+from jaxgan.evaluation.registry import Better, better
 from jaxgan.evaluation.results import COMPARED_BY, half_interval
 from jaxgan.reporting.html.run_data import Run
 
@@ -124,6 +125,19 @@ def _duration(seconds: float) -> str:
 # --- What was measured
 
 Row = Mapping[str, Any]
+_ARROWS = {Better.HIGHER: " ↑", Better.LOWER: " ↓", Better.REFERENCE: " →", Better.CHANCE: " → 0.5"}
+# The measures that say how good a run is, one or two of each family.
+_MAIN = {
+    "code_accuracy",
+    "consensus_code_accuracy",
+    "conditional_accuracy",
+    "frechet_distance",
+    "pairwise_distance",
+    "parzen_log_likelihood",
+    "stacked_modes",
+    "modes_found",
+    "tag_precision",
+}
 # The rows of `results.json` that may be compared, by the number of their run and the checkpoint.
 Cells = dict[tuple[int, str], list[Row]]
 
@@ -155,6 +169,21 @@ def measures(runs: Sequence[Run]) -> Table | None:
     return Table("Measures", head, rows) if rows else None
 
 
+def main_measures(runs: Sequence[Run]) -> Table | None:
+    """The rows of `measures` that say how good a run is, without their protocols; None where there
+    is none."""
+    table = measures(runs)
+    if table is None:
+        return None
+    names = [row[0].partition("\n")[0] for row in table.rows]
+    rows = [
+        [name, *row[1:-3]]
+        for name, row in zip(names, table.rows, strict=True)
+        if re.split("[ ,]", name)[0] in _MAIN
+    ]
+    return Table("Main measures", table.head[:-3], rows) if rows else None
+
+
 def _columns(i: int, groups: Sequence[Cells]) -> dict[tuple[int, str], str]:
     """The headings of a run's columns, by its number and the checkpoint."""
     raw, last, best = (
@@ -183,6 +212,8 @@ def _measure(cells: Cells, places: Sequence[tuple[int, str]]) -> list[str]:
     if first.get("extractor"):
         protocol += f"; features: {first['extractor']} {first.get('extractor_hash') or ''}"
     name = first["name"] + ("" if first.get("code") is None else f", code {first['code']}")
+    direction = better(first["name"])
+    name += "" if direction is None else _ARROWS[direction]
     counts = (("n_real", "real"), ("n_generated", "generated"))
     images = ", ".join(f"{first[key]:,} {what}" for key, what in counts if first.get(key))
     values = [_value(cells.get(place, [])) for place in places]

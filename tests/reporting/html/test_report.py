@@ -126,7 +126,9 @@ def test_report_of_a_run_has_all_its_parts(run, capsys):
     assert run_report(f"--workdir={run}") == 0
     assert str(run / "report.html") in capsys.readouterr().out
     shown = (run / "report.html").read_text()
-    sections = "What was run|Curves|Sheets over time|Measures|Confusion|Pictures|Networks"
+    sections = (
+        "At a glance|Sheets over time|Pictures|Measures|Confusion|Curves|What was run|Networks"
+    )
     assert "|".join(re.findall(r"<h2[^>]*>(.*?)</h2>", shown)) == sections
     facts = ("python -m jaxgan.main", "30 of the generator, batch size 32", "64 for each seed")
     facts += ("15 s, computed from images/s",)  # 30 updates of 32 images at 64 a second.
@@ -153,18 +155,50 @@ def alike(run):
 
 
 def test_advice_stands_first_and_says_of_which_run(tmp_path):
-    """There is no section where there is none to give."""
+    """It answers what went wrong and what to do next, of several faults in one order."""
     well = write_run(tmp_path / "well", seeds=(0,))
     collapsed = alike(write_run(tmp_path / "collapsed", seeds=(0,)))
     said = "the generated images are alike"
     shown = render(collapsed)
     Page(shown)
     first = shown.partition("</section>")[0]
-    assert re.search(r'<h2 id="advice-heading">Advice</h2>\s*<ul>\s*<li>' + said, first)
-    assert "<strong>Try penalty.kind=r1" in first
+    assert 'id="overview-heading">At a glance<' in first
+    wrong, _, remedy = first.partition("What next?")
+    assert f"<li>{said}" in wrong
+    assert "<li>Try penalty.kind=r1" in remedy
     both = report.render([read_run(str(x)) for x in (well, collapsed)])
     assert re.findall("<li>(.*?): the generated", both) == ["collapsed"]
-    assert "Advice" not in render(well)
+    assert re.findall("<li>(.*?): Try", both) == ["collapsed"]
+    assert "<li>" not in render(well).partition("</section>")[0]
+
+
+def test_main_measures_come_first_with_their_better_direction(run):
+    rows = [measure(0, 0.5), measure(0, 0.25, name="nmi")]
+    rows += [measure(0, x, name=x_name) for x_name, x in (("frechet_distance", 2.0), ("new", 3.0))]
+    rows += [
+        measure(0, 0.5, name="two_sample_accuracy"),
+        measure(0, 1.0, name="svm_accuracy_pixels"),
+    ]
+    (run / "results.json").write_text(json.dumps({"step": 30, "measures": rows}))
+    read = [read_run(str(run))]
+    names = [row[0].partition("\n")[0] for row in tables.measures(read).rows]
+    assert names == [
+        "code_accuracy ↑",
+        "nmi ↑",
+        "frechet_distance ↓",
+        "new",
+        "two_sample_accuracy → 0.5",
+        "svm_accuracy_pixels ↑",
+    ]
+    main = tables.main_measures(read)
+    assert main.head == ["measure", "last\nstep 30", "reference"]
+    assert main.rows == [
+        ["code_accuracy ↑", "0.5000", "0.5000"],
+        ["frechet_distance ↓", "2.0000", "0.5000"],
+    ]
+    (run / "results.json").unlink()
+    assert tables.main_measures([read_run(str(run))]) is None
+    assert "Nothing has been measured yet." in render(run)
 
 
 def test_a_run_in_training_has_advice(run):
