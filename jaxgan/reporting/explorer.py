@@ -25,8 +25,8 @@ from jaxgan.reporting.latent_figures import drawer
 
 # Bytes of a report that its explorers may have: half of the 5 MB that fit into a message.
 BUDGET = 2_500_000
-# Pixels times channels of an atlas: at about half a byte each as a PNG, and a third more in the
-# page, they fit the budget, and they bound the time of drawing.
+# Pixels times channels of an atlas that has the whole budget: at about half a byte each as a PNG,
+# and a third more in the page, they fit, and they bound the time of drawing.
 _MOST_VALUES = 3_300_000
 # Continuous codes go from -LIMIT to LIMIT, as on the sample sheets.
 LIMIT = 2.0
@@ -105,7 +105,7 @@ def explorer(run: Run, budget: int = BUDGET) -> Explorer | None:
     groups = tuple(map(tuple, pairs))
     for sizes in _SIZES:
         layout = Layout(max(1, len(options)), *sizes, groups)
-        if layout.tiles * math.prod(gan.image_shape) > _MOST_VALUES:
+        if layout.tiles * math.prod(gan.image_shape) > _MOST_VALUES * budget / BUDGET:
             continue
         png, described = atlas(drawer(run)(latents(run, layout)), layout)
         uri = f"data:image/png;base64,{base64.b64encode(png).decode()}"

@@ -171,6 +171,10 @@ def _overview(runs: Sequence[Run]) -> _Overview:
         for finding in run.advice():
             wrong.append(name + finding.what)
             remedies.append(name + finding.remedy)
+    for run in runs:  # Last: the numbers of the others are those of their remedies.
+        name = f"{run.name}: " if len(runs) > 1 else ""
+        ended = (run.results or {}).get("ended", {})
+        wrong += [f"{name}stopped: {what}" for what in ended.values()]
     return _Overview(wrong, tables.main_measures(runs), remedies)
 
 

@@ -162,14 +162,18 @@ def test_advice_stands_first_and_says_of_which_run(tmp_path):
     shown = render(collapsed)
     Page(shown)
     first = shown.partition("</section>")[0]
+    assert "<li>" not in render(well).partition("</section>")[0]
     assert 'id="overview-heading">At a glance<' in first
     wrong, _, remedy = first.partition("What next?")
     assert f"<li>{said}" in wrong
     assert "<li>Try penalty.kind=r1" in remedy
+    results = json.loads((well / "results.json").read_text())
+    results["ended"] = {"1": "seed 1: not finite at step 7"}
+    (well / "results.json").write_text(json.dumps(results))
+    assert "<li>stopped: seed 1: not finite at step 7</li>" in render(well)
     both = report.render([read_run(str(x)) for x in (well, collapsed)])
     assert re.findall("<li>(.*?): the generated", both) == ["collapsed"]
     assert re.findall("<li>(.*?): Try", both) == ["collapsed"]
-    assert "<li>" not in render(well).partition("</section>")[0]
 
 
 def test_main_measures_come_first_with_their_better_direction(run):
