@@ -1,8 +1,8 @@
 """The latent explorer of `report.html`: an atlas with a tile for each position of its controls.
 
-The tiles are drawn in advance and not by the generator in the page, whose weights alone may be five
-times the page's limit (DCGAN for 64x64 images: 25 MB in half precision), and whose layers a script
-would have to know. So an image is the generator's own, shown in the time of copying a tile.
+The tiles are drawn in advance and not by the generator in the page, whose weights alone may be
+seven times the page's limit (DCGAN for 64x64 images: 38 MB in half precision), and whose layers a
+script would have to know. So an image is the generator's own, shown in the time of copying a tile.
 """
 
 import base64
@@ -33,7 +33,7 @@ LIMIT = 2.0
 # Number of noises, points on the path between two of them (its ends included), and positions of a
 # continuous code (odd, so that 0 is one); the first that fits.
 _SIZES = ((6, 9, 9), (4, 9, 9), (4, 5, 5), (2, 5, 5), (2, 3, 3))
-# Tiles in a row of the atlas: browsers decode pictures of at most 16,384 pixels a side.
+# Pixels in a row of the atlas: browsers decode pictures of at most 16,384 a side.
 _SIDE = 4_096
 
 
@@ -69,7 +69,7 @@ class Explorer(NamedTuple):
     """What the page needs of one run.
 
     Attributes:
-      described: the networks in words.
+      note: which networks drew the images, and what varies with what, in sentences.
       choice: what the choice is of, such as "Label"; "" without one.
       options: the names of its values.
       codes: for each continuous code its name and the index of its group.
@@ -77,7 +77,7 @@ class Explorer(NamedTuple):
       uri: the atlas, a PNG as a data URI.
     """
 
-    described: str
+    note: str
     choice: str
     options: list[str]
     codes: list[tuple[str, int]]
@@ -111,7 +111,8 @@ def explorer(run: Run, budget: int = BUDGET) -> Explorer | None:
         uri = f"data:image/png;base64,{base64.b64encode(png).decode()}"
         if len(uri) <= budget:
             codes = [(name, i // 2) for i, name in enumerate(names)]
-            return Explorer(run.described, choice, options, codes, described, uri)
+            note = _note(run, [[names[i].lower() for i in group] for group in groups])
+            return Explorer(note, choice, options, codes, described, uri)
     return None
 
 
@@ -189,3 +190,15 @@ def _choice(run: Run) -> tuple[str, list[str]]:
         if code.categorical:
             return f"Code {i}", [str(value) for value in range(code.values)]
     return "", []
+
+
+def _note(run: Run, groups: list[list[str]]) -> str:
+    sentences = [f"Images by {run.described}, drawn when this page was made."]
+    if groups:
+        sentences.append("Between two noises the continuous codes are 0.")
+    if len(groups) > 1:
+        together = "; ".join(" and ".join(group) for group in groups)
+        sentences.append(f"These vary together, while the others are 0: {together}.")
+    if run.config.sample_dropout:
+        sentences.append("Each image has its own mask of dropout, which stays on in sampling.")
+    return " ".join(sentences)

@@ -150,7 +150,8 @@ def _explorer(
         try:
             trained = trained_run.load(workdir)
         except UserError as error:
-            run.notices.append(f"There is no latent explorer: {error.what}.")
+            why = error.what.replace(workdir, run.name)
+            run.notices.append(f"There is no latent explorer: {why}.")
             return None
     return explorer.explorer(trained, budget)
 
