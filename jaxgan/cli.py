@@ -48,7 +48,10 @@ CHECKPOINT = flags.DEFINE_enum(
     "Which networks; default best, in evaluation all. raw: the last ones without moving averages.",
 )
 SEED = flags.DEFINE_integer(
-    "seed", None, "Seed of the noise, default 0; in evaluation one of the run's, default all."
+    "seed",
+    None,
+    "Seed of the noise, default 0; in evaluation and export one of the run's, default all of them"
+    " or the chosen one.",
 )
 RUN_SEED = flags.DEFINE_integer(
     "run_seed", None, "One of the run's seeds; default the one that the run chose, or the first."

@@ -7,7 +7,6 @@ generated tags. Exit status: 0; 1 the disk is full; 2 an error in the arguments.
 """
 
 import functools
-import itertools
 import math
 import os
 
@@ -18,7 +17,7 @@ from jaxgan import cli, data
 from jaxgan.cli import CHECKPOINT, DATA_DIR, RUN_SEED, SEED, WORKDIR, N, start_command
 from jaxgan.common import buckets
 from jaxgan.common.errors import UserError, file_errors
-from jaxgan.common.files import write_whole
+from jaxgan.common.files import free_path, write_whole
 from jaxgan.common.reading import as_numbers, read_array
 from jaxgan.data.tagging.types import Tagged, Tags
 from jaxgan.inference.tagging import generated_tags
@@ -55,7 +54,7 @@ def main(argv: list[str]) -> int:
 
 def sample(workdir: str) -> None:
     """Loads the run, samples, and writes."""
-    out = _OUT.value or free_name(workdir)
+    out = _OUT.value or free_path(workdir, "sampled", ".png")
     if os.path.exists(out):
         raise UserError(f"{out} exists already", "give another --out, or remove it")
     jax_setup.configure_jax(read_about(workdir)["config"]["dtype"])
@@ -134,13 +133,6 @@ def draw_sheet(run: Run, tags: Tags, images: Tagged, out: str) -> None:
     sheet = draw_tags(run.functions, run.networks.generator, tags, images, seed)
     with file_errors(out, "give another --out"):
         save_png(out, sheet)
-
-
-def free_name(workdir: str) -> str:
-    """The first of sampled.png, sampled_2.png, … that is not yet in the run's folder."""
-    suffixes = itertools.chain([""], (f"_{i}" for i in itertools.count(2)))
-    paths = (os.path.join(workdir, f"sampled{suffix}.png") for suffix in suffixes)
-    return next(path for path in paths if not os.path.lexists(path))
 
 
 def numbers(name: str, texts: list[str], kind: type) -> list:

@@ -20,7 +20,6 @@ from jaxgan import cli
 from jaxgan.common.errors import UserError
 from jaxgan.config.presets import update
 from jaxgan.inference.trained_run import Asked, load_every
-from jaxgan.sample import free_name
 from jaxgan.train import train
 
 SMALL = {
@@ -172,13 +171,6 @@ def test_refuses_numbers_beyond_its_limit(folders):
             run.sample(wrong)
 
 
-def test_the_default_name_is_a_free_one(tmp_path):
-    for name in ("sampled.png", "sampled_2.png", "sampled_3.png"):
-        path = free_name(str(tmp_path))
-        assert path == str(tmp_path / name)
-        (tmp_path / name).touch()
-
-
 def test_inpaints_an_image(folders):
     run = jaxgan.load(str(folders / "inpaint"))
     image = np.random.default_rng(0).integers(0, 256, (28, 28, 1), dtype=np.uint8)
@@ -224,7 +216,7 @@ def test_loads_the_networks_without_their_averages(folders):
 def test_refuses_what_cannot_be_loaded(folders, tmp_path):
     with pytest.raises(UserError, match="holds no run"):
         jaxgan.load(str(tmp_path))
-    with pytest.raises(UserError, match=r"run_seed=3: .* has seeds 0 to 0"):
+    with pytest.raises(UserError, match=r"has seeds 0 to 0, not 3"):
         jaxgan.load(str(folders / "mlp"), seed=3)
 
 

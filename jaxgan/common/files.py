@@ -1,6 +1,7 @@
-"""Atomic writing of files, and tables of text."""
+"""Atomic writing of files, free names, and tables of text."""
 
 import contextlib
+import itertools
 import json
 import os
 from collections.abc import Callable, Sequence
@@ -39,6 +40,13 @@ def write_whole(path: str, write: Callable[[BinaryIO], Any]) -> None:
             os.remove(part)
         error.filename = path
         raise
+
+
+def free_path(folder: str, name: str, ending: str = "") -> str:
+    """The first of `name`, `name`_2, … (each with the ending) that is not yet in the folder."""
+    suffixes = itertools.chain([""], (f"_{i}" for i in itertools.count(2)))
+    paths = (os.path.join(folder, f"{name}{suffix}{ending}") for suffix in suffixes)
+    return next(path for path in paths if not os.path.lexists(path))
 
 
 def write_json(path: str, value: Any) -> None:

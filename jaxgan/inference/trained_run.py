@@ -331,8 +331,8 @@ def load(
     if seed is None:  # The first that stayed finite.
         seed = min(finite or runs)
     if seed not in runs:
-        what = f"run_seed={seed}: {workdir} has seeds {min(runs)} to {max(runs)}"
-        raise UserError(what, "choose one with --run_seed, or in Python with jaxgan.load's seed")
+        what = f"{workdir} has seeds {min(runs)} to {max(runs)}, not {seed}"
+        raise UserError(what, "choose one of them")
     return dataclasses.replace(runs[seed].get(checkpoint, runs[seed]["last"]), workdir=workdir)
 
 

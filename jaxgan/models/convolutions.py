@@ -4,6 +4,7 @@ CPU. The form depends only on shapes and backend."""
 import functools
 import itertools
 from collections.abc import Sequence
+from contextlib import AbstractContextManager
 from typing import Any
 
 import jax
@@ -185,6 +186,8 @@ def _by_rows(x: Any, kernel: Any, strides: Any, padding: Any) -> jax.Array:
     step of infogan:mnist,document, two cores: 330 -> 310 ms. Leaving out columns as well saves
     little more, because it costs copies.
     """
+    if not _pays(kernel):
+        return _lax_conv(x, kernel, strides, padding)
     k, stride, (before, after) = kernel.shape[0], strides[0], padding[0]
     size = x.shape[1]
 
@@ -198,7 +201,7 @@ def _by_rows(x: Any, kernel: Any, strides: Any, padding: Any) -> jax.Array:
     fewest = min(last - first for _, first, last in runs)
     # Each run copies its rows of the kernel, which does not pay off for few pixels.
     few_pixels = x.shape[0] * size * x.shape[2] < 1_000
-    if not _pays(kernel) or few_pixels or multiplied > 0.9 * k * len(rows) or fewest < 1:
+    if few_pixels or multiplied > 0.9 * k * len(rows) or fewest < 1:
         return _lax_conv(x, kernel, strides, padding)
     parts = []
     for run, first, last in runs:
@@ -254,3 +257,16 @@ def on_cpu() -> bool:
     of the mesh in whose context it is traced, else JAX's default."""
     device = jax.sharding.get_abstract_mesh().abstract_device
     return (jax.default_backend() if device is None else device.platform) == "cpu"
+
+
+def for_any_platform() -> AbstractContextManager[Any]:
+    """A context for tracing code that will run on platforms unknown yet: all of it takes the plain
+    forms."""
+    # The mesh is part of the key under which JAX caches traces, which a variable here would not be.
+    mesh = jax.sharding.AbstractMesh(
+        (1,),
+        ("any",),
+        axis_types=(jax.sharding.AxisType.Auto,),
+        abstract_device=jax.sharding.AbstractDevice("", None, "any"),
+    )
+    return jax.sharding.use_abstract_mesh(mesh)
