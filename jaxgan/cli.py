@@ -57,6 +57,10 @@ RUN_SEED = flags.DEFINE_integer(
     "run_seed", None, "One of the run's seeds; default the one that the run chose, or the first."
 )
 DATA_DIR = define_path("data_dir", "Where the data is, if it has moved.")
+OUT = define_path(
+    "out",
+    "Where to write; default a free name in the workdir: sampled.png, sampled_2.png, …, or export.",
+)
 N = flags.DEFINE_integer("n", None, "Number of images; default 64, in evaluation 10,000.")
 
 
@@ -166,7 +170,7 @@ def parse_flags(argv: list[str], own: Sequence[flags.FlagHolder]) -> list[str]:
         sys.exit(complain(error, 2))
     except SystemExit:  # absl exits with 1 after --help.
         sys.exit(0)
-    for holder in (CHECKPOINT, SEED, RUN_SEED, DATA_DIR, N):
+    for holder in (CHECKPOINT, SEED, RUN_SEED, DATA_DIR, OUT, N):
         if holder.present and holder.name not in [flag.name for flag in own]:
             sys.exit(complain(f"--{holder.name}: this command has no such flag\n--help", 2))
     if len(rest) > 1:

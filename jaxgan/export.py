@@ -12,7 +12,7 @@ import os
 from absl import app, flags
 
 from jaxgan import cli
-from jaxgan.cli import CHECKPOINT, SEED, WORKDIR, start_command
+from jaxgan.cli import CHECKPOINT, OUT, SEED, WORKDIR, start_command
 from jaxgan.common import buckets
 from jaxgan.common.errors import UserError, file_errors
 from jaxgan.common.files import free_path, write_text, write_whole
@@ -26,9 +26,8 @@ from jaxgan.training import jax_setup
 TOLERANCE = 1e-4
 
 _FORMAT = flags.DEFINE_enum("format", None, list(FORMATS), "The format of the generator's file.")
-_OUT = cli.define_path("out", "A new folder; default export in the workdir, or export_2, …")
 
-parse_flags = functools.partial(cli.parse_flags, own=(CHECKPOINT, SEED))
+parse_flags = functools.partial(cli.parse_flags, own=(CHECKPOINT, OUT, SEED))
 
 
 def main(argv: list[str]) -> int:
@@ -47,7 +46,7 @@ def main(argv: list[str]) -> int:
 
 def export(workdir: str, format: str) -> None:
     """Loads the run, and writes its generator and the card."""
-    out = _OUT.value or free_path(workdir, "export")
+    out = OUT.value or free_path(workdir, "export")
     if os.path.lexists(out):
         raise UserError(f"{out} exists already", "give another --out, or remove it")
     jax_setup.configure_jax(read_about(workdir)["config"]["dtype"])

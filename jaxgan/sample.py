@@ -14,7 +14,7 @@ import numpy as np
 from absl import app, flags
 
 from jaxgan import cli, data
-from jaxgan.cli import CHECKPOINT, DATA_DIR, RUN_SEED, SEED, WORKDIR, N, start_command
+from jaxgan.cli import CHECKPOINT, DATA_DIR, OUT, RUN_SEED, SEED, WORKDIR, N, start_command
 from jaxgan.common import buckets
 from jaxgan.common.errors import UserError, file_errors
 from jaxgan.common.files import free_path, write_whole
@@ -31,13 +31,9 @@ _LABEL = flags.DEFINE_string("label", None, "The class, by name or number; defau
 _CODE = flags.DEFINE_list("code", [], "Values of the first categorical codes, such as 3.")
 _CONTINUOUS = flags.DEFINE_list("continuous", [], "Values of the first continuous codes: 0.5,-1.")
 _IMAGE = cli.define_path("image", "The image to fill or to tag: a file, or to tag also its index.")
-_OUT = cli.define_path(
-    "out",
-    "FILE.png, FILE.npz or a folder; default sampled.png in the workdir, or sampled_2.png, …",
-)
 
 parse_flags = functools.partial(
-    cli.parse_flags, own=(WORKDIR, CHECKPOINT, DATA_DIR, RUN_SEED, SEED, N)
+    cli.parse_flags, own=(WORKDIR, CHECKPOINT, DATA_DIR, OUT, RUN_SEED, SEED, N)
 )
 
 
@@ -54,7 +50,7 @@ def main(argv: list[str]) -> int:
 
 def sample(workdir: str) -> None:
     """Loads the run, samples, and writes."""
-    out = _OUT.value or free_path(workdir, "sampled", ".png")
+    out = OUT.value or free_path(workdir, "sampled", ".png")
     if os.path.exists(out):
         raise UserError(f"{out} exists already", "give another --out, or remove it")
     jax_setup.configure_jax(read_about(workdir)["config"]["dtype"])
@@ -101,7 +97,7 @@ def tag(run: Run, workdir: str, out: str) -> None:
     print(" ".join(words[i] for i in generated[0]))
     if len(own_tags):
         print(f"its own: {' '.join(words[i] for i in own_tags)}")
-    if _OUT.value:
+    if OUT.value:
         index = int(_IMAGE.value) if _IMAGE.value.isdigit() else -1
         draw_sheet(run, tags, Tagged(features[None], (own_tags,), np.array([index])), out)
 

@@ -103,7 +103,7 @@ class SamplingGenerator:
         if isinstance(condition, Label):
             inputs.append(Input("label", None, "index of the class", condition.members))
         inputs += [_code_input(i, code) for i, code in enumerate(latent.codes)]
-        dropped = self._dropped()
+        dropped = self._dropped(inputs)
         if dropped:
             meaning = "random numbers that choose which units are dropped; draw them anew"
             inputs.append(Input("dropout", dropped, meaning, low=0.0, high=1.0))
@@ -130,18 +130,12 @@ class SamplingGenerator:
             images: jax.Array = apply_network(self.module, self.variables, latent, train=False)[0]
         return images
 
-    def _dropped(self) -> int:
+    def _dropped(self, inputs: list[Input]) -> int:
         """How many units of an image dropout decides about in sampling."""
-        latent = self.run.gan.latent.sample(jax.random.key(0), 1)
-        condition = self.run.gan.condition
-        if isinstance(condition, Label):
-            latent = latent._replace(condition=condition.every(1, jnp.float32)[:1])
         dropping = _Dropping(None)
         with nn.intercept_methods(dropping):
-            jax.eval_shape(
-                lambda latent: apply_network(self.module, self.variables, latent, train=False)[0],
-                latent,
-            )
+            shapes = {x.name: jax.ShapeDtypeStruct(x.shape(1), x.dtype) for x in inputs}
+            jax.eval_shape(self._generate, shapes)
         return dropping.units
 
 

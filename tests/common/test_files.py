@@ -5,7 +5,7 @@ import json
 
 import pytest
 
-from jaxgan.common.files import write_json, write_whole
+from jaxgan.common.files import free_path, write_json, write_whole
 
 
 def test_a_file_that_does_not_fit_leaves_the_one_before_and_no_torn_one(tmp_path):
@@ -28,3 +28,10 @@ def test_write_json_replaces_whole(tmp_path):
     with pytest.raises(TypeError):
         write_json(str(path), {"a": object()})
     assert json.loads(path.read_text()) == {"a": 1}
+
+
+def test_the_next_name_is_a_free_one(tmp_path):
+    for name in ("sampled.png", "sampled_2.png", "sampled_3.png"):
+        path = free_path(str(tmp_path), "sampled", ".png")
+        assert path == str(tmp_path / name)
+        (tmp_path / name).touch()
