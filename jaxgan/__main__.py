@@ -18,6 +18,7 @@ COMMANDS = {
     "evaluate": ("evaluate", "measure a trained run by every metric that applies"),
     "walk": ("walk", "interpolate between the noise of a trained run's images"),
     "report": ("report", "write a page on one run, or on several side by side"),
+    "export": ("export", "write a trained generator for programs without jaxgan"),
     "plan": ("plan", "say what a run needs on devices that need not be there"),
 }
 

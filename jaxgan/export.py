@@ -27,7 +27,7 @@ TOLERANCE = 1e-4
 
 _FORMAT = flags.DEFINE_enum("format", None, list(FORMATS), "The format of the generator's file.")
 
-parse_flags = functools.partial(cli.parse_flags, own=(CHECKPOINT, OUT, SEED))
+parse_flags = functools.partial(cli.parse_flags, own=(WORKDIR, CHECKPOINT, OUT, SEED))
 
 
 def main(argv: list[str]) -> int:
