@@ -2,6 +2,7 @@
 
 import ast
 import contextlib
+import importlib
 import io
 import itertools
 import os
@@ -61,6 +62,12 @@ OUT = define_path(
     "out",
     "Where to write; default a free name in the workdir: sampled.png, sampled_2.png, …, or export.",
 )
+MODULES = flags.DEFINE_string(
+    "modules",
+    None,
+    "MODULE:NAME of networks of your own: a jaxgan.models.registry.Modules, or a function without"
+    " arguments that returns one.",
+)
 N = flags.DEFINE_integer("n", None, "Number of images; default 64, in evaluation 10,000.")
 
 
@@ -98,6 +105,34 @@ def required_workdir(workdir: Any) -> Any:
     if not workdir:
         raise UserError("--workdir is missing", "it names a run's folder, under runs/")
     return workdir
+
+
+def own_modules() -> Any:
+    """The networks that --modules names, or None without it.
+
+    Raises:
+      UserError: if there is no such module or name in it, or it holds something else.
+    """
+    if not MODULES.value:
+        return None
+    from jaxgan.models.registry import Modules
+
+    what = f"--modules={MODULES.value}"
+    module, _, name = MODULES.value.partition(":")
+    if not (module and name):
+        raise UserError(f"{what}: not MODULE:NAME", "such as --modules=my_networks:modules")
+    sys.path.insert(0, os.getcwd())  # Where `python -m` looks too.
+    try:
+        found = getattr(importlib.import_module(module), name, None)
+    except ModuleNotFoundError as error:
+        if error.name != module.partition(".")[0] and error.name != module:
+            raise
+        raise UserError(f"{what}: no module {module}", f"is {module}.py in this folder?") from None
+    if callable(found):
+        found = found()
+    if not isinstance(found, Modules):
+        raise UserError(f"{what}: it is no Modules, nor a function that returns one")
+    return found
 
 
 def complain(error: Any, status: int) -> int:

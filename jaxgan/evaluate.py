@@ -14,7 +14,7 @@ from typing import Any
 from absl import app, flags
 
 from jaxgan import cli, data
-from jaxgan.cli import CHECKPOINT, DATA_DIR, SEED, WORKDIR, N, start_command
+from jaxgan.cli import CHECKPOINT, DATA_DIR, MODULES, SEED, WORKDIR, N, start_command
 from jaxgan.common import buckets
 from jaxgan.common.errors import UserError, file_errors
 from jaxgan.common.files import write_json, write_text
@@ -40,7 +40,9 @@ _INCEPTION = cli.define_path(
     "inception", "File of Inception-v3 weights; distances then use its features."
 )
 
-parse_flags = functools.partial(cli.parse_flags, own=(WORKDIR, CHECKPOINT, DATA_DIR, SEED, N))
+parse_flags = functools.partial(
+    cli.parse_flags, own=(WORKDIR, MODULES, CHECKPOINT, DATA_DIR, SEED, N)
+)
 
 
 def main(argv: list[str]) -> int:
@@ -75,7 +77,7 @@ def evaluate(workdir: str, checkpoint: str | None, seed: int | None, n: int) -> 
     about = trained_run.read_about(workdir)
     jax_setup.configure_jax(about["config"]["dtype"])
     with run_folder.keep_out(workdir):
-        step, runs = trained_run.load_every(workdir, seed)
+        step, runs = trained_run.load_every(workdir, seed, cli.own_modules())
         results, damaged = _results(workdir, about, step)
         if results is None or results["step"] != step:
             what = f"{workdir} has not finished: its last checkpoint is of step {step}"

@@ -12,7 +12,7 @@ import os
 from absl import app, flags
 
 from jaxgan import cli
-from jaxgan.cli import CHECKPOINT, OUT, SEED, WORKDIR, start_command
+from jaxgan.cli import CHECKPOINT, MODULES, OUT, SEED, WORKDIR, start_command
 from jaxgan.common import buckets
 from jaxgan.common.errors import UserError, file_errors
 from jaxgan.common.files import free_path, write_text, write_whole
@@ -27,7 +27,7 @@ TOLERANCE = 1e-4
 
 _FORMAT = flags.DEFINE_enum("format", None, list(FORMATS), "The format of the generator's file.")
 
-parse_flags = functools.partial(cli.parse_flags, own=(WORKDIR, CHECKPOINT, OUT, SEED))
+parse_flags = functools.partial(cli.parse_flags, own=(WORKDIR, MODULES, CHECKPOINT, OUT, SEED))
 
 
 def main(argv: list[str]) -> int:
@@ -50,7 +50,7 @@ def export(workdir: str, format: str) -> None:
     if os.path.lexists(out):
         raise UserError(f"{out} exists already", "give another --out, or remove it")
     jax_setup.configure_jax(read_about(workdir)["config"]["dtype"])
-    run = load(workdir, CHECKPOINT.value or "best", SEED.value)
+    run = load(workdir, CHECKPOINT.value or "best", SEED.value, cli.own_modules())
     generator, file = SamplingGenerator(run), FORMATS[format].file
     content = FORMATS[format].write(generator)
     difference = largest_difference(generator, format, content)

@@ -17,7 +17,7 @@ from absl import app, flags
 from ml_collections import config_flags
 
 from jaxgan import cli
-from jaxgan.cli import WORKDIR, complain, config_argument
+from jaxgan.cli import MODULES, WORKDIR, complain, config_argument
 from jaxgan.common.errors import DISK_FULL, UserError
 from jaxgan.config import files as config_files
 
@@ -65,7 +65,7 @@ def main(argv: list[str]) -> int:
         distributed.initialize(
             _COORDINATOR.value, _PROCESSES.value, _PROCESS.value, _HOST_TIMEOUT.value
         )
-        return train(CONFIG.value, workdir)
+        return train(CONFIG.value, workdir, modules=cli.own_modules())
     except UserError as error:
         status = complain(cli.with_config_flags(error), error.status)
     except NotFinite as error:
@@ -102,7 +102,7 @@ def default_workdir(argument: str) -> str:
     return older if arg and os.path.isdir(older) else newer
 
 
-def parse_flags(argv: list[str], own: Sequence[flags.FlagHolder] = (WORKDIR,)) -> list[str]:
+def parse_flags(argv: list[str], own: Sequence[flags.FlagHolder] = (WORKDIR, MODULES)) -> list[str]:
     """As `cli.parse_flags`, after checks of the config, its keys and the hosts."""
     try:
         if not any(arg.lstrip("-") in ("help", "h", "helpfull", "helpshort") for arg in argv):

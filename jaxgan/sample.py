@@ -14,7 +14,7 @@ import numpy as np
 from absl import app, flags
 
 from jaxgan import cli, data
-from jaxgan.cli import CHECKPOINT, DATA_DIR, OUT, RUN_SEED, SEED, WORKDIR, N, start_command
+from jaxgan.cli import CHECKPOINT, DATA_DIR, MODULES, OUT, RUN_SEED, SEED, WORKDIR, N, start_command
 from jaxgan.common import buckets
 from jaxgan.common.errors import UserError, file_errors
 from jaxgan.common.files import free_path, write_whole
@@ -33,7 +33,7 @@ _CONTINUOUS = flags.DEFINE_list("continuous", [], "Values of the first continuou
 _IMAGE = cli.define_path("image", "The image to fill or to tag: a file, or to tag also its index.")
 
 parse_flags = functools.partial(
-    cli.parse_flags, own=(WORKDIR, CHECKPOINT, DATA_DIR, OUT, RUN_SEED, SEED, N)
+    cli.parse_flags, own=(WORKDIR, MODULES, CHECKPOINT, DATA_DIR, OUT, RUN_SEED, SEED, N)
 )
 
 
@@ -54,7 +54,7 @@ def sample(workdir: str) -> None:
     if os.path.exists(out):
         raise UserError(f"{out} exists already", "give another --out, or remove it")
     jax_setup.configure_jax(read_about(workdir)["config"]["dtype"])
-    run = load(workdir, CHECKPOINT.value or "best", RUN_SEED.value)
+    run = load(workdir, CHECKPOINT.value or "best", RUN_SEED.value, cli.own_modules())
     if isinstance(run.gan.condition, Features):
         tag(run, workdir, out)
         return

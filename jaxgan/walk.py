@@ -15,7 +15,7 @@ from typing import Any
 from absl import app, flags
 
 from jaxgan import cli
-from jaxgan.cli import CHECKPOINT, DATA_DIR, RUN_SEED, SEED, WORKDIR, start_command
+from jaxgan.cli import CHECKPOINT, DATA_DIR, MODULES, RUN_SEED, SEED, WORKDIR, start_command
 from jaxgan.common import buckets
 from jaxgan.common.errors import UserError, file_errors
 from jaxgan.inference import interpolation
@@ -32,7 +32,7 @@ _WAY = flags.DEFINE_enum(
 _CONCEPTS = flags.DEFINE_list("concepts", [], "Three labels: A,B,C is drawn as A - B + C.")
 
 parse_flags = functools.partial(
-    cli.parse_flags, own=(WORKDIR, CHECKPOINT, DATA_DIR, RUN_SEED, SEED)
+    cli.parse_flags, own=(WORKDIR, MODULES, CHECKPOINT, DATA_DIR, RUN_SEED, SEED)
 )
 
 
@@ -54,7 +54,7 @@ def _write_figures_of(workdir: str) -> None:
         raise UserError(what, "--concepts=A,B,C is drawn as A - B + C")
     about = read_about(workdir)
     jax_setup.configure_jax(about["config"]["dtype"])
-    run = load(workdir, CHECKPOINT.value or "best", RUN_SEED.value)
+    run = load(workdir, CHECKPOINT.value or "best", RUN_SEED.value, cli.own_modules())
     # Everything is drawn before the first file is written, so that an error replaces no file.
     figures = [*_latent_figures(run, workdir, about, concepts)]
     with file_errors(workdir):

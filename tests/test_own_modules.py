@@ -1,0 +1,79 @@
+"""Networks of one's own in the commands: --modules=MODULE:NAME."""
+
+import pytest
+from conftest import ROOT, run_python
+
+NETWORKS = """
+import flax.linen as nn
+from jaxgan.models.registry import Modules
+
+class Generator(nn.Module):
+    @nn.compact
+    def __call__(self, latent, train):
+        return nn.tanh(nn.Dense(28 * 28)(latent.noise)).reshape(-1, 28, 28, 1)
+
+class Discriminator(nn.Module):
+    @nn.compact
+    def __call__(self, images, condition, train):
+        features = images.reshape(len(images), -1)
+        return nn.Dense(1)(features)[:, 0], features
+
+modules = Modules(Generator(), Discriminator(), None, -1.0)
+
+def made():
+    return modules
+
+wrong = 3
+"""
+
+
+@pytest.fixture
+def folder(tmp_path):
+    (tmp_path / "my_networks.py").write_text(NETWORKS)
+    (tmp_path / "needs.py").write_text("import no_such_package")
+    return tmp_path
+
+
+def test_a_run_of_them_is_trained_and_sampled(folder):
+    small = "steps=2,batch_size=8,eval_images=20,results_images=20,best_by=none,tensorboard=false"
+    config = f"--config={ROOT}/configs/gan.py:{small}"
+    flags = ["--workdir=run", "--modules=my_networks:made"]
+    done = run_python("-m", "jaxgan.main", config, *flags, cwd=folder)
+    assert done.returncode == 0, done.stderr
+    assert "  Dense_0                 784" in (folder / "run" / "networks.txt").read_text()
+    flags = ["--workdir=run", "--modules=my_networks:modules", "--n=4"]
+    assert run_python("-m", "jaxgan.sample", *flags, cwd=folder).returncode == 0
+    assert (folder / "run" / "sampled.png").exists()
+    done = run_python("-m", "jaxgan.sample", "--workdir=run", cwd=folder)
+    assert done.returncode == 2
+    assert len(done.stderr.splitlines()) <= 2
+
+
+@pytest.mark.parametrize(
+    ("value", "said"),
+    [
+        ("my_networks", "not MODULE:NAME"),
+        ("nothing:modules", "no module nothing"),
+        ("my_networks:absent", "it is no Modules"),
+        ("my_networks:wrong", "it is no Modules"),
+    ],
+)
+def test_mistakes(folder, value, said, monkeypatch):
+    from jaxgan import cli
+    from jaxgan.common.errors import UserError
+
+    monkeypatch.chdir(folder)
+    monkeypatch.setattr("sys.path", ["", *__import__("sys").path])
+    monkeypatch.setattr(cli, "MODULES", type("Flag", (), {"value": value}))
+    with pytest.raises(UserError, match=said):
+        cli.own_modules()
+
+
+def test_a_mistake_inside_the_module_is_shown_as_it_is(folder, monkeypatch):
+    from jaxgan import cli
+
+    monkeypatch.chdir(folder)
+    monkeypatch.setattr("sys.path", ["", *__import__("sys").path])
+    monkeypatch.setattr(cli, "MODULES", type("Flag", (), {"value": "needs:modules"}))
+    with pytest.raises(ModuleNotFoundError, match="no_such_package"):
+        cli.own_modules()
