@@ -32,6 +32,7 @@ from conftest import (
 import jaxgan
 from jaxgan.common.errors import UserError
 from jaxgan.config.presets import update
+from jaxgan.reporting.html import report as html_report
 from jaxgan.reporting.recorder import RunRecorder
 from jaxgan.train import train
 from jaxgan.training import mesh as mesh_lib
@@ -552,8 +553,13 @@ def test_a_run_of_several_seeds_chooses_one_for_the_commands(tmp_path, capsys):
     assert f"chosen seed: {chosen}, by seed_information" in said
     report = (folder / "report.html").read_text()
     assert f"{chosen}, by seed_information" in report
+    assert f"Images by the best networks of seed {chosen} (step 2)" in report
+    atlas = re.search('<div class="explorer".*?<img src="(.*?)"', report, re.DOTALL)[1]
     titles = re.findall(r"code 0, seed \d[^<]*", report)
     assert titles[0] == f"code 0, seed {chosen} (chosen)"
+    # Training draws with the networks that it has, the command with those that it loads.
+    assert html_report.write_report([str(folder)]) == str(folder / "report.html")
+    assert atlas in (folder / "report.html").read_text()
     for seed in (2, 1):
         (folder / "results.json").write_text(
             json.dumps(results | {"chosen": {"seed": seed, "by": "x"}})
