@@ -48,8 +48,9 @@ def to_onnx(generator: SamplingGenerator) -> bytes:
     """An ONNX model with the generator's inputs, the output `images` and a free batch size."""
     import jax2onnx
 
-    # It warns about each shape that it computes at run time.
-    logging.getLogger("onnx_ir").setLevel(logging.ERROR)
+    # They log what they load, and warn about each shape that is computed at run time.
+    for name in ("jax2onnx", "onnx_ir"):
+        logging.getLogger(name).setLevel(logging.ERROR)
     names = [input.name for input in generator.inputs]
     batch = jax.export.symbolic_shape("B")[0]
     shapes = [jax.ShapeDtypeStruct(x.shape(batch), x.dtype) for x in generator.inputs]
@@ -106,7 +107,6 @@ def to_safetensors(generator: SamplingGenerator) -> bytes:
         "image_shape": run.gan.image_shape,
         "low": run.gan.low,
         "label_names": run.label_names,
-        "inputs": {x.name: [x.dtype, x.shape("B")] for x in generator.inputs},
         "checkpoint": run.checkpoint,
         "step": run.step,
         "seed": run.run_seed,

@@ -9,28 +9,35 @@ from jaxgan.exporting.formats import PLATFORMS
 from jaxgan.exporting.generator import Input, SamplingGenerator
 from jaxgan.training import run_files
 
-_LOADS = {
-    "onnx": """import onnxruntime
-
+# Of each format: imports, and what makes `images` of `inputs`.
+_CODE = {
+    "onnx": (
+        "import numpy as np\nimport onnxruntime",
+        """
 session = onnxruntime.InferenceSession("generator.onnx")
 images = session.run(["images"], inputs)[0]
 """,
-    "stablehlo": """from jax import export
-
+    ),
+    "stablehlo": (
+        "import numpy as np\nfrom jax import export",
+        """
 with open("generator.stablehlo", "rb") as file:
     generator = export.deserialize(bytearray(file.read()))
 images = np.asarray(generator.call(**inputs))
 """,
-    "safetensors": """import json
+    ),
+    "safetensors": (
+        """import json
 
 import jax
+import numpy as np
 from flax.traverse_util import unflatten_dict
 from safetensors import safe_open
 
 from jaxgan.config import base, update
 from jaxgan.models.latents import Latent, parse_codes
-from jaxgan.models.registry import make_modules
-
+from jaxgan.models.registry import make_modules""",
+        """
 with safe_open("generator.safetensors", "numpy") as file:
     about = {key: json.loads(value) for key, value in file.metadata().items()}
     arrays = {path: file.get_tensor(path) for path in file.keys()}
@@ -54,6 +61,7 @@ images = generator.apply(
 )
 images = (np.asarray(images) - low) / (1 - low)
 """,
+    ),
 }
 _READERS = {
     "onnx": "any runtime of ONNX, such as ONNX Runtime",
@@ -64,10 +72,16 @@ _READERS = {
 
 def snippet(generator: SamplingGenerator, format: str) -> str:
     """Python code that runs the exported file, from the folder where it lies: it sets `images`."""
-    needed = [x for x in generator.inputs if not (x.name == "dropout" and format == "safetensors")]
-    inputs = [f'    "{x.name}": {_drawn(x)},' for x in needed]
-    head = ["import numpy as np", "", "n, rng = 16, np.random.default_rng(0)", "inputs = {"]
-    return "\n".join([*head, *inputs, "}", ""]) + "\n" + _LOADS[format]
+    inputs = [f'    "{x.name}": {_drawn(x)},' for x in _inputs(generator, format)]
+    imports, run = _CODE[format]
+    draws = ["n, rng = 16, np.random.default_rng(0)", "inputs = {", *inputs, "}"]
+    return "\n".join([imports, "", *draws, run.removeprefix("\n")])
+
+
+def _inputs(generator: SamplingGenerator, format: str) -> list[Input]:
+    """What a caller draws; the Linen module of the safetensors draws what it drops itself."""
+    own = {"dropout"} if format == "safetensors" else set()
+    return [x for x in generator.inputs if x.name not in own]
 
 
 def _drawn(input: Input) -> str:
@@ -161,10 +175,12 @@ def _labels(generator: SamplingGenerator) -> list[str]:
 def _data(dataset: dict[str, Any]) -> str:
     lines = [
         f"- dataset: {_text(dataset['name'])}, {dataset['train']:,} training images",
-        f"- SHA-256 of its images and labels: `{_text(dataset['sha256'])}`",
+        f"- SHA-256 (16 hex digits) of its images and labels: `{_text(dataset['sha256'])}`",
     ]
     if dataset.get("content_sha256"):
-        lines.append(f"- SHA-256 of its content: `{_text(dataset['content_sha256'])}`")
+        lines.append(
+            f"- SHA-256 (16 hex digits) of its files: `{_text(dataset['content_sha256'])}`"
+        )
     return "\n".join(lines)
 
 
