@@ -1,9 +1,10 @@
 """The formats of an exported generator: ONNX, StableHLO and safetensors."""
 
+import contextlib
 import importlib.util
 import json
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import NamedTuple
 
 import jax
@@ -48,9 +49,6 @@ def to_onnx(generator: SamplingGenerator) -> bytes:
     """An ONNX model with the generator's inputs, the output `images` and a free batch size."""
     import jax2onnx
 
-    # They log what they load, and warn about each shape that is computed at run time.
-    for name in ("jax2onnx", "onnx_ir"):
-        logging.getLogger(name).setLevel(logging.ERROR)
     names = [input.name for input in generator.inputs]
     batch = jax.export.symbolic_shape("B")[0]
     shapes = [jax.ShapeDtypeStruct(x.shape(batch), x.dtype) for x in generator.inputs]
@@ -58,7 +56,7 @@ def to_onnx(generator: SamplingGenerator) -> bytes:
     def generate(*arrays: jax.Array) -> jax.Array:
         return generator(**dict(zip(names, arrays, strict=True)))
 
-    with jax.enable_x64(False), for_any_platform():
+    with _quiet(), jax.enable_x64(False), for_any_platform():
         # Traced first: jax2onnx replaces methods of Linen's layers while it traces.
         traced = jax.make_jaxpr(generate)(*shapes)
         model = jax2onnx.to_onnx(
@@ -69,6 +67,17 @@ def to_onnx(generator: SamplingGenerator) -> bytes:
             output_names=["images"],
         )
     return bytes(model.SerializeToString())
+
+
+@contextlib.contextmanager
+def _quiet() -> Iterator[None]:
+    """Keeps jax2onnx from logging what it loads, and warning of shapes computed at run time."""
+    before = logging.root.manager.disable
+    logging.disable(logging.WARNING)
+    try:
+        yield
+    finally:
+        logging.disable(before)
 
 
 def run_onnx(content: bytes, inputs: Arrays) -> np.ndarray:
