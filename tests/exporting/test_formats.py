@@ -87,7 +87,8 @@ def dropped(run, latent):
     )
     layers = [seen["intermediates"][f"{x}_dropout"] for x in ("noise", "condition", "joint")]
     outputs = np.concatenate([layer["__call__"][0] for layer in layers], axis=1)
-    return np.where(outputs > 0, 0.0, 0.999)
+    kept = 1 - run.config.generator.dropout
+    return np.where(outputs > 0, kept - 0.001, kept + 0.001)
 
 
 def assert_same(images, expected):
