@@ -1,8 +1,10 @@
 """What the README and docs/ show is run, and lists what there is."""
 
 import re
+import tomllib
 
 import pytest
+import yaml
 from conftest import ROOT, run_python
 
 from jaxgan.evaluation.registry import METRICS, OF_SEEDS
@@ -46,3 +48,51 @@ def test_readme_shows_every_package():
     for name in packages:
         assert f"`jaxgan/{name}/`" in text, name
     assert len(text.splitlines()) <= 250
+
+
+# --- Links
+
+
+def markdown_pages():
+    found = [ROOT / name for name in ("README.md", "CHANGELOG.md", "CONTRIBUTING.md")]
+    for folder in ("docs", "experiments"):
+        found += sorted(
+            path for path in (ROOT / folder).rglob("*.md") if "_build" not in path.parts
+        )
+    return found
+
+
+def without_blocks(text):
+    return re.sub(r"^```.*?^```", "", text, flags=re.M | re.S)
+
+
+def anchors(page):
+    """The anchors of a page's headings, as GitHub and the site make them."""
+    headings = re.findall(r"^#+ (.*)$", without_blocks(page.read_text()), re.M)
+    return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
+
+
+def test_links_and_pictures_exist():
+    pages, links = markdown_pages(), 0
+    for page in pages:
+        text = re.sub(r"`[^`\n]*`", "", without_blocks(page.read_text()))
+        for link in re.findall(r"\]\(([^)\s]+)\)", text):
+            if re.match(r"\w+:", link):
+                continue
+            name, _, anchor = link.partition("#")
+            path = (page.parent / name).resolve() if name else page
+            where = f"{page.relative_to(ROOT)}: {link}"
+            assert path.exists(), where
+            assert ROOT in path.parents, where
+            assert not anchor or anchor in anchors(path), where
+            links += 1
+    assert len(pages) > 30
+    assert links > 100
+
+
+def test_citation_is_of_this_version():
+    citation = yaml.safe_load((ROOT / "CITATION.cff").read_text())
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    assert citation["cff-version"] == "1.2.0"
+    assert {"message", "title", "authors"} <= citation.keys()
+    assert (citation["version"], citation["license"]) == (project["version"], project["license"])
