@@ -2,6 +2,7 @@
 # ./run.sh              sets up .venv and trains the main job, InfoGAN on the embedded digits
 # ./run.sh --config=…   sets up and runs any job: the flags are those of python -m jaxgan.main
 # ./run.sh test […]     sets up and runs the tests (arguments go to pytest)
+# ./run.sh docs         sets up and builds the site of the documentation into docs/_build/html
 # ./run.sh setup        only sets up
 # PYTHON names the interpreter (3.11 or later); the default is python3.
 set -euo pipefail
@@ -36,12 +37,26 @@ require_config() {
   exit 2
 }
 
+docs() {
+  local python=.venv/bin/python site=docs/_build/html
+  if ! "$python" -c 'import furo, myst_parser, sphinx' 2> /dev/null; then
+    echo "installing the extra 'docs' into .venv"
+    "$python" -m pip install --quiet --disable-pip-version-check --constraint requirements.txt \
+      --editable '.[docs]'
+  fi
+  # -W: a warning is an error; -E: every page is read again, since their tables of contents are in
+  # docs/conf.py.
+  "$python" -m sphinx -q -W --keep-going -E -c docs -d docs/_build/doctrees . "$site"
+  echo "$PWD/$site/index.html"
+}
+
 case "${1:-}" in
   setup) setup ;;
+  docs) setup; docs ;;
   # xdist would sort the files by their number of tests; tests/conftest.py has the slow ones first.
   test) setup; shift
     exec .venv/bin/python -m pytest --numprocesses=2 --dist=loadfile --no-loadscope-reorder "$@" ;;
   "") setup; exec .venv/bin/python -m jaxgan.main --config=configs/infogan.py ;;
   -*) require_config "$@"; setup; exec .venv/bin/python -m jaxgan.main "$@" ;;
-  *) echo "run.sh: unknown word '$1'; there are setup, test, or flags of jaxgan.main" >&2; exit 2 ;;
+  *) echo "run.sh: unknown word '$1'; there are setup, test, docs, or flags of jaxgan.main" >&2; exit 2 ;;
 esac
