@@ -2,9 +2,12 @@
 API from the docstrings. The source folder is the repository's root, so that a link between pages
 works in the site and in the repository."""
 
+import functools
+import inspect
 import re
 from importlib import metadata
 
+import flax.linen as nn
 from docutils import nodes
 from docutils.utils.math import MathError
 from docutils.utils.math.latex2mathml import tex2mathml
@@ -22,6 +25,7 @@ include_patterns = [
     "CONTRIBUTING.md",
     "docs/*.md",
     "docs/api/*.rst",
+    "docs/tutorials/*.md",
     "experiments/*.md",
     "experiments/*/*.md",
 ]
@@ -31,6 +35,7 @@ exclude_patterns = [".git", ".venv", "docs/_build", "runs"]
 # not in the pages, which are also read as plain Markdown.
 SECTIONS = {
     "README": [
+        ("Tutorials", [f"docs/tutorials/{name}" for name in ("gan", "dcgan", "cgan", "infogan")]),
         (
             "Guides",
             [f"docs/{name}" for name in ("reference", "extending", "devices", "architecture")],
@@ -53,22 +58,21 @@ myst_heading_anchors = 4  # Links such as reference.md#keys, with GitHub's slugs
 default_role = "literal"
 napoleon_google_docstring = True
 napoleon_numpy_docstring = False
+napoleon_attr_annotations = False
 napoleon_use_ivar = True
 napoleon_use_rtype = False
 autodoc_member_order = "bysource"
 autodoc_typehints = "none"
-python_use_unqualified_type_names = True
 python_maximum_signature_line_length = 80
-add_module_names = False
 
-smartquotes = False  # Primes, and the two dashes of a flag, stay what they are.
+smartquotes_action = "D"  # Dashes only: a prime stays a prime.
 highlight_language = "none"
 
 html_theme = "furo"
 html_title = "jaxgan"
 html_static_path = ["_static"]
 html_css_files = ["site.css"]
-html_extra_path = ["_static/index.html"]  # The front page is README.html; this leads there.
+html_extra_path = ["_extra"]  # The front page is README.html; this leads there.
 html_copy_source = False
 html_show_sphinx = False
 html_math_renderer = "mathml"
@@ -82,6 +86,10 @@ def add_table_of_contents(app, docname, content):
             options.append(":glob:")
         lines = ["", "", "```{toctree}", *options, "", *(f"/{page}" for page in pages), "```", ""]
         content[0] += "\n".join(lines)
+
+
+# What reStructuredText would read as a substitution, emphasis or a reference.
+SPECIAL = r"([|*]|(?<=\w)_(?!\w))"
 
 
 def write_docstring_as_rst(app, what, name, obj, options, lines):
@@ -100,26 +108,43 @@ def write_docstring_as_rst(app, what, name, obj, options, lines):
             names = re.match(r"\s+\w+(, \w+)+: ", line)
             line = line if names is None else names[0].replace(", ", ",") + line[names.end() :]
             parts = re.split("(`[^`]*`)", line)
-            parts[::2] = [re.sub(r"([|*]|(?<=\w)_(?!\w))", r"\\\1", part) for part in parts[::2]]
+            parts[::2] = [
+                re.sub(
+                    r"(?<![\w-])--\w(?:[^\s,;)]|,(?=\w))*",
+                    r"``\g<0>``",
+                    re.sub(SPECIAL, r"\\\1", part),
+                )
+                for part in parts[::2]
+            ]
             line = "".join(parts)
             before = indentation if line.strip() else before
         found.append(line)
     lines[:] = found
 
 
-def hide_linen_fields(app, what, name, obj, options, signature, return_annotation):
-    """Leaves out `parent` and `name`, which every Linen module takes, from its signature."""
-    if what == "class" and signature and "parent=" in signature:
-        signature = signature[: signature.index("parent=")].rstrip(" ,*") + ")"
+def hide_linen_signature(app, what, name, obj, options, signature, return_annotation):
+    """Leaves out the fields of a Linen module, most of which all networks share."""
+    if what == "class" and issubclass(obj, nn.Module):
+        return "", None
     return signature, return_annotation
+
+
+def skip_fields(app, what, name, obj, skip, options):
+    """Leaves out the fields of a class, which its docstring explains, and not its methods."""
+    if what != "class":
+        return None
+    method = inspect.isfunction(obj) and obj.__module__.startswith("jaxgan.")
+    return None if method or isinstance(obj, (property, functools.cached_property)) else True
 
 
 def write_mathml(as_block):
     """A node's visitor that writes its LaTeX as MathML, for which the page needs no script."""
 
     def visit(translator, node):
+        # MathML has no space between a function and its argument, and GitHub reads "\\," as ",".
+        tex = re.sub(r"(\\(?:log|max_D)) ", r"\1\\,", node.astext())
         try:
-            mathml = tex2mathml(node.astext(), as_block=as_block)
+            mathml = tex2mathml(tex, as_block=as_block)
         except MathError as error:
             raise ValueError(f"{node.source}: {error}: {node.astext()}") from error
         translator.body.append(f'<div class="math">{mathml}</div>' if as_block else mathml)
@@ -134,4 +159,5 @@ def setup(app):
     app.connect("source-read", add_table_of_contents)
     # Before napoleon, whose priority is 500: what it writes is reStructuredText already.
     app.connect("autodoc-process-docstring", write_docstring_as_rst, priority=400)
-    app.connect("autodoc-process-signature", hide_linen_fields)
+    app.connect("autodoc-process-signature", hide_linen_signature)
+    app.connect("autodoc-skip-member", skip_fields)
