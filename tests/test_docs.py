@@ -7,6 +7,7 @@ import pytest
 import yaml
 from conftest import ROOT, run_python
 
+from jaxgan.common.version import VERSION
 from jaxgan.evaluation.registry import METRICS, OF_SEEDS
 
 
@@ -95,4 +96,4 @@ def test_citation_is_of_this_version():
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
     assert citation["cff-version"] == "1.2.0"
     assert {"message", "title", "authors"} <= citation.keys()
-    assert (citation["version"], citation["license"]) == (project["version"], project["license"])
+    assert (citation["version"], citation["license"]) == (VERSION, project["license"])
