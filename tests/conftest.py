@@ -66,7 +66,10 @@ _FIRST = (
     "test_step.py",
     "test_distributed.py",
     "test_sample.py",
+    "test_examples.py",
     "test_docs.py",
+    "test_own_modules.py",
+    "test_formats.py",
 )
 
 
