@@ -1,8 +1,8 @@
 """`python -m jaxgan.report --workdir=DIR [--workdir=DIR …] [--out=FILE]`
 
-Writes report.html, a self-contained page on one run, or on several side by side, into the first
-run's folder or to `--out`. Training and evaluation write it too. Exit status: 0; 1 the disk is
-full; 2 an error in the arguments.
+Writes a self-contained page on one run, report.html in its folder, or on several side by side,
+compare.html in the first one's folder; or to `--out`. Training and evaluation write report.html
+too. Exit status: 0; 1 the disk is full; 2 an error in the arguments.
 """
 
 import argparse
@@ -63,10 +63,10 @@ def _flags(argv: list[str]) -> argparse.Namespace:
     expand = os.path.expanduser
     parser = _Parser("python -m jaxgan.report", allow_abbrev=False)
     parser.add_argument(
-        "--workdir", action="append", default=[], type=expand, help="The run's folder."
+        "--workdir", action="append", default=[], type=expand, help="A run's folder; may repeat."
     )
     parser.add_argument(
-        "--out", type=expand, help="The page; default report.html in the first folder."
+        "--out", type=expand, help="The page; default report.html, of several runs compare.html."
     )
     return parser.parse_args(argv)
 

@@ -312,14 +312,14 @@ class _Callable(types.ModuleType):
 
     def __call__(
         self,
-        config: ConfigDict,
+        config: ConfigDict | str,
         workdir: str,
         dataset: Dataset | None = None,
         modules: Modules | None = None,
     ) -> trained_run.Run:
         """Trains a run to its last step, or continues it, and loads it.
 
-        Args and errors as in `train`.
+        Args and errors as in `train`; a config may be a name for `jaxgan.config.named`.
 
         Returns:
           The chosen seed's best networks, as `jaxgan.load` does.
@@ -328,6 +328,7 @@ class _Callable(types.ModuleType):
           KeyboardInterrupt: if a signal stopped the run, such as a notebook's interrupt. What was
             trained is saved, and the next call continues.
         """
+        config = config_lib.named(config) if isinstance(config, str) else config
         status = train(config, workdir, dataset, modules)
         if status:
             raise KeyboardInterrupt(status - 128)

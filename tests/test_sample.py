@@ -132,6 +132,8 @@ def test_the_module_of_training_trains_and_loads(folders):
     """`jaxgan.train(…)` of a finished run, which only loads it."""
     config = update(load_config("cgan", "mlp"), SMALL | {"dataset.classes": "3+7+9"})
     run = jaxgan.train(config, str(folders / "mlp"))
+    with pytest.raises(UserError, match="nosuch: no file"):
+        jaxgan.train("nosuch", str(folders / "mlp"))
     np.testing.assert_array_equal(run.sample(2), jaxgan.load(str(folders / "mlp")).sample(2))
 
 

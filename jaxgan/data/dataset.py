@@ -265,9 +265,11 @@ class Dataset:
     def require_batch(self, size: int) -> None:
         """Raises UserError if a batch is larger than the training split."""
         if size > len(self.train):
+            fits = 2 ** (len(self.train).bit_length() - 1)
             raise UserError(
-                f"a batch of {size} is larger than {self.name}'s {len(self.train)} training images",
-                "lower batch_size (or discriminator_batch_size)",
+                f"a batch of {size} is larger than {self.name}'s {len(self.train)} training images"
+                " (the others are held out)",
+                f"lower batch_size (or discriminator_batch_size), such as batch_size={fits}",
             )
 
 

@@ -114,7 +114,8 @@ def format_table(measures: list[dict[str, Any]]) -> str:
         at = f"{which}, step {steps[0]}" if len(steps) == 1 else which
         reference = "" if rows[0]["reference"] is None else f"{rows[0]['reference']:.4f}"
         shown = "" if code is None else str(code)
-        if len(extractors[name]) > 1:  # Features of two networks cannot be compared.
+        # Features of two networks cannot be compared, and thumbnails are no network's.
+        if len(extractors[name]) > 1 or "thumbnails" in (extractor[0] or ""):
             name += f" ({' '.join(filter(None, extractor)) or 'no extractor'})"
         lines.append((name, shown, split, at, value, reference, rows[0]["unit"], str(len(rows))))
     return text_table(lines)

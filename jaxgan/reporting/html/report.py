@@ -21,6 +21,8 @@ from jaxgan.reporting.html.pictures import sheets_over_time, single_pictures
 from jaxgan.reporting.html.run_data import Run, read_run
 
 FILE_NAME = "report.html"
+# Of several runs, in the folder of the first, whose own report stays.
+COMPARISON = "compare.html"
 # Bytes of a report at most; pictures are made smaller or left out until it fits.
 _LIMIT = 5_000_000
 # Bytes of a section around its sheets.
@@ -47,7 +49,7 @@ def write_report(
 
     Args:
       workdirs: the runs' folders, at least one.
-      out: the file; None is report.html in the first folder.
+      out: the file; None is report.html in the folder, of several runs compare.html in the first.
       trained: the networks that a single run's explorer shows; None loads those of every run.
 
     Returns:
@@ -63,7 +65,7 @@ def write_report(
         found = _explorer(run, workdir, trained, explorer.BUDGET // len(runs))
         if found is not None:
             explorers[run.name] = found
-    path = out or os.path.join(workdirs[0], FILE_NAME)
+    path = out or os.path.join(workdirs[0], FILE_NAME if len(runs) == 1 else COMPARISON)
     write_text(path, render(runs, explorers=explorers))
     return path
 

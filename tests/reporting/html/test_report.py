@@ -273,8 +273,11 @@ def test_several_runs_side_by_side(tmp_path):
     assert run_report(f"--workdir={one}", f"--workdir={two}", f"--out={out}") == 0
     shown = out.read_text()
     Page(shown)
-    assert not (one / "report.html").exists()
     assert shown.count('id="step"') == 1
+    # The first run keeps its own page.
+    assert run_report(f"--workdir={one}", f"--workdir={two}") == 0
+    assert (one / "compare.html").exists()
+    assert not (one / "report.html").exists()
     runs = [read_run(str(one)), read_run(str(two))]
     keys = tables.run_tables(runs)[1]
     assert keys.title == "Keys in which the runs differ"
