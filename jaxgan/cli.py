@@ -119,15 +119,21 @@ def own_modules() -> Any:
 
     what = f"--modules={MODULES.value}"
     module, _, name = MODULES.value.partition(":")
-    if not (module and name):
+    if not all(part.isidentifier() for part in (*module.split("."), name)):
         raise UserError(f"{what}: not MODULE:NAME", "such as --modules=my_networks:modules")
     sys.path.insert(0, os.getcwd())  # Where `python -m` looks too.
     try:
-        found = getattr(importlib.import_module(module), name, None)
+        imported = importlib.import_module(module)
     except ModuleNotFoundError as error:
-        if error.name != module.partition(".")[0] and error.name != module:
+        if not f"{module}.".startswith(f"{error.name}."):
             raise
-        raise UserError(f"{what}: no module {module}", f"is {module}.py in this folder?") from None
+        raise UserError(
+            f"{what}: no module {module}", f"is {module.partition('.')[0]}.py in this folder?"
+        ) from None
+    found = getattr(imported, name, None)
+    if found is None:
+        where = getattr(imported, "__file__", None) or "Python's own module"
+        raise UserError(f"{what}: no {name} in {where}")
     if callable(found):
         found = found()
     if not isinstance(found, Modules):

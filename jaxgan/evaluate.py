@@ -104,7 +104,7 @@ def evaluate(workdir: str, checkpoint: str | None, seed: int | None, n: int) -> 
             # First: what has been measured must not be lost for a picture.
             write_json(os.path.join(workdir, run_files.RESULTS), results)
             _write_figures(workdir, runs, found)
-            renew_report(workdir, print)
+            renew_report(workdir, print, modules=cli.own_modules())
     print(format_table(results["measures"]))
     if found.without_rows:
         left_out = ", ".join(found.without_rows)

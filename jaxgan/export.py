@@ -50,7 +50,11 @@ def export(workdir: str, format: str) -> None:
     if os.path.lexists(out):
         raise UserError(f"{out} exists already", "give another --out, or remove it")
     jax_setup.configure_jax(read_about(workdir)["config"]["dtype"])
-    run = load(workdir, CHECKPOINT.value or "best", SEED.value, cli.own_modules())
+    modules = cli.own_modules()
+    if modules is not None and format == "safetensors":
+        what = "--format=safetensors: its card would build jaxgan's networks, not --modules'"
+        raise UserError(what, "choose onnx or stablehlo")
+    run = load(workdir, CHECKPOINT.value or "best", SEED.value, modules)
     generator, file = SamplingGenerator(run), FORMATS[format].file
     content = FORMATS[format].write(generator)
     difference = largest_difference(generator, format, content)

@@ -2,6 +2,7 @@
 evaluate, save."""
 
 import contextlib
+import importlib
 import os
 import sys
 import types
@@ -73,7 +74,7 @@ def _train(
         finished = primary and _is_finished(config, workdir, dataset)
     if distributed.all_max(finished):
         if primary:
-            _renew_old_report(workdir)
+            _renew_old_report(workdir, modules)
             print(describe_finished(config, workdir))
         return 0
     with distributed.synchronized():
@@ -102,7 +103,7 @@ def _train(
     lock: Any = contextlib.nullcontext()
     with distributed.synchronized():
         if primary:
-            lock = run_folder.enter(config, workdir, dataset, gan)
+            lock = run_folder.enter(config, workdir, dataset, gan, modules is not None)
     # A checkpoint saved at SIGTERM must not push out the one that a rollback would need.
     regular = config.checkpoint_every if config.rollbacks else 0
     folder = os.path.join(workdir, "checkpoints")
@@ -277,12 +278,12 @@ def _is_finished(config: ConfigDict, workdir: str, dataset: Dataset | None) -> b
     return True
 
 
-def _renew_old_report(workdir: str) -> None:
+def _renew_old_report(workdir: str, modules: Modules | None) -> None:
     """Writes the report of a run that ended after its results and before its report."""
     report = os.path.join(workdir, FILE_NAME)
     results = os.path.join(workdir, run_files.RESULTS)
     if not os.path.exists(report) or os.path.getmtime(report) < os.path.getmtime(results):
-        renew_report(workdir, print)
+        renew_report(workdir, print, modules=modules)
 
 
 def _check_same_run(config: ConfigDict, dataset: Dataset) -> None:
@@ -309,6 +310,9 @@ def _warn_of_few_images(config: ConfigDict, dataset: Dataset) -> None:
 
 class _Callable(types.ModuleType):
     """This module can be called, so that `jaxgan.train(…)` and `jaxgan.train.train` both exist."""
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return importlib.import_module, (__name__,)
 
     def __call__(
         self,

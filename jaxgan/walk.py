@@ -67,7 +67,7 @@ def _write_figures_of(workdir: str) -> None:
         suffix = sheet_paths.suffix(latent_figures.seed_in_names(run))
         for name, ending, save in figures:
             save(os.path.join(workdir, f"{name}{suffix}{ending}"))
-        renew_report(workdir, print)
+        renew_report(workdir, print, modules=cli.own_modules())
     print(f"by {run.described}: {workdir}")
 
 

@@ -44,9 +44,15 @@ def test_a_run_of_them_is_trained_and_sampled(folder):
     flags = ["--workdir=run", "--modules=my_networks:modules", "--n=4"]
     assert run_python("-m", "jaxgan.sample", *flags, cwd=folder).returncode == 0
     assert (folder / "run" / "sampled.png").exists()
+    # The report's explorer would show other images than the run's.
+    assert "There is no latent explorer" not in (folder / "run" / "report.html").read_text()
     done = run_python("-m", "jaxgan.sample", "--workdir=run", cwd=folder)
     assert done.returncode == 2
-    assert len(done.stderr.splitlines()) <= 2
+    said = "jaxgan: run was trained with networks of its own"
+    assert done.stderr.splitlines()[0].startswith(said)
+    assert run_python("-m", "jaxgan.report", "--workdir=run", cwd=folder).returncode == 0
+    said = "There is no latent explorer: run was trained with networks of its own"
+    assert said in (folder / "run" / "report.html").read_text()
 
 
 @pytest.mark.parametrize(
@@ -54,7 +60,9 @@ def test_a_run_of_them_is_trained_and_sampled(folder):
     [
         ("my_networks", "not MODULE:NAME"),
         ("nothing:modules", "no module nothing"),
-        ("my_networks:absent", "it is no Modules"),
+        ("my_networks.py:modules", "no module my_networks.py"),
+        ("my-networks:modules", "not MODULE:NAME"),
+        ("my_networks:absent", r"no absent in .*my_networks\.py"),
         ("my_networks:wrong", "it is no Modules"),
     ],
 )

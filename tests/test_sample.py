@@ -4,7 +4,9 @@ import dataclasses
 import errno
 import functools
 import io
+import json
 import os
+import pickle
 import signal
 
 import jax
@@ -81,6 +83,29 @@ def test_labels_and_codes_may_be_lists_and_numpy_numbers(folders):
     np.testing.assert_array_equal(coded.sample(2, continuous=0.5), same)
 
 
+@pytest.mark.parametrize("code", [2.5, "3", True])
+def test_a_code_is_a_whole_number(folders, code):
+    with pytest.raises(UserError, match="not a whole number"):
+        jaxgan.load(str(folders / "continuous")).sample(1, code=code)
+
+
+def test_a_run_is_found_from_another_folder(folders, monkeypatch):
+    monkeypatch.chdir(folders)
+    run = jaxgan.load("mlp")
+    monkeypatch.chdir("/")
+    assert run.history
+    assert pickle.loads(pickle.dumps(jaxgan.train)) is jaxgan.train
+
+
+@pytest.mark.parametrize("wrong", [{"image_shape": [0, 8, 1]}, {"classes": [99]}])
+def test_data_that_no_run_can_have_is_refused(folders, tmp_path, wrong):
+    about = json.loads((folders / "mlp" / "config.json").read_text())
+    about["dataset"] |= wrong
+    (tmp_path / "config.json").write_text(json.dumps(about))
+    with pytest.raises(UserError, match="is damaged, or not a run's"):
+        jaxgan.load(str(tmp_path))
+
+
 def test_examples_of_given_noise(folders):
     run = jaxgan.load(str(folders / "continuous"))
     noise = np.asarray(run.latent(3, seed=5).noise)
@@ -113,6 +138,8 @@ def test_rows_and_measures_of_the_loaded_seed(folders, tmp_path):
     names = {measure["name"] for measure in run.measures}
     assert "parzen_log_likelihood" in names
     assert {measure["checkpoint"] for measure in run.measures} == {"best"}
+    # Those of other networks, such as of a run that has been continued since, are not its own.
+    assert not dataclasses.replace(run, step=run.step + 1).measures
     assert not dataclasses.replace(run, run_seed=7).history
     assert not dataclasses.replace(run, run_seed=7).measures
     assert not dataclasses.replace(run, workdir="").history

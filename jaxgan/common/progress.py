@@ -74,7 +74,7 @@ class Progress:
 def _notebook_output() -> Any:
     """An output of the running cell, to be rewritten; None outside of a notebook."""
     ipython: Any = sys.modules.get("IPython")
-    shell = ipython.get_ipython() if ipython is not None else None
+    shell = getattr(ipython, "get_ipython", lambda: None)()
     if shell is None or "IPKernelApp" not in shell.config:
         return None
     return ipython.display.display({"text/plain": "compiling"}, raw=True, display_id=True)

@@ -7,7 +7,8 @@ from typing import Any
 from ml_collections import ConfigDict
 
 from jaxgan.common.errors import UserError
-from jaxgan.config.presets import update
+from jaxgan.config.keys import KEYS
+from jaxgan.config.presets import nearest, update
 from jaxgan.config.validation import from_file, validate
 
 FOLDER = "configs"
@@ -27,9 +28,22 @@ def named(argument: str, values: Mapping[str, Any] | None = None) -> ConfigDict:
     path = locate(name)
     if not os.path.isfile(path):
         raise UserError(f"{argument}: no file {path}; there are: {', '.join(known_names())}")
-    config = update(from_file(path, arg), values or {})
+    config = update(from_file(path, arg), dict(map(_checked, (values or {}).items())))
     validate(config)
     return config
+
+
+def _checked(item: tuple[str, Any]) -> tuple[str, Any]:
+    """A key and its value, a NumPy number as Python's; UserError for an unknown key or a value of
+    another type."""
+    path, value = item
+    if path not in KEYS:
+        raise UserError(f"config: unknown key {path}", nearest(path))
+    value = value.item() if hasattr(value, "item") else value
+    kind = type(KEYS[path].default)
+    if type(value) is not kind and not (kind is float and type(value) is int):
+        raise UserError(f"{path}={value!r}: not of the type {kind.__name__}")
+    return path, value
 
 
 def locate(name: str) -> str:

@@ -87,7 +87,9 @@ class SamplingGenerator:
         # float32 networks stay as they are, so that networks of one's own need no such fields.
         self.module: nn.Module = run.gan.generator
         if run.config.dtype != "float32":
-            self.module = self.module.clone(dtype=jnp.float32, param_dtype=jnp.float32)
+            fields = {field.name for field in dataclasses.fields(self.module)}
+            types = {name: jnp.float32 for name in ("dtype", "param_dtype") if name in fields}
+            self.module = self.module.clone(**types)
         self.variables = Variables(
             *jax.tree.map(lambda x: np.asarray(x, np.float32), tuple(run.networks.generator))
         )

@@ -132,7 +132,7 @@ def model_card(
             ("input", "dtype", "shape", "values", "what it is"), map(_input_row, generator.inputs)
         )
         + f"\n\nOutput: `images`, float32, [B, {height}, {width}, {channels}], from 0 (black) to 1."
-        " B is any batch size. "
+        " B is any batch size, from 1. "
         + (
             "The network itself ends with images in [-1, 1], which the code below maps to [0, 1]."
             if format == "safetensors" and run.gan.low < 0
@@ -206,14 +206,14 @@ def _measures(generator: SamplingGenerator, measures: list[dict[str, Any]]) -> s
     networks = {"seed": run.run_seed, "step": run.step, "checkpoint": run.checkpoint}
     rows = [
         (
-            x["name"] if x["code"] is None else f"{x['name']} (code {x['code']})",
-            f"{x['value']:.4g} {'' if x['unit'] == '1' else x['unit']}".strip(),
+            _text(x["name"] if x["code"] is None else f"{x['name']} (code {x['code']})"),
+            _text(f"{x['value']:.4g} {'' if x['unit'] == '1' else x['unit']}".strip()),
             "" if x["reference"] is None else f"{x['reference']:.4g}",
-            x["split"],
+            _text(x["split"]),
             f"{x.get('n_real', 0):,}",
             f"{x.get('n_generated', 0):,}",
-            " ".join(filter(None, (x.get("extractor"), x.get("extractor_hash")))),
-            x.get("protocol", ""),
+            _text(" ".join(filter(None, (x.get("extractor"), x.get("extractor_hash"))))),
+            _text(x.get("protocol", "")),
         )
         for x in measures
         if all(x[key] == value for key, value in networks.items())
@@ -226,11 +226,7 @@ def _measures(generator: SamplingGenerator, measures: list[dict[str, Any]]) -> s
 
 def _table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
     lines = [head, ["---"] * len(head), *rows]
-    return "\n".join(f"| {' | '.join(map(_cell, line))} |" for line in lines)
-
-
-def _cell(text: str) -> str:
-    return printable(text).replace("|", "\\|")
+    return "\n".join(f"| {' | '.join(map(printable, line))} |" for line in lines)
 
 
 def _text(text: str) -> str:

@@ -53,7 +53,10 @@ class Asked(NamedTuple):
         features: np.ndarray | None = None,
     ) -> "Asked":
         """The same from arguments of which a single value stands for a sequence of one."""
-        codes = () if code is None else tuple(np.atleast_1d(code).tolist())
+        whole = () if code is None else np.atleast_1d(code)
+        if len(whole) and not np.issubdtype(np.asarray(whole).dtype, np.integer):
+            raise UserError(f"code={code}: not a whole number, nor some of them")
+        codes = tuple(int(value) for value in whole)
         return Asked(label, codes, tuple(np.atleast_1d(continuous).tolist()), image, features)
 
 
@@ -163,7 +166,7 @@ class Run:
         Raises:
           UserError: if the run has no Q, or the images have another shape or type.
         """
-        gan, networks = self.gan, self.networks
+        gan, networks, images = self.gan, self.networks, np.asarray(images)
         if gan.q is None or networks.q is None:
             raise UserError(f"{self.config.system}: it has no codes to read", "infogan has")
         if images.dtype != np.uint8 or images.shape[1:] != gan.image_shape or not len(images):
@@ -191,11 +194,11 @@ class Run:
             return []
         with buckets.reading_copy(self.workdir) as folder:
             results = run_files.read_results(folder)
-        wanted = (self.run_seed, self.checkpoint)
+        wanted = (self.run_seed, self.checkpoint, self.step)
         return [
             measure
             for measure in (results["measures"] if results else [])
-            if (measure["seed"], measure["checkpoint"]) == wanted
+            if (measure["seed"], measure["checkpoint"], measure["step"]) == wanted
         ]
 
     @property
@@ -333,7 +336,9 @@ def load(
     if seed not in runs:
         what = f"{workdir} has seeds {min(runs)} to {max(runs)}, not {seed}"
         raise UserError(what, "choose one of them")
-    return dataclasses.replace(runs[seed].get(checkpoint, runs[seed]["last"]), workdir=workdir)
+    # Absolute, because the process may go to another folder.
+    place = workdir if buckets.is_remote(workdir) else os.path.abspath(workdir)
+    return dataclasses.replace(runs[seed].get(checkpoint, runs[seed]["last"]), workdir=place)
 
 
 def load_every(
@@ -359,6 +364,9 @@ def _restore(
 ) -> tuple[int, dict[int, dict[str, Run]], set[int]]:
     """The last step, each seed's networks by the name of their checkpoint, and the finite seeds."""
     about = read_about(workdir)
+    if about.get("own_networks") and modules is None:
+        what = f"{workdir} was trained with networks of its own"
+        raise UserError(what, "give them again: --modules=MODULE:NAME, in Python modules=…")
     config = config_lib.update(config_lib.base(), about["config"])
     if config.dtype == "float64" and not jax.config.read("jax_enable_x64"):
         remedy = 'call jax.config.update("jax_enable_x64", True) first'
@@ -399,6 +407,15 @@ def _restore(
     return restored[0], runs, finite
 
 
+def _check_dataset(dataset: dict[str, Any]) -> None:
+    """Raises UserError if no run can have been trained on such data."""
+    if min(dataset["image_shape"]) < 1:
+        raise UserError(f"image_shape={dataset['image_shape']}")
+    names, classes = dataset["label_names"], dataset["classes"]
+    if names and not all(0 <= i < len(names) for i in classes):
+        raise UserError(f"classes={classes} of {len(names)} names")
+
+
 def read_about(workdir: str) -> dict[str, Any]:
     """The content of the run's `config.json`; UserError if there is no run, or another version of
     jaxgan wrote it."""
@@ -409,6 +426,7 @@ def read_about(workdir: str) -> dict[str, Any]:
         raise UserError(f"{workdir} was written by another version of jaxgan")
     try:
         validate(config_lib.update(config_lib.base(), about["config"]))
+        _check_dataset(about["dataset"])
     except UserError as error:
         path = os.path.join(workdir, run_files.CONFIG)
         raise UserError(f"{path} is damaged, or not a run's: {error.what}") from None

@@ -40,6 +40,7 @@ class _RunInfo(TypedDict):
     device: NotRequired[str]
     devices: NotRequired[_Count]
     commit: NotRequired[str | None]
+    own_networks: NotRequired[bool]
 
 
 class _Measure(TypedDict):

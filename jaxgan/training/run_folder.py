@@ -63,14 +63,20 @@ def inspect(config: ConfigDict, workdir: str) -> dict[str, Any] | None:
     return None
 
 
-def enter(config: ConfigDict, workdir: str, dataset: Dataset, gan: Gan) -> TextIO:
+def enter(
+    config: ConfigDict, workdir: str, dataset: Dataset, gan: Gan, own_networks: bool = False
+) -> TextIO:
     """Locks the folder as `keep_out` does, and writes the run's description into it.
+
+    Args:
+      config, workdir, dataset, gan: the run.
+      own_networks: whether the networks are not those that the config names.
 
     Raises:
       UserError: if another process holds the lock, the folder belongs to another run or a run on
         other data, or cannot be written.
     """
-    about = _about(config, dataset)
+    about = _about(config, dataset) | ({"own_networks": True} if own_networks else {})
     networks = describe_networks(gan)
     lock = keep_out(workdir)
     try:

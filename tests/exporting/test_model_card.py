@@ -5,5 +5,7 @@ from jaxgan.exporting import model_card
 
 def test_names_are_shown_literally():
     assert model_card._text("a|b](x)\n# c") == "a\\|b\\](x)\\\\n\\# c"
-    assert model_card._cell("a | b\nc") == "a \\| b\\nc"
+    protocol = "<img src=x> [click](javascript:x) | b\nc"
+    row = model_card._table(("protocol",), [(model_card._text(protocol),)]).splitlines()[-1]
+    assert row == "| \\<img src=x\\> \\[click\\](javascript:x) \\| b\\\\nc |"
     assert model_card._block(["```\n# c"]) == "    ```\\n# c"

@@ -14,6 +14,7 @@ from markupsafe import Markup
 from jaxgan.common.errors import DISK_FULL, UserError
 from jaxgan.common.files import write_text
 from jaxgan.inference import trained_run
+from jaxgan.models.registry import Modules
 from jaxgan.reporting import explorer
 from jaxgan.reporting.html import tables
 from jaxgan.reporting.html.curves import plots
@@ -43,7 +44,10 @@ _SECTIONS = {
 
 
 def write_report(
-    workdirs: Sequence[str], out: str | None = None, trained: trained_run.Run | None = None
+    workdirs: Sequence[str],
+    out: str | None = None,
+    trained: trained_run.Run | None = None,
+    modules: Modules | None = None,
 ) -> str:
     """Writes the report of some runs, whole or not at all.
 
@@ -51,6 +55,7 @@ def write_report(
       workdirs: the runs' folders, at least one.
       out: the file; None is report.html in the folder, of several runs compare.html in the first.
       trained: the networks that a single run's explorer shows; None loads those of every run.
+      modules: the networks, if they are not those that the configs name.
 
     Returns:
       The file's path.
@@ -62,7 +67,7 @@ def write_report(
     runs = _with_distinct_names([read_run(workdir) for workdir in workdirs], workdirs)
     explorers = {}
     for run, workdir in zip(runs, workdirs, strict=True):
-        found = _explorer(run, workdir, trained, explorer.BUDGET // len(runs))
+        found = _explorer(run, workdir, trained, modules, explorer.BUDGET // len(runs))
         if found is not None:
             explorers[run.name] = found
     path = out or os.path.join(workdirs[0], FILE_NAME if len(runs) == 1 else COMPARISON)
@@ -71,20 +76,23 @@ def write_report(
 
 
 def renew_report(
-    workdir: str, say: Callable[[str], None], trained: trained_run.Run | None = None
+    workdir: str,
+    say: Callable[[str], None],
+    trained: trained_run.Run | None = None,
+    modules: Modules | None = None,
 ) -> None:
     """Writes a run's own report, or says why it cannot.
 
     Args:
       workdir: the run's folder.
       say: takes the line.
-      trained: as for `write_report`.
+      trained, modules: as for `write_report`.
 
     Raises:
       OSError: if the disk is full.
     """
     try:
-        write_report([workdir], trained=trained)
+        write_report([workdir], trained=trained, modules=modules)
     except UserError as error:
         say(f"no {FILE_NAME}: {error}")
     except OSError as error:
@@ -143,14 +151,18 @@ def _with_distinct_names(runs: list[Run], workdirs: Sequence[str]) -> list[Run]:
 
 
 def _explorer(
-    run: Run, workdir: str, trained: trained_run.Run | None, budget: int
+    run: Run,
+    workdir: str,
+    trained: trained_run.Run | None,
+    modules: Modules | None,
+    budget: int,
 ) -> explorer.Explorer | None:
     """A run's explorer; None without one, for which a notice says why if it might be expected."""
     if trained is None:
         if not os.path.isdir(os.path.join(workdir, "checkpoints")):
             return None
         try:
-            trained = trained_run.load(workdir)
+            trained = trained_run.load(workdir, modules=modules)
         except UserError as error:
             why = error.what.replace(workdir, run.name)
             run.notices.append(f"There is no latent explorer: {why}.")

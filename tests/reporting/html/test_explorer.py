@@ -271,13 +271,15 @@ def test_in_a_browser_the_image_is_the_tile_of_the_controls(tmp_path):
 def test_a_run_whose_networks_cannot_be_loaded_says_so(tmp_path, monkeypatch):
     said = []
     data = RunData("run", {}, [], [], None, [], [], "", {}, said)
-    assert report._explorer(data, str(tmp_path), None, explorer.BUDGET) is None
+    assert report._explorer(data, str(tmp_path), None, None, explorer.BUDGET) is None
     assert said == []  # It has no checkpoints yet.
     (tmp_path / "checkpoints").mkdir()
-    assert report._explorer(data, str(tmp_path), None, explorer.BUDGET) is None
+    assert report._explorer(data, str(tmp_path), None, None, explorer.BUDGET) is None
     assert said == ["There is no latent explorer: run holds no run."]
-    monkeypatch.setattr(report.trained_run, "load", lambda workdir: f"loaded from {workdir}")
+    monkeypatch.setattr(
+        report.trained_run, "load", lambda workdir, modules: f"loaded from {workdir}"
+    )
     monkeypatch.setattr(explorer, "explorer", lambda trained, budget: trained)
-    assert report._explorer(data, str(tmp_path), None, 1) == f"loaded from {tmp_path}"
-    assert report._explorer(data, str(tmp_path), "given", 1) == "given"
+    assert report._explorer(data, str(tmp_path), None, None, 1) == f"loaded from {tmp_path}"
+    assert report._explorer(data, str(tmp_path), "given", None, 1) == "given"
     assert len(said) == 1

@@ -1,5 +1,6 @@
 """Which file a config's name means."""
 
+import numpy as np
 import pytest
 from conftest import ROOT
 
@@ -61,6 +62,10 @@ def test_a_named_config_with_changed_keys():
         files.named("nosuch")
     with pytest.raises(UserError, match=r"unknown key generator\.rate"):
         files.named("gan", {"generator.rate": 1.0})
+    assert files.named("gan", {"steps": np.int64(5)}).steps == 5
+    for wrong in ({"steps": "5"}, {"steps": 5.0}, {"generator": {"learning_rate": 1.0}}):
+        with pytest.raises(UserError, match=r"not of the type int|unknown key generator"):
+            files.named("gan", wrong)
     with pytest.raises(UserError, match="unknown word 'imagenet'"):
         files.named("gan:imagenet")
 
