@@ -211,7 +211,7 @@ def test_the_first_signal_in_the_loop_is_noted_and_the_second_ends_it(monkeypatc
     from jaxgan.common.stop_signals import StopSignals
     from jaxgan.training import distributed
 
-    def signalled(*_):
+    def signalled(*_, **__):
         with StopSignals() as stop:
             signal.raise_signal(signal.SIGINT)
             assert stop.asked == signal.SIGINT
@@ -222,6 +222,7 @@ def test_the_first_signal_in_the_loop_is_noted_and_the_second_ends_it(monkeypatc
     monkeypatch.setattr(distributed, "initialize", lambda *_: None)
     for flag in ("CONFIG", "WORKDIR", "_COORDINATOR", "_PROCESSES", "_PROCESS", "_HOST_TIMEOUT"):
         monkeypatch.setattr(main, flag, types.SimpleNamespace(value="x"))
+    monkeypatch.setattr("jaxgan.cli.MODULES", types.SimpleNamespace(value=None))
     assert main.main([]) == 128 + signal.SIGTERM
     assert "ended by SIGTERM" in capsys.readouterr().err
     assert signal.getsignal(signal.SIGINT) is before
@@ -231,13 +232,14 @@ def test_a_full_disk_is_one_line_that_names_the_folder(monkeypatch, capsys):
     from jaxgan import main, train
     from jaxgan.training import distributed
 
-    def full(*_):
+    def full(*_, **__):
         raise OSError(errno.ENOSPC, "No space left on device", "a/file")
 
     monkeypatch.setattr(train, "train", full)
     monkeypatch.setattr(distributed, "initialize", lambda *_: None)
     for flag in ("CONFIG", "WORKDIR", "_COORDINATOR", "_PROCESSES", "_PROCESS", "_HOST_TIMEOUT"):
         monkeypatch.setattr(main, flag, types.SimpleNamespace(value="runs/x"))
+    monkeypatch.setattr("jaxgan.cli.MODULES", types.SimpleNamespace(value=None))
     assert main.main([]) == 1
     (line,) = capsys.readouterr().err.splitlines()
     assert line.startswith("jaxgan: runs/x: No space left on device; free some")

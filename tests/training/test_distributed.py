@@ -1,4 +1,4 @@
-"""Two processes on one machine, started as the README says.
+"""Two processes on one machine, started as docs/devices.md says.
 
 Invariants over several hosts: processes agree with one device, and a killed run ends with the same
 bits."""
@@ -35,7 +35,7 @@ from jaxgan.training.gan import build_gan
 from jaxgan.training.heartbeat import REMEDY
 from jaxgan.training.run_files import read_metrics
 
-# Of the README's config, with dropout in both networks.
+# Of that page's config, with dropout in both networks.
 VALUES = {
     "dtype": "float64",
     "width": 0.05,
@@ -51,13 +51,12 @@ VALUES = {
 }
 
 
-def readme_commands():
-    """The arguments of the README's two lines for one machine."""
-    lines = re.findall(r"^\./run\.sh (.*--coordinator=localhost.*)$", README, re.M)
+def documented_commands():
+    """The arguments of the page's two lines for one machine."""
+    page = (ROOT / "docs" / "devices.md").read_text(encoding="utf-8")
+    lines = re.findall(r"^\./run\.sh (.*--coordinator=localhost.*)$", page, re.M)
+    assert len(lines) == 2
     return [shlex.split(line.removesuffix("&")) for line in lines]
-
-
-README = (ROOT / "README.md").read_text(encoding="utf-8")
 
 
 # A config file whose processes wait for one another for ever, in a collective, instead of training.
@@ -69,7 +68,7 @@ import jaxgan.train
 from jaxgan.training import distributed, jax_setup
 
 
-def wait(config, workdir):
+def wait(config, workdir, modules):
     jax_setup.configure_jax()
     pathlib.Path(workdir).touch()
     while True:
@@ -86,7 +85,7 @@ jaxgan.train.train = wait
 
 class Hosts:
     """Both processes; the second is given a folder of its own, which it should not touch. A config
-    replaces the README's."""
+    replaces the page's."""
 
     def __init__(self, folder, config=None, *flags):
         self.folder, self.config, self.flags, self.starts = folder, config, flags, 0
@@ -97,7 +96,7 @@ class Hosts:
             port = server.getsockname()[1]
         self.starts += 1
         self.both = []
-        for i, arguments in enumerate(readme_commands()):
+        for i, arguments in enumerate(documented_commands()):
             flags = [x for x in arguments if not x.startswith("--coordinator")]
             if self.config:
                 flags = [f"--config={self.config}", *flags[1:]]
