@@ -527,6 +527,7 @@ def test_losses_that_are_not_finite_end_the_run_with_status_1(tmp_path, monkeypa
     flags |= dict.fromkeys(("_COORDINATOR", "_PROCESSES", "_PROCESS", "_HOST_TIMEOUT"))
     for name, value in flags.items():
         monkeypatch.setattr(main, name, types.SimpleNamespace(value=value))
+    monkeypatch.setattr("jaxgan.cli.MODULES", types.SimpleNamespace(value=None))
     monkeypatch.setattr(distributed, "initialize", lambda *_: None)
     assert main.main([]) == 1
     said = capsys.readouterr().err

@@ -104,6 +104,7 @@ def test_arithmetic_names_labels_it_lacks():
 
 
 def flags(monkeypatch, **values):
+    monkeypatch.setattr("jaxgan.cli.MODULES", types.SimpleNamespace(value=None))
     names = ("WORKDIR", "CHECKPOINT", "SEED", "RUN_SEED", "DATA_DIR", "_WAY", "_CONCEPTS")
     given = dict.fromkeys(names) | {"_CONCEPTS": []} | values
     for name, value in given.items():
@@ -121,7 +122,7 @@ def test_the_command_writes_into_the_runs_folder(tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(walk.jax_setup, "configure_jax", lambda dtype: None)
     monkeypatch.setattr(latent_figures, "FRAMES", 3)
     renewed = []
-    monkeypatch.setattr(walk, "renew_report", lambda workdir, *_: renewed.append(workdir))
+    monkeypatch.setattr(walk, "renew_report", lambda workdir, *_, **__: renewed.append(workdir))
     samples = tmp_path / "samples"
     samples.mkdir()
     for step, shade in ((400, 9), (1200, 200)):
