@@ -10,6 +10,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
+import types
 
 import hypothesis
 import pytest
@@ -78,6 +79,12 @@ def pytest_collection_modifyitems(items):
     should be short."""
     ranks = {name: rank for rank, name in enumerate(_FIRST)}
     items.sort(key=lambda item: ranks.get(item.path.name, len(ranks)))
+
+
+@pytest.fixture(autouse=True)
+def no_own_modules(monkeypatch):
+    """Commands that a test calls in its own process, whose flags are not parsed."""
+    monkeypatch.setattr("jaxgan.cli.MODULES", types.SimpleNamespace(value=None))
 
 
 @pytest.fixture

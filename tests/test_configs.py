@@ -42,7 +42,8 @@ CASES = [(name, arg) for name in NAMES for arg in VARIANTS.get(name, [""])]
 @pytest.mark.parametrize(("name", "arg"), CASES)
 def test_every_config_trains(name, arg):
     config = load_config(name, arg)
-    validate(update(config, {"width": 0.05}))
+    config = update(config, {"width": 0.05})
+    validate(config)
     dataset = tag_data.table() if name == "tags" else digits.load(config.dataset.size)
     images, labels, features = (
         getattr(dataset.train, part) for part in ("images", "labels", "features")

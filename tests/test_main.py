@@ -222,7 +222,6 @@ def test_the_first_signal_in_the_loop_is_noted_and_the_second_ends_it(monkeypatc
     monkeypatch.setattr(distributed, "initialize", lambda *_: None)
     for flag in ("CONFIG", "WORKDIR", "_COORDINATOR", "_PROCESSES", "_PROCESS", "_HOST_TIMEOUT"):
         monkeypatch.setattr(main, flag, types.SimpleNamespace(value="x"))
-    monkeypatch.setattr("jaxgan.cli.MODULES", types.SimpleNamespace(value=None))
     assert main.main([]) == 128 + signal.SIGTERM
     assert "ended by SIGTERM" in capsys.readouterr().err
     assert signal.getsignal(signal.SIGINT) is before
@@ -239,7 +238,6 @@ def test_a_full_disk_is_one_line_that_names_the_folder(monkeypatch, capsys):
     monkeypatch.setattr(distributed, "initialize", lambda *_: None)
     for flag in ("CONFIG", "WORKDIR", "_COORDINATOR", "_PROCESSES", "_PROCESS", "_HOST_TIMEOUT"):
         monkeypatch.setattr(main, flag, types.SimpleNamespace(value="runs/x"))
-    monkeypatch.setattr("jaxgan.cli.MODULES", types.SimpleNamespace(value=None))
     assert main.main([]) == 1
     (line,) = capsys.readouterr().err.splitlines()
     assert line.startswith("jaxgan: runs/x: No space left on device; free some")
@@ -527,7 +525,6 @@ def test_losses_that_are_not_finite_end_the_run_with_status_1(tmp_path, monkeypa
     flags |= dict.fromkeys(("_COORDINATOR", "_PROCESSES", "_PROCESS", "_HOST_TIMEOUT"))
     for name, value in flags.items():
         monkeypatch.setattr(main, name, types.SimpleNamespace(value=value))
-    monkeypatch.setattr("jaxgan.cli.MODULES", types.SimpleNamespace(value=None))
     monkeypatch.setattr(distributed, "initialize", lambda *_: None)
     assert main.main([]) == 1
     said = capsys.readouterr().err

@@ -104,7 +104,6 @@ def test_arithmetic_names_labels_it_lacks():
 
 
 def flags(monkeypatch, **values):
-    monkeypatch.setattr("jaxgan.cli.MODULES", types.SimpleNamespace(value=None))
     names = ("WORKDIR", "CHECKPOINT", "SEED", "RUN_SEED", "DATA_DIR", "_WAY", "_CONCEPTS")
     given = dict.fromkeys(names) | {"_CONCEPTS": []} | values
     for name, value in given.items():

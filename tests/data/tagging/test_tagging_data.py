@@ -72,7 +72,8 @@ def named(dataset, split):
 
 def test_mirflickr_in_its_own_layout(mirflickr, words):
     config = load_config("tags", f"mirflickr,dataset.data_dir={mirflickr},batch_size=2")
-    validate(update(config, {"dataset.words": str(words)}))
+    config = update(config, {"dataset.words": str(words)})
+    validate(config)
     dataset = data.load(config)
     everything = {s: named(dataset, s) for s in ("train", "validation", "test")}
     # 3 + 4 + 1 + 2 pairs; four fifths are the first eight, so images 1, 2, 4 and 5.
