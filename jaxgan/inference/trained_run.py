@@ -94,7 +94,7 @@ class Run:
 
     def _repr_png_(self) -> bytes | None:
         """What a notebook shows: samples, a row for each label or value of the first code."""
-        return None if self._needs_an_input else pictures.to_png(pictures.sheet(self))
+        return None if self.needs_an_input else pictures.to_png(pictures.sheet(self))
 
     def sample(
         self,
@@ -202,7 +202,7 @@ class Run:
         ]
 
     @property
-    def _needs_an_input(self) -> bool:
+    def needs_an_input(self) -> bool:
         """Whether there are no images to show without an image, or features, to start from."""
         made_of = (conditions.MaskedImage, conditions.Features)
         return self.draws_points or isinstance(self.gan.condition, made_of)
