@@ -77,7 +77,8 @@ def evaluate(workdir: str, checkpoint: str | None, seed: int | None, n: int) -> 
     about = trained_run.read_about(workdir)
     jax_setup.configure_jax(about["config"]["dtype"])
     with run_folder.keep_out(workdir):
-        step, runs = trained_run.load_every(workdir, seed, cli.own_modules())
+        modules = cli.own_modules()
+        step, runs = trained_run.load_every(workdir, seed, modules)
         results, damaged = _results(workdir, about, step)
         if results is None or results["step"] != step:
             what = f"{workdir} has not finished: its last checkpoint is of step {step}"
@@ -104,7 +105,7 @@ def evaluate(workdir: str, checkpoint: str | None, seed: int | None, n: int) -> 
             # First: what has been measured must not be lost for a picture.
             write_json(os.path.join(workdir, run_files.RESULTS), results)
             _write_figures(workdir, runs, found)
-            renew_report(workdir, print, modules=cli.own_modules())
+            renew_report(workdir, print, modules=modules)
     print(format_table(results["measures"]))
     if found.without_rows:
         left_out = ", ".join(found.without_rows)

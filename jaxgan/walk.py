@@ -54,7 +54,8 @@ def _write_figures_of(workdir: str) -> None:
         raise UserError(what, "--concepts=A,B,C is drawn as A - B + C")
     about = read_about(workdir)
     jax_setup.configure_jax(about["config"]["dtype"])
-    run = load(workdir, CHECKPOINT.value or "best", RUN_SEED.value, cli.own_modules())
+    modules = cli.own_modules()
+    run = load(workdir, CHECKPOINT.value or "best", RUN_SEED.value, modules)
     # Everything is drawn before the first file is written, so that an error replaces no file.
     figures = [*_latent_figures(run, workdir, about, concepts)]
     with file_errors(workdir):
@@ -67,7 +68,7 @@ def _write_figures_of(workdir: str) -> None:
         suffix = sheet_paths.suffix(latent_figures.seed_in_names(run))
         for name, ending, save in figures:
             save(os.path.join(workdir, f"{name}{suffix}{ending}"))
-        renew_report(workdir, print, modules=cli.own_modules())
+        renew_report(workdir, print, modules=modules)
     print(f"by {run.described}: {workdir}")
 
 
