@@ -1,10 +1,12 @@
 """Runs or resumes a study: each of its configs is trained over some seeds and then evaluated.
 
-python experiments/reproduce.py papers [--only=NAME …] [--jobs=1] [--list | --table]
+python experiments/reproduce.py papers [--only=NAME …] [--jobs=1] [--together] [--list | --table]
 
 A study is experiments/NAME/study.toml. The result of a finished run is kept in experiments/NAME/
 results/, and the run is not repeated while its command is the same. The runs themselves are in
-runs/NAME/. For a run with `compare = true` the codes of its finished seeds are compared: the chosen
+runs/NAME/. With --together a program trains all seeds of a config that are missing and follow one
+another, which is faster on an accelerator; the result of each is what it would be alone, up to
+rounding. For a run with `compare = true` the codes of its finished seeds are compared: the chosen
 seed and the accuracy of the consensus go to results/RUN-compared.json. At the end (or at once, with
 --table) the table and the figure of the available results are written to the study's folder. The
 table also replaces the text between <!-- NAME begins --> and <!-- NAME ends --> in
@@ -60,7 +62,12 @@ class Job:
     @property
     def log(self) -> pathlib.Path:
         """The file that receives the output of its commands."""
-        return self.workdir.with_name(self.workdir.name + ".log")
+        return log_of(self.workdir)
+
+
+def log_of(workdir: pathlib.Path) -> pathlib.Path:
+    """The file beside a run's folder that receives the output of its commands."""
+    return workdir.with_name(f"{workdir.name}.log")
 
 
 def read_study(folder: pathlib.Path) -> dict:
@@ -174,44 +181,116 @@ class Children:
             child.send_signal(signal.SIGTERM)
 
 
-def run_job(job: Job, children: Children) -> int:
-    """Trains, evaluates, and keeps the result; returns the first exit status that is not 0."""
-    workdir = f"--workdir={job.workdir}"
-    status = children.call("jaxgan.main", [*job.flags, workdir], job.log)
-    status = status or children.call("jaxgan.evaluate", [workdir, *job.evaluate], job.log)
+def run_jobs(jobs: list[Job], children: Children) -> int:
+    """Trains and evaluates seeds of one config that follow one another, in one program, and keeps
+    the result of each; returns the first exit status that is not 0, or 1 if a seed's losses became
+    not finite, which then has no result."""
+    first, workdir = jobs[0], shared_workdir(jobs)
+    log = log_of(workdir)
+    seeds = [f"--config.seeds={len(jobs)}"] if len(jobs) > 1 else []
+    flag = f"--workdir={workdir}"
+    status = children.call("jaxgan.main", [*first.flags, *seeds, flag], log)
+    status = status or children.call("jaxgan.evaluate", [flag, *first.evaluate], log)
     if status:
         return status
-    about = json.loads((job.workdir / "config.json").read_text())
-    kept = {
-        "flags": list(job.flags),
-        **({"evaluate": list(job.evaluate)} if job.evaluate else {}),
-        "batch_size": about["config"]["batch_size"],
-        "commit": about["commit"],
-        "device": about["device"],
-        "jax": about["versions"]["jax"],
-        **json.loads((job.workdir / "results.json").read_text()),
+    about = json.loads((workdir / "config.json").read_text())
+    results = json.loads((workdir / "results.json").read_text())
+    first.result.parent.mkdir(parents=True, exist_ok=True)
+    for job in jobs:
+        if str(job.seed) in results.get("ended", {}):
+            status = 1
+            continue
+        kept = {
+            "flags": list(job.flags),
+            **({"evaluate": list(job.evaluate)} if job.evaluate else {}),
+            **({"together": [one.seed for one in jobs]} if len(jobs) > 1 else {}),
+            "batch_size": about["config"]["batch_size"],
+            "commit": about["commit"],
+            "device": about["device"],
+            "jax": about["versions"]["jax"],
+            **(results_of_seed(results, job.seed) if len(jobs) > 1 else results),
+        }
+        write_json(str(job.result), kept)
+    return status
+
+
+def shared_workdir(jobs: list[Job]) -> pathlib.Path:
+    """The folder of a run of one or several seeds."""
+    return _workdir(jobs[0], [job.seed for job in jobs])
+
+
+def trained_in(job: Job) -> pathlib.Path:
+    """The folder of the run that gave a job's kept result."""
+    return _workdir(job, (load_result(job) or {}).get("together", [job.seed]))
+
+
+def _workdir(job: Job, seeds: list[int]) -> pathlib.Path:
+    if len(seeds) == 1:
+        return job.workdir
+    return job.workdir.with_name(f"{job.name}-seeds-{seeds[0]}-{seeds[-1]}")
+
+
+def results_of_seed(results: dict, seed: int) -> dict:
+    """One seed's part of the results of several; rows that compare seeds are left out."""
+    measures = [m for m in results["measures"] if m["seed"] == seed and not _compares(m)]
+    rollbacks = [one for one in results.get("rollbacks", []) if one["seed"] == seed]
+    scores = {key: score for key, score in results.get("scores", {}).items() if int(key) == seed}
+    return {
+        "step": results["step"],
+        "measures": measures,
+        "rollbacks": rollbacks,
+        "ended": {},
+        "scores": scores,
+        "chosen": None,
     }
-    job.result.parent.mkdir(parents=True, exist_ok=True)
-    write_json(str(job.result), kept)
-    return 0
 
 
-def run_all(jobs: list[Job], children: Children, at_once: int, run: Callable[[Job], int]) -> int:
-    """Runs the jobs that have no kept result; returns the exit status of the study."""
+def _compares(measure: dict) -> bool:
+    """Whether a row is of all seeds of a run."""
+    name = measure["name"]
+    return name.startswith("consensus_") or name in ("seed_agreement", "seed_information")
+
+
+def together(jobs: list[Job]) -> list[list[Job]]:
+    """The jobs in groups of one config whose seeds follow one another."""
+    groups: list[list[Job]] = []
+    for name in dict.fromkeys(job.name for job in jobs):
+        last = None
+        for job in sorted((job for job in jobs if job.name == name), key=lambda job: job.seed):
+            if last is None or job.seed != last.seed + 1:
+                groups.append([])
+            groups[-1].append(job)
+            last = job
+    return groups
+
+
+def run_all(
+    jobs: list[Job],
+    children: Children,
+    at_once: int,
+    run: Callable[[list[Job]], int],
+    seeds_together: bool = False,
+) -> int:
+    """Runs the jobs that have no kept result, each by itself or in the groups of `together`;
+    returns the exit status of the study."""
     missing = [job for job in jobs if load_result(job) is None]
     print(f"{len(jobs) - len(missing)} of {len(jobs)} runs are there", flush=True)
+    groups = together(missing) if seeds_together else [[job] for job in missing]
 
-    def run_one(job: Job) -> int:
+    def run_one(jobs: list[Job]) -> int:
         if children.stopped:
             return 128 + children.stopped
-        print(f"{job.name}, seed {job.seed}: begins", flush=True)
-        status = run(job)
-        outcome = "done" if status == 0 else f"ended with status {status}, see {job.log}"
-        print(f"{job.name}, seed {job.seed}: {outcome}", flush=True)
+        seeds = ", ".join(str(job.seed) for job in jobs)
+        what = f"{jobs[0].name}, seed{'s' * (len(jobs) > 1)} {seeds}"
+        print(f"{what}: begins", flush=True)
+        status = run(jobs)
+        log = log_of(shared_workdir(jobs))
+        outcome = "done" if status == 0 else f"ended with status {status}, see {log}"
+        print(f"{what}: {outcome}", flush=True)
         return status
 
     with concurrent.futures.ThreadPoolExecutor(at_once) as pool:
-        statuses = list(pool.map(run_one, missing))
+        statuses = list(pool.map(run_one, groups))
     if children.stopped:
         return 128 + children.stopped
     return max(statuses, default=0) and (2 if 2 in statuses else 1)
@@ -246,13 +325,14 @@ def compare_seeds(study: dict, folder: pathlib.Path, jobs: list[Job]) -> int:
     status = 0
     for run in study["runs"]:
         finished = _finished(run, jobs)
-        present = [job for job in finished if (job.workdir / "checkpoints").exists()]
-        if not run.get("compare") or len(finished) < 2 or present != finished:
+        folders = list(dict.fromkeys(trained_in(job) for job in finished))
+        present = all((folder / "checkpoints").exists() for folder in folders)
+        if not run.get("compare") or len(finished) < 2 or not present:
             continue
         if comparison(run, folder, jobs) is None:
             print(f"{run['name']}: comparing {len(finished)} seeds", flush=True)
             try:
-                found = _compare([job.workdir for job in finished])
+                found = _compare(folders)
             except UserError as error:
                 print(f"{run['name']}: not compared: {error}", flush=True)
                 status = 1
@@ -316,6 +396,7 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("study", help="a folder, or its name under experiments/")
     parser.add_argument("--only", action="append", help="runs of this name")
     parser.add_argument("--jobs", type=int, default=1, help="how many runs at once")
+    parser.add_argument("--together", action="store_true", help="train seeds in one program")
     parser.add_argument("--list", action="store_true", help="print the commands")
     parser.add_argument("--table", action="store_true", help="run nothing")
     arguments = parser.parse_args(argv)
@@ -337,7 +418,13 @@ def main(argv: list[str] | None = None) -> int:
             return 0
         if not arguments.table:
             with children:
-                status = run_all(jobs, children, arguments.jobs, lambda job: run_job(job, children))
+                status = run_all(
+                    jobs,
+                    children,
+                    arguments.jobs,
+                    lambda group: run_jobs(group, children),
+                    arguments.together,
+                )
             if not children.stopped:
                 status = max(status, compare_seeds(study, folder, every))
         write(study, every, folder)

@@ -21,7 +21,7 @@ import pathlib
 import random
 import sys
 
-from reproduce import Children, Job, Mistake, load_result, run_all, run_job
+from reproduce import Children, Job, Mistake, load_result, run_all, run_jobs
 from study_table import in_digits, ours
 
 from jaxgan.common.files import write_json, write_text
@@ -175,7 +175,7 @@ def search(arguments: argparse.Namespace, space: list, fixed: list[str], childre
     trials = [job(f"trial-{i:03}", values, seed) for i, values in enumerate(drawn)]
     fresh: list[Job] = []
     status = run_all(
-        trials, children, arguments.jobs, lambda one: train_trial(one, measure, children)
+        trials, children, arguments.jobs, lambda one: train_trial(one[0], measure, children)
     )
     if not status:
         best, best_score = ranked(trials, measure)[0]
@@ -186,7 +186,7 @@ def search(arguments: argparse.Namespace, space: list, fixed: list[str], childre
             job(f"trial-{best:03}-seed-{other}", drawn[best], other)
             for other in range(seed + 1, seed + 1 + arguments.fresh)
         ]
-        status = run_all(fresh, children, arguments.jobs, lambda one: run_job(one, children))
+        status = run_all(fresh, children, arguments.jobs, lambda one: run_jobs(one, children))
     out.mkdir(parents=True, exist_ok=True)
     text = table(f"Random search: {arguments.config}", drawn, trials, fresh, measure)
     write_text(str(out / "table.md"), text)

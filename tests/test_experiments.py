@@ -49,7 +49,7 @@ class Stub:
     """In place of the commands: what was called, and what a run leaves behind."""
 
     def __init__(self, monkeypatch):
-        self.called, self.flags, self.status, self.rows = [], [], {}, {}
+        self.called, self.flags, self.status, self.ended = [], [], {}, []
         monkeypatch.setattr(reproduce.Children, "call", lambda of, *given: self.call(of, *given))
 
     def call(self, children, module, flags, log):
@@ -68,17 +68,27 @@ class Stub:
         return status
 
     def train(self, workdir, given):
-        seed = int(given["config.seed"])
+        first = int(given["config.seed"])
+        seeds = range(first, first + int(given.get("config.seeds", 1)))
+        self.write(workdir, given, [seed for seed in seeds if seed not in self.ended], first)
+
+    def write(self, workdir, given, seeds, first):
         about = {"config": {"batch_size": 64}, "commit": "abc"}
-        about |= {"device": "TPU v5" if seed else "cpu", "versions": {"jax": "0.1"}}
+        about |= {"device": "TPU v5" if first else "cpu", "versions": {"jax": "0.1"}}
         (workdir / "config.json").write_text(json.dumps(about))
         measures = [
-            measure("frechet_distance", "last", 3 + 2 * seed),
-            measure("frechet_distance", "best", 1.0),
-            measure("code_accuracy", "best", 0.5, code=0),
+            {**one, "seed": seed}
+            for seed in seeds
+            for one in (
+                measure("frechet_distance", "last", 3 + 2 * seed),
+                measure("frechet_distance", "best", 1.0),
+                measure("code_accuracy", "best", 0.5, code=0),
+            )
         ]
-        measures = [{**one, "seed": seed} for one in measures]
-        results = {"step": 5, "measures": measures, "scores": {str(seed): -seed}}
+        if len(seeds) > 1:
+            measures.append({**measure("seed_agreement", "best", 0.9), "seed": first})
+        results = {"step": 5, "measures": measures, "scores": {str(seed): -seed for seed in seeds}}
+        results["ended"] = {str(seed): "not finite" for seed in self.ended}
         (workdir / "results.json").write_text(json.dumps(results))
         rate = float(given.get("config.generator.learning_rate", 1))
         rows = [{"step": 1}, {"step": 2, "eval/frechet_distance": rate}]
@@ -268,6 +278,50 @@ def test_the_table_says_which_runs_have_the_length_of_their_source(stub, study):
     (study / "study.toml").write_text(text.replace("full = 5", "full = 9_000"))
     assert reproduce.main(["mine"]) == 0
     assert "5 of 64 (incomplete: 9,000 documented) |" in (study / "table.md").read_text()
+
+
+def test_seeds_trained_together_have_the_results_of_seeds_trained_alone(stub, study, tmp_path):
+    results = study / "results"
+    assert reproduce.main(["mine"]) == 0
+    alone = [json.loads((results / f"one-seed-{i}.json").read_text()) for i in (0, 1)]
+    table = (study / "table.md").read_text()
+    for path in results.iterdir():
+        path.unlink()
+    stub.called.clear()
+    assert reproduce.main(["mine", "--together"]) == 0
+    assert [name for _, name in stub.called[::2]] == ["one-seeds-0-1", "two-seed-0"]
+    assert "--config.seeds=2" in stub.flags[-4]
+    for seed in (0, 1):
+        found = json.loads((results / f"one-seed-{seed}.json").read_text())
+        assert found.pop("together") == [0, 1]
+        expected = alone[seed]
+        for key in ("measures", "scores", "flags", "step"):
+            assert found[key] == expected[key]
+    # The stub's second seed alone is on a TPU.
+    assert (study / "table.md").read_text() == table.replace(
+        "; 1 on an accelerator: TPU v5, jax 0.1", ""
+    )
+
+
+def test_a_seed_that_ended_among_others_has_no_result(stub, study):
+    stub.ended = [1]
+    assert reproduce.main(["mine", "--together", "--only=one"]) == 1
+    assert [path.name for path in (study / "results").iterdir()] == ["one-seed-0.json"]
+
+
+def test_seeds_trained_together_are_compared_in_their_folder(stub, study, tmp_path, monkeypatch):
+    calls = []
+
+    def compare(workdirs):
+        calls.append([workdir.name for workdir in workdirs])
+        return {"measures": [], "chosen": None}
+
+    monkeypatch.setattr(reproduce, "_compare", compare)
+    text = STUDY.replace("seeds = [0, 1]", "seeds = [0, 1]\ncompare = true")
+    (study / "study.toml").write_text(text)
+    (tmp_path / "runs" / "mine" / "one-seeds-0-1" / "checkpoints").mkdir(parents=True)
+    assert reproduce.main(["mine", "--together"]) == 0
+    assert calls == [["one-seeds-0-1"]]
 
 
 def test_the_finished_seeds_of_a_run_are_compared_once(stub, study, tmp_path, monkeypatch):
