@@ -1,4 +1,4 @@
-"""`python -m jaxgan.evaluate --workdir=DIR [--checkpoint=best|last|raw] [--seed=…] [--n=10000]`
+"""`python -m jaxgan.evaluate --workdir=DIR [--metrics=NAME,…] [--checkpoint=best|last|raw]`
 
 Evaluates a trained run with every applicable metric, for each seed, on the last and the best
 networks; if the run keeps moving averages, also on the last networks without them (raw). Prints
@@ -36,6 +36,12 @@ from jaxgan.training import jax_setup, run_files, run_folder
 _SVM_IMAGES = flags.DEFINE_integer(
     "svm_images", SVM_IMAGES, "Training images for svm_accuracy.", lower_bound=100
 )
+_METRICS = flags.DEFINE_list(
+    "metrics",
+    [],
+    "The only metrics to compute, by their names in results.json, separated by commas; the figures"
+    " are then left as they are. By default all, with figures.",
+)
 _INCEPTION = cli.define_path(
     "inception", "File of Inception-v3 weights; distances then use its features."
 )
@@ -71,8 +77,8 @@ def evaluate(workdir: str, checkpoint: str | None, seed: int | None, n: int) -> 
       n: number of generated images, and the most real ones of each split.
 
     Raises:
-      UserError: if the run has not finished, its data has changed, or --inception does not name
-        usable weights.
+      UserError: if the run has not finished, its data has changed, --metrics names another metric
+        than the run has, or --inception does not name usable weights.
     """
     about = trained_run.read_about(workdir)
     jax_setup.configure_jax(about["config"]["dtype"])
@@ -94,7 +100,13 @@ def evaluate(workdir: str, checkpoint: str | None, seed: int | None, n: int) -> 
         dataset = data.load(config)
         run_folder.check_same_data(workdir, about, dataset)
         found = runner.evaluate(
-            runs, dataset, n, _SVM_IMAGES.value, _extractor(dataset), config.progress
+            runs,
+            dataset,
+            n,
+            _SVM_IMAGES.value,
+            _extractor(dataset),
+            config.progress,
+            _METRICS.value,
         )
         results["measures"] = results_lib.merge_results(
             results["measures"], [row.as_json() for row in found.metrics]

@@ -87,7 +87,7 @@ def run(monkeypatch):
 
     def run(**flags):
         values = dict.fromkeys(("WORKDIR", "CHECKPOINT", "SEED", "N", "DATA_DIR", "_INCEPTION"))
-        values |= {"_SVM_IMAGES": 200} | flags
+        values |= {"_SVM_IMAGES": 200, "_METRICS": []} | flags
         for name, value in values.items():
             monkeypatch.setattr(evaluate, name, SimpleNamespace(value=value))
         return evaluate.main(["evaluate"])
@@ -122,6 +122,17 @@ def test_the_same_networks_give_the_same_rows(folder, run, capsys):
     assert run(WORKDIR=str(folder), N=20, CHECKPOINT="best") == 0
     assert {m["n_generated"] for m in rows(folder) if m["checkpoint"] == "best"} == {20}
     assert {m["n_generated"] for m in rows(folder) if m["checkpoint"] == "last"} == {30, 40}
+
+
+def test_only_the_named_metrics_are_computed(folder, run):
+    before = rows(folder)
+    assert run(WORKDIR=str(folder), N=40, _METRICS=["coverage", "memorisation_closer"]) == 0
+    added = rows(folder)[len(before) :]
+    assert rows(folder)[: len(before)] == before
+    # Each by its function, for two seeds, their last and their best networks.
+    names = ["density", "coverage", "memorisation", "memorisation_closer"]
+    assert sorted(m["name"] for m in added) == sorted(4 * names)
+    assert not list(folder.glob("neighbours*"))
 
 
 def test_the_page_and_the_table_of_labels_are_made_anew(folder, run, monkeypatch, capsys):
@@ -297,6 +308,7 @@ def nothing(folder):
         (nothing, {"WORKDIR": ""}, "--workdir is missing"),
         (nothing, {"WORKDIR": "nowhere"}, "nowhere holds no run"),
         (nothing, {"_INCEPTION": "nowhere.npz"}, "nowhere.npz: cannot be read"),
+        (nothing, {"_METRICS": ["coverage", "nmi"]}, "'nmi' is no metric of this run"),
     ],
     ids=lambda value: getattr(value, "__name__", None),
 )

@@ -6,7 +6,7 @@ row here.
 """
 
 import enum
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import NamedTuple
 
 from jaxgan.common.errors import UserError
@@ -71,6 +71,10 @@ class Metric(NamedTuple):
     names: dict[str, Better]
     needs: set[Property]
     taken: Taken
+
+    def reports(self, name: str) -> bool:
+        """Whether a row of this name, with or without a variant at its end, comes from it."""
+        return name in self.names or any(name.startswith(f"{known}_") for known in self.names)
 
 
 def _higher(*names: str) -> dict[str, Better]:
@@ -156,6 +160,22 @@ def applicable_metrics(gan: Gan, dataset: Dataset) -> list[Metric]:
     return [metric for metric in METRICS if metric.needs <= present]
 
 
+def select(metrics: Sequence[Metric], names: Iterable[str]) -> list[Metric]:
+    """Those of some metrics that report the names, with or without a variant at the end.
+
+    Raises:
+      UserError: if none of them reports a name.
+    """
+    functions = set()
+    for name in names:
+        known = [metric for metric in metrics if metric.reports(name)]
+        if not known:
+            every = ", ".join(name for metric in metrics for name in metric.names)
+            raise UserError(f"{name!r} is no metric of this run", f"choose among {every}")
+        functions |= {metric.function for metric in known}
+    return [metric for metric in metrics if metric.function in functions]
+
+
 def metrics_at_end(gan: Gan, dataset: Dataset) -> list[Metric]:
     """The metrics that training itself takes at its end."""
     taken = {Taken.EVALUATION, Taken.END}
@@ -174,7 +194,7 @@ def metric_named(name: str) -> Metric:
         if name in metric.names:
             return metric
     for metric in METRICS:
-        if any(name.startswith(f"{known}_") for known in metric.names):
+        if metric.reports(name):
             return metric
     raise KeyError(name)
 

@@ -136,6 +136,7 @@ def evaluate(
     svm_images: int = SVM_IMAGES,
     extractor: Extractor | None = None,
     bar: bool = True,
+    names: Sequence[str] = (),
 ) -> EvaluationResult:
     """Computes every applicable metric of some networks of one run, and shows its progress.
 
@@ -146,15 +147,21 @@ def evaluate(
       svm_images: number of training images that the linear probe is fitted on.
       extractor: computes the features for distances; None for `RealFeatures.native_extractor`.
       bar: False for plain lines even on a terminal.
+      names: the only metrics to compute, and no figures; empty for all.
+
+    Raises:
+      UserError: if a name is not that of an applicable metric.
     """
     gan = runs[0].gan
     metrics = registry.applicable_metrics(gan, dataset)
+    if names:
+        metrics = registry.select(metrics, names)
     progress = Progress(len(runs) * len(metrics), 0, bar, "metric")
     context = make_context(
         NetworkFunctions(gan), dataset, limit, svm_images, extractor=extractor, log=progress.say
     )
-    names = [metric.function.__name__ for metric in metrics]
-    found = EvaluationResult([], dict.fromkeys(names, 0.0), {}, {})
+    functions = [metric.function.__name__ for metric in metrics]
+    found = EvaluationResult([], dict.fromkeys(functions, 0.0), {}, {})
     last: list[MetricResult] = []
     with_rows: set[str] = set()
     try:
@@ -167,7 +174,7 @@ def evaluate(
                 found.metrics.extend(dataclasses.replace(row, **about) for row in last)
                 continue
             last, samples = [], GeneratedSamples(context, run.networks, about)
-            for j, (name, metric) in enumerate(zip(names, metrics, strict=True)):
+            for j, (name, metric) in enumerate(zip(functions, metrics, strict=True)):
                 what = f"{name} of the {checkpoint} networks, seed {seed}"
                 progress.show(i * len(metrics) + j, what)
                 began = time.monotonic()
@@ -176,11 +183,13 @@ def evaluate(
                 with_rows |= {name} if rows else set()
                 found.seconds[name] += time.monotonic() - began
             found.metrics.extend(last)
-            _add_figures(samples, seed, found)
+            if not names:
+                _add_figures(samples, seed, found)
         progress.show(len(runs) * len(metrics), "done", force=True)
     finally:
         progress.close()
-    return found._replace(without_rows=tuple(name for name in names if name not in with_rows))
+    without = tuple(name for name in functions if name not in with_rows)
+    return found._replace(without_rows=without)
 
 
 def read_codes(runs: Sequence[Run], dataset: Dataset, limit: int) -> list[selection.SeedCodes]:
