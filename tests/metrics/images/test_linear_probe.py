@@ -17,10 +17,11 @@ def clusters(n, numbers, classes=3, spread=0.3, seed=0):
 @pytest.mark.parametrize("classes", [2, 3])
 @pytest.mark.parametrize("numbers", [6, 400])
 def test_svm_equals_scikit_learns_on_standardised_features(monkeypatch, numbers, classes):
-    """Also where it is fitted in a space of fewer numbers."""
+    """With fewer features than examples, by Newton's method, and with more, in a smaller space."""
     from sklearn.svm import LinearSVC
 
-    monkeypatch.setattr("jaxgan.metrics.images.linear_probe._TOLERANCE", 1e-6)
+    for name in ("_TOLERANCE", "_NEWTON_TOLERANCE"):
+        monkeypatch.setattr(f"jaxgan.metrics.images.linear_probe.{name}", 1e-6)
     x, labels = clusters(120, numbers, classes)
     unseen, _ = clusters(50, numbers, classes, seed=1)
     x[:, 5], unseen[:, 5] = 7, 8  # A feature that never varies says nothing.
