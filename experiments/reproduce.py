@@ -36,7 +36,8 @@ from jaxgan.common.files import write_json, write_text
 
 ROOT = pathlib.Path(__file__).resolve().parents[1]
 RUN_KEYS = {"name", "config", "seeds", "keys", "evaluate", "full", "compare"}
-ROW_KEYS = {"what", "run", "measure", "code", "split", "checkpoint", "paper", "source", "differs"}
+ROW_KEYS = {"what", "run", "measure", "code", "split", "extractor", "checkpoint"}
+ROW_KEYS |= {"paper", "source", "differs"}
 
 
 @dataclasses.dataclass(frozen=True)

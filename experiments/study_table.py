@@ -49,7 +49,7 @@ def select_measures(row: dict, results: list[dict]) -> list[dict]:
     Raises:
       Mistake: if several measures of a run fit, or those of different runs are not comparable.
     """
-    fields = {key: row[key] for key in ("checkpoint", "split") if key in row}
+    fields = {key: row[key] for key in ("checkpoint", "split", "extractor") if key in row}
     fields["name"] = row["measure"]
     codes = row.get("code")
     codes = codes if isinstance(codes, list) or codes is None else [codes]
@@ -61,7 +61,7 @@ def select_measures(row: dict, results: list[dict]) -> list[dict]:
             if fields.items() <= m.items() and (codes is None or m["code"] in codes)
         ]
         if len({m["code"] for m in fitting}) < len(fitting) or (codes is None and fitting[1:]):
-            raise Mistake(f"{row['what']}: {len(fitting)} measures fit; name code and split")
+            raise Mistake(f"{row['what']}: {len(fitting)} measures fit; name code, split or extractor")
         if fitting:
             # Runs may differ in the code that has the largest value, so it is not compared.
             selected.append({**max(fitting, key=lambda m: m["value"]), "code": str(codes)})
