@@ -61,7 +61,9 @@ def select_measures(row: dict, results: list[dict]) -> list[dict]:
             if fields.items() <= m.items() and (codes is None or m["code"] in codes)
         ]
         if len({m["code"] for m in fitting}) < len(fitting) or (codes is None and fitting[1:]):
-            raise Mistake(f"{row['what']}: {len(fitting)} measures fit; name code, split or extractor")
+            raise Mistake(
+                f"{row['what']}: {len(fitting)} measures fit; name code, split or extractor"
+            )
         if fitting:
             # Runs may differ in the code that has the largest value, so it is not compared.
             selected.append({**max(fitting, key=lambda m: m["value"]), "code": str(codes)})
