@@ -90,7 +90,10 @@ def fit_svm(features: np.ndarray, labels: np.ndarray, cs: tuple[float, ...] = CS
 def _scaling(features: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Mean and factor, float32 [F], that scale features to standard deviations of 1 / sqrt(F);
     constant features become 0."""
-    mean, deviation = features.mean(0, np.float64), features.std(0, np.float64)
+    mean = features.mean(0, np.float64)
+    # In parts, each of which NumPy copies as float64.
+    parts = np.array_split(features, max(1, features.shape[1] // 512), axis=1)
+    deviation = np.concatenate([part.std(0, np.float64) for part in parts])
     factor = np.zeros_like(mean)
     np.divide(1 / np.sqrt(len(mean)), deviation, out=factor, where=deviation > 0)
     return mean.astype(np.float32), factor.astype(np.float32)
