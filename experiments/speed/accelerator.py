@@ -66,6 +66,7 @@ def measure(
     for _ in range(rounds):
         for key, worker in programs.items():
             times[key].append(worker.turn(seconds))
+            print(f"{', '.join(key)}: {1e3 * times[key][-1]:.3f} ms a step", flush=True)
         report(times)
     for worker in programs.values():
         worker.end()

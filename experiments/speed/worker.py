@@ -6,7 +6,8 @@ JSON after the first step; for each input line SECONDS it trains for that time a
 seconds of each step; at the end of the input it writes its peak memory.
 
 On an accelerator, whose work is queued, the time is that of 64 steps, divided by 64: they are one
-call of jaxgan, and 64 steps of PyTorch before it waits for the device.
+call of jaxgan (of fewer steps with several seeds), and 64 steps of PyTorch before it waits for the
+device.
 """
 
 import json
@@ -59,7 +60,8 @@ def in_jaxgan(config: Any, channels: int, seeds: int) -> tuple[Step, int]:
     labelled = isinstance(gan.condition, conditions.Label)
     data = Batch(images, labels.astype(np.int32) if labelled else None)
     mesh = mesh_lib.make_mesh(seeds, [gan.config.batch_size], jax.devices()[:1])
-    calls = 1 if jax.default_backend() == "cpu" else QUEUED
+    # A turn has at least MIN_STEPS calls, however many seeds a step trains.
+    calls = 1 if jax.default_backend() == "cpu" else max(QUEUED // seeds, 1)
     program = program_lib.Program(gan, range(seeds), data, mesh, calls)
     shape = (gan.config.discriminator_steps, gan.discriminator_batch_size)
     indices = ExampleIndices(tuple(range(seeds)), IMAGES, shape, config.dataset.replacement)
