@@ -209,17 +209,20 @@ def test_mistakes_in_a_study(stub, study, capsys, old, new, said):
 
 def test_two_extractors_make_no_mean():
     """But for one classifier that two kinds of machine trained: real images score the same."""
-    found = [{"measures": [measure("a", "last", 1.0)]}, {"measures": [measure("a", "last", 2.0)]}]
+    found = [
+        {"measures": [measure("a", "last", value), measure("frechet_distance", "last", 3.0)]}
+        for value in (1.0, 2.0)
+    ]
     row = {"what": "it", "measure": "a", "checkpoint": "last"}
     assert study_table.values(row, found) == pytest.approx([1, 2])
-    one, other = found[0]["measures"][0], found[1]["measures"][0]
+    (one, of_real), (other, also) = (result["measures"] for result in found)
     other["extractor_hash"] = "b"
     with pytest.raises(reproduce.Mistake, match="extractor_hash a and b"):
         study_table.values(row, found)
-    one["reference"], other["reference"] = 0.994, 0.993
+    of_real["reference"], also["reference"] = 0.994, 0.993
     assert study_table.values(row, found) == pytest.approx([1, 2])
     assert "`a` `b`" in study_table.describe_data([one, other])
-    other["reference"] = 0.9
+    also["reference"] = 0.9
     with pytest.raises(reproduce.Mistake, match="extractor_hash a and b"):
         study_table.values(row, found)
 
