@@ -349,11 +349,11 @@ def _compare(workdirs: list[pathlib.Path]) -> dict:
     the data is not there."""
     from jaxgan import data
     from jaxgan.evaluation import runner, selection
-    from jaxgan.inference import trained_run
+    from jaxgan.inference import loading
     from jaxgan.training import jax_setup
 
-    jax_setup.configure_jax(trained_run.read_about(str(workdirs[0]))["config"]["dtype"])
-    runs = [run for workdir in workdirs for run in trained_run.load_every(str(workdir))[1]]
+    jax_setup.configure_jax(loading.read_about(str(workdirs[0]))["config"]["dtype"])
+    runs = [run for workdir in workdirs for run in loading.load_every(str(workdir))[1]]
     config = runs[0].config
     if runs[0].gan.q is None:
         raise UserError(f"{config.system} has no codes to compare", "leave out `compare`")

@@ -18,12 +18,12 @@ def load(
 ) -> "Run":
     """Loads a trained run: `jaxgan.load("runs/cgan-mnist").sample(64, label=9)`.
 
-    For arguments and errors see `jaxgan.inference.trained_run.load`.
+    For arguments and errors see `jaxgan.inference.loading.load`.
     """
     # Imported here, so that `import jaxgan` does not import JAX.
-    from jaxgan.inference import trained_run
+    from jaxgan.inference import loading
 
-    return trained_run.load(workdir, checkpoint, seed, modules)
+    return loading.load(workdir, checkpoint, seed, modules)
 
 
 def __getattr__(name: str) -> Any:

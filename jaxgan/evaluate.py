@@ -24,7 +24,8 @@ from jaxgan.evaluation import runner
 from jaxgan.evaluation.context import SVM_IMAGES
 from jaxgan.evaluation.features import Extractor
 from jaxgan.evaluation.results import format_table
-from jaxgan.inference import trained_run
+from jaxgan.inference import loading
+from jaxgan.inference.trained_run import MAX_EXAMPLES, Run
 from jaxgan.metrics.extractors import inception
 from jaxgan.reporting import sheet_paths
 from jaxgan.reporting.html.report import renew_report
@@ -57,8 +58,8 @@ def main(argv: list[str]) -> int:
 
     def command() -> None:
         workdir, n = cli.required_workdir(WORKDIR.value), 10_000 if N.value is None else N.value
-        if not 2 <= n <= trained_run.MAX_EXAMPLES:
-            raise UserError(f"n={n}: must be from 2 to {trained_run.MAX_EXAMPLES:,}")
+        if not 2 <= n <= MAX_EXAMPLES:
+            raise UserError(f"n={n}: must be from 2 to {MAX_EXAMPLES:,}")
         with buckets.working_copy(workdir) as folder:
             evaluate(folder, CHECKPOINT.value, SEED.value, n)
 
@@ -80,11 +81,11 @@ def evaluate(workdir: str, checkpoint: str | None, seed: int | None, n: int) -> 
       UserError: if the run has not finished, its data has changed, --metrics names another metric
         than the run has, or --inception does not name usable weights.
     """
-    about = trained_run.read_about(workdir)
+    about = loading.read_about(workdir)
     jax_setup.configure_jax(about["config"]["dtype"])
     with run_folder.keep_out(workdir):
         modules = cli.own_modules()
-        step, runs = trained_run.load_every(workdir, seed, modules)
+        step, runs = loading.load_every(workdir, seed, modules)
         results, damaged = _results(workdir, about, step)
         if results is None or results["step"] != step:
             what = f"{workdir} has not finished: its last checkpoint is of step {step}"
@@ -147,9 +148,7 @@ def _results(
         return {"step": step, **empty, "chosen": None}, error
 
 
-def _write_figures(
-    workdir: str, runs: list[trained_run.Run], found: runner.EvaluationResult
-) -> None:
+def _write_figures(workdir: str, runs: list[Run], found: runner.EvaluationResult) -> None:
     """Writes neighbours.png and confusion.txt of each seed."""
 
     def path(name: str, seed: int, ending: str) -> str:

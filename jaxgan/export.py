@@ -19,7 +19,7 @@ from jaxgan.common.files import free_path, write_text, write_whole
 from jaxgan.exporting.formats import FORMATS, check_installed, largest_difference
 from jaxgan.exporting.generator import SamplingGenerator
 from jaxgan.exporting.model_card import model_card
-from jaxgan.inference.trained_run import load, read_about
+from jaxgan.inference.loading import load, read_about
 from jaxgan.training import jax_setup
 
 # Of a pixel in [0, 1]; rounding makes some 1e-7.

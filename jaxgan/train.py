@@ -20,7 +20,8 @@ from jaxgan.common.stop_signals import StopSignals
 from jaxgan.config import keys, validation
 from jaxgan.data.dataset import Dataset
 from jaxgan.evaluation import registry
-from jaxgan.inference import trained_run
+from jaxgan.inference import loading
+from jaxgan.inference.trained_run import Run
 from jaxgan.models import conditions
 from jaxgan.models.registry import Modules
 from jaxgan.reporting.advice import few_images
@@ -320,7 +321,7 @@ class _Callable(types.ModuleType):
         workdir: str,
         dataset: Dataset | None = None,
         modules: Modules | None = None,
-    ) -> trained_run.Run:
+    ) -> Run:
         """Trains a run to its last step, or continues it, and loads it.
 
         Args and errors as in `train`; a config may be a name for `jaxgan.config.named`.
@@ -336,7 +337,7 @@ class _Callable(types.ModuleType):
         status = train(config, workdir, dataset, modules)
         if status:
             raise KeyboardInterrupt(status - 128)
-        return trained_run.load(workdir, modules=modules)
+        return loading.load(workdir, modules=modules)
 
 
 sys.modules[__name__].__class__ = _Callable

@@ -19,7 +19,8 @@ from jaxgan.cli import CHECKPOINT, DATA_DIR, MODULES, RUN_SEED, SEED, WORKDIR, s
 from jaxgan.common import buckets
 from jaxgan.common.errors import UserError, file_errors
 from jaxgan.inference import interpolation
-from jaxgan.inference.trained_run import Run, load, read_about
+from jaxgan.inference.loading import load, read_about
+from jaxgan.inference.trained_run import Run
 from jaxgan.models.conditions import Label, MaskedImage
 from jaxgan.reporting import latent_figures, sheet_paths
 from jaxgan.reporting.html.report import renew_report

@@ -12,7 +12,7 @@ from jaxgan import export
 from jaxgan.config.presets import update
 from jaxgan.exporting import formats
 from jaxgan.exporting.generator import SamplingGenerator
-from jaxgan.inference.trained_run import load
+from jaxgan.inference.loading import load
 from jaxgan.train import train
 
 SMALL = {

@@ -21,7 +21,8 @@ import jaxgan.sample
 from jaxgan import cli
 from jaxgan.common.errors import UserError
 from jaxgan.config.presets import update
-from jaxgan.inference.trained_run import Asked, load_every
+from jaxgan.inference.loading import load_every
+from jaxgan.inference.trained_run import Asked
 from jaxgan.train import train
 
 SMALL = {

@@ -24,7 +24,7 @@ from jaxgan.evaluation.context import RealCodes
 from jaxgan.evaluation.results import MetricResult
 from jaxgan.evaluation.runner import read_codes
 from jaxgan.evaluation.selection import AGREEMENT, INFORMATION, compare_seeds
-from jaxgan.inference import trained_run
+from jaxgan.inference import loading
 from jaxgan.training import jax_setup
 
 HERE = pathlib.Path(__file__).resolve().parent
@@ -36,7 +36,7 @@ def study(workdirs: list[str], of: int, checkpoint: str) -> dict:
     runs = [
         run
         for workdir in workdirs
-        for run in trained_run.load_every(workdir)[1]
+        for run in loading.load_every(workdir)[1]
         if run.checkpoint == checkpoint
     ]
     seeds = read_codes(runs, data.load(runs[0].config), LIMIT)

@@ -141,7 +141,7 @@ def evaluate(
     """Computes every applicable metric of some networks of one run, and shows its progress.
 
     Args:
-      runs: at least one, from `trained_run.load_every`.
+      runs: at least one, from `loading.load_every`.
       dataset: the run's dataset.
       limit: number of generated images, and the largest number of real images of each split.
       svm_images: number of training images that the linear probe is fitted on.

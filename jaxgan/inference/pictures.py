@@ -1,7 +1,7 @@
-"""The picture by which a notebook shows a trained run."""
+"""The picture by which a notebook shows a trained run; arrays as Pillow images and as PNG files."""
 
 import io
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -36,8 +36,13 @@ def sheet(run: "Run") -> np.ndarray:
 
 def to_png(picture: np.ndarray) -> bytes:
     """A picture, uint8 [H, W, C] with C 1 or 3, as the bytes of a PNG file."""
+    file = io.BytesIO()
+    to_pil(picture).save(file, "PNG")
+    return file.getvalue()
+
+
+def to_pil(picture: np.ndarray) -> Any:
+    """A Pillow image of uint8 [H, W, C], C 1 or 3."""
     from PIL import Image
 
-    file = io.BytesIO()
-    Image.fromarray(picture.squeeze(-1) if picture.shape[-1] == 1 else picture).save(file, "PNG")
-    return file.getvalue()
+    return Image.fromarray(picture[..., 0] if picture.shape[-1] == 1 else picture)

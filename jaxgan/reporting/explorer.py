@@ -7,7 +7,6 @@ script would have to know. So an image is the generator's own, shown in the time
 
 import base64
 import functools
-import io
 import itertools
 import math
 from typing import Any, NamedTuple
@@ -17,10 +16,11 @@ import jax.numpy as jnp
 import numpy as np
 
 from jaxgan.inference import interpolation
+from jaxgan.inference.pictures import to_png
 from jaxgan.inference.trained_run import Run
 from jaxgan.models.conditions import Label
 from jaxgan.models.latents import Latent
-from jaxgan.reporting.images import grid, to_pil
+from jaxgan.reporting.images import grid
 from jaxgan.reporting.latent_figures import drawer
 
 # Bytes of a report that its explorers may have: half of the 5 MB that fit into a message.
@@ -129,10 +129,8 @@ def atlas(images: np.ndarray, layout: Layout) -> tuple[bytes, dict[str, Any]]:
     """
     count, height, width, _ = images.shape
     columns = min(count, max(1, _SIDE // width))
-    file = io.BytesIO()
-    to_pil(grid(images, columns, gap=0)).save(file, "PNG")
     sides = {"width": width, "height": height, "columns": columns}
-    return file.getvalue(), layout._asdict() | {"limit": LIMIT} | sides
+    return to_png(grid(images, columns, gap=0)), layout._asdict() | {"limit": LIMIT} | sides
 
 
 def latents(run: Run, layout: Layout) -> Latent:

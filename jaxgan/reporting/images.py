@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from jaxgan.common.files import write_whole
+from jaxgan.inference.pictures import to_pil
 
 # The grey level of a sheet's background, and the pixels between its images and around them.
 GROUND, GAP = 40, 2
@@ -206,10 +207,3 @@ def save_gif(path: str, frames: Sequence[np.ndarray], seconds: float, last: floa
     durations[-1] = round(1000 * last) or durations[-1]
     options = {"save_all": True, "append_images": others, "duration": durations, "loop": 0}
     write_whole(path, lambda file: first.save(file, "GIF", **options))
-
-
-def to_pil(picture: np.ndarray) -> Any:
-    """A Pillow image of uint8 [H, W, C], C 1 or 3."""
-    from PIL import Image
-
-    return Image.fromarray(picture[..., 0] if picture.shape[-1] == 1 else picture)

@@ -17,7 +17,7 @@ from jaxgan.config.presets import update
 from jaxgan.config.validation import validate
 from jaxgan.data.batches import Batch, indices
 from jaxgan.data.loader import BatchLoader, ExampleIndices
-from jaxgan.inference import tagging, trained_run
+from jaxgan.inference import loading, tagging
 from jaxgan.inference.networks import NetworkFunctions
 from jaxgan.models import conditions
 from jaxgan.models.variables import Variables
@@ -131,7 +131,7 @@ def test_a_run_writes_measures_and_sheets(run):
 
 
 def test_samples_are_vectors_of_words(run):
-    loaded = trained_run.load(str(run[0]))
+    loaded = loading.load(str(run[0]))
     features = np.arange(12, dtype=np.float32)
     made = loaded.sample(3, features=features)
     assert made.shape == (3, 1, 1, 6)

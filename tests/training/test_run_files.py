@@ -14,7 +14,7 @@ from conftest import tiny_config, untrained
 
 from jaxgan import evaluate
 from jaxgan.common.errors import UserError
-from jaxgan.inference import trained_run
+from jaxgan.inference import loading
 from jaxgan.reporting.figures import curves
 from jaxgan.reporting.html import report
 from jaxgan.reporting.html.run_data import read_run
@@ -93,7 +93,7 @@ def finished(config, workdir):
 
 DRAWING = ("the report", "curves")
 READERS = {
-    "loading": lambda config, workdir: trained_run.read_about(workdir),
+    "loading": lambda config, workdir: loading.read_about(workdir),
     "the report": lambda config, workdir: report.render([read_run(workdir)]),
     "continuing": run_folder.inspect,
     "the table": finished,

@@ -13,7 +13,8 @@ from markupsafe import Markup
 
 from jaxgan.common.errors import DISK_FULL, UserError
 from jaxgan.common.files import write_text
-from jaxgan.inference import trained_run
+from jaxgan.inference import loading
+from jaxgan.inference.trained_run import Run as TrainedRun
 from jaxgan.models.registry import Modules
 from jaxgan.reporting import explorer
 from jaxgan.reporting.html import tables
@@ -46,7 +47,7 @@ _SECTIONS = {
 def write_report(
     workdirs: Sequence[str],
     out: str | None = None,
-    trained: trained_run.Run | None = None,
+    trained: TrainedRun | None = None,
     modules: Modules | None = None,
 ) -> str:
     """Writes the report of some runs, whole or not at all.
@@ -78,7 +79,7 @@ def write_report(
 def renew_report(
     workdir: str,
     say: Callable[[str], None],
-    trained: trained_run.Run | None = None,
+    trained: TrainedRun | None = None,
     modules: Modules | None = None,
 ) -> None:
     """Writes a run's own report, or says why it cannot.
@@ -153,7 +154,7 @@ def _with_distinct_names(runs: list[Run], workdirs: Sequence[str]) -> list[Run]:
 def _explorer(
     run: Run,
     workdir: str,
-    trained: trained_run.Run | None,
+    trained: TrainedRun | None,
     modules: Modules | None,
     budget: int,
 ) -> explorer.Explorer | None:
@@ -162,7 +163,7 @@ def _explorer(
         if not os.path.isdir(os.path.join(workdir, "checkpoints")):
             return None
         try:
-            trained = trained_run.load(workdir, modules=modules)
+            trained = loading.load(workdir, modules=modules)
         except UserError as error:
             why = error.what.replace(workdir, run.name)
             run.notices.append(f"There is no latent explorer: {why}.")

@@ -276,9 +276,7 @@ def test_a_run_whose_networks_cannot_be_loaded_says_so(tmp_path, monkeypatch):
     (tmp_path / "checkpoints").mkdir()
     assert report._explorer(data, str(tmp_path), None, None, explorer.BUDGET) is None
     assert said == ["There is no latent explorer: run holds no run."]
-    monkeypatch.setattr(
-        report.trained_run, "load", lambda workdir, modules: f"loaded from {workdir}"
-    )
+    monkeypatch.setattr(report.loading, "load", lambda workdir, modules: f"loaded from {workdir}")
     monkeypatch.setattr(explorer, "explorer", lambda trained, budget: trained)
     assert report._explorer(data, str(tmp_path), None, None, 1) == f"loaded from {tmp_path}"
     assert report._explorer(data, str(tmp_path), "given", None, 1) == "given"
