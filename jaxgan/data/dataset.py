@@ -275,9 +275,8 @@ class Dataset:
 
 def label_number(name: str, label_names: Sequence[str]) -> int:
     """The number of the label with this name, or written as a number; -1 if there is none. The
-    names agree in either Unicode form (macOS writes é as two characters)."""
-    known = [unicodedata.normalize("NFC", label) for label in label_names]
-    wanted = unicodedata.normalize("NFC", printable(name))
+    names agree in either Unicode form (macOS writes é as two characters), and escaped or not."""
+    wanted, *known = (unicodedata.normalize("NFC", printable(x)) for x in (name, *label_names))
     if wanted in known:
         return known.index(wanted)
     return int(name) if name.isdecimal() and int(name) < len(known) else -1

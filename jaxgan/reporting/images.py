@@ -8,6 +8,7 @@ import numpy as np
 
 from jaxgan.common.files import write_whole
 from jaxgan.inference.pictures import to_pil
+from jaxgan.reporting.lettering import lettered
 
 # The grey level of a sheet's background, and the pixels between its images and around them.
 GROUND, GAP = 40, 2
@@ -59,10 +60,10 @@ def titled(picture: np.ndarray, line: str) -> np.ndarray:
 
 def text(line: str, height: int, width: int) -> np.ndarray:
     """A light line of text on a dark background, right-aligned: uint8 [height, width, 1]."""
-    from PIL import Image, ImageDraw, ImageFont
+    from PIL import Image, ImageDraw
 
     picture = Image.new("L", (width, height), GROUND)
-    font, right_middle = ImageFont.load_default(12), (width - 6, height // 2)
+    (line, font), right_middle = lettered(line), (width - 6, height // 2)
     ImageDraw.Draw(picture).text(right_middle, line, fill=220, font=font, anchor="rm")
     return np.asarray(picture)[..., None]
 
@@ -151,12 +152,11 @@ def tag_sheet(
 
 def _words(pen: Any, corner: tuple[int, int], words: Sequence[tuple[str, Any]]) -> None:
     """Writes words, each in its colour, into a cell of a `tag_sheet`."""
-    from PIL import ImageFont
-
-    font, line_height = ImageFont.load_default(12), 17
+    line_height = 17
     left, top = float(corner[0] + 8), corner[1] + 3
     x, y = left, top
-    for word, colour in words:
+    for whole, colour in words:
+        word, font = lettered(whole)
         width = font.getlength(word)
         if x > left and x + width > left + _COLUMN - 16:
             x, y = left, y + line_height

@@ -8,6 +8,7 @@ import numpy as np
 from jaxgan import data
 from jaxgan.common.errors import UserError
 from jaxgan.common.rng import stream
+from jaxgan.data.dataset import label_number
 from jaxgan.data.pixels import to_uint8
 from jaxgan.evaluation.features import RealFeatures
 from jaxgan.inference import interpolation
@@ -122,9 +123,10 @@ def arithmetic(
 
 
 def _index(name: str, names: tuple[str, ...]) -> int:
-    if name not in names:
+    index = label_number(name, names)
+    if index < 0:
         raise UserError(f"--concepts: there is no {name}", f"there are: {', '.join(names)}")
-    return names.index(name)
+    return index
 
 
 def drawer(run: Run) -> Draw:

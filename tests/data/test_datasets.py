@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from jaxgan import data
 from jaxgan.common.errors import UserError
 from jaxgan.data.batches import indices, indices_of_steps
-from jaxgan.data.dataset import Dataset, Split
+from jaxgan.data.dataset import Dataset, Split, label_number
 from jaxgan.data.pixels import resize, to_network, to_uint8
 from jaxgan.data.sources import digits, tfds
 from jaxgan.data.streaming import ArraySource, Streamed
@@ -177,3 +177,10 @@ def test_prepared_mnist_is_read():
     assert np.bincount(dataset.test.labels)[:3].tolist() == [980, 1135, 1032]
     with pytest.raises(UserError, match=r"dataset\.validation=60000"):
         tfds.load("mnist", str(SHARED), 28, 60_000)
+
+
+def test_a_label_is_found_by_a_name_that_cannot_be_printed():
+    names = ("New\xa0York", "tab\t", "x")
+    assert [label_number(name, names) for name in names] == [0, 1, 2]
+    # As a message of jaxgan has it, and as somebody copies it from there.
+    assert label_number("New\\xa0York", names) == 0
