@@ -16,6 +16,7 @@ import jaxgan.config as config_lib
 from jaxgan import data
 from jaxgan.common import buckets
 from jaxgan.common.errors import UserError
+from jaxgan.common.notebook import print_wide
 from jaxgan.common.stop_signals import StopSignals
 from jaxgan.config import keys, validation
 from jaxgan.data.dataset import Dataset
@@ -76,7 +77,7 @@ def _train(
     if distributed.all_max(finished):
         if primary:
             _renew_old_report(workdir, modules)
-            print(describe_finished(config, workdir))
+            print_wide(describe_finished(config, workdir))
         return 0
     with distributed.synchronized():
         if dataset is not None and config.dataset.near_duplicates != "keep":
@@ -203,7 +204,7 @@ def _train_until_stop(
             loader.close()
         recorder.close()
     if primary:
-        print(describe_finished(config, workdir))
+        print_wide(describe_finished(config, workdir))
     return 0
 
 

@@ -4,6 +4,8 @@ import sys
 import time
 from typing import Any
 
+from jaxgan.common.notebook import rewritable_output
+
 # Cells of a notebook's bar.
 _CELLS = 24
 
@@ -19,12 +21,14 @@ class Progress:
     """
 
     def __init__(self, steps: int, start: int, bar: bool = True, unit: str = "step") -> None:
-        self._steps, self._start, self._began = steps, start, time.monotonic()
+        self._steps = steps
+        # The step and the time from which the time left is estimated.
+        self._began: tuple[int, float] | None = None
         self._unit = unit
         self._last_line = -1e9
         self._bar: Any = None
         # The output of a notebook's cell that is rewritten.
-        self._output = _notebook_output() if bar else None
+        self._output = rewritable_output("compiling") if bar else None
         if bar and self._output is None and sys.stdout.isatty():
             from rich import progress
 
@@ -47,16 +51,27 @@ class Progress:
         if self._output is not None:
             done = round(_CELLS * step / self._steps)
             drawn = "█" * done + "░" * (_CELLS - done)
-            line = f"{self._unit} {drawn} {self._line(now, step, text)}"
-            self._output.update({"text/plain": line}, raw=True)
+            # Two lines, because a cell is narrower than a terminal.
+            lines = f"{self._unit} {drawn} {self._place(now, step)}\n{text}"
+            self._output.update({"text/plain": lines}, raw=True)
             return
         if force or now - self._last_line >= 2:
             self._last_line = now
-            print(f"{self._unit} {self._line(now, step, text)}", flush=True)
+            print(f"{self._unit} {self._place(now, step)}  {text}", flush=True)
 
-    def _line(self, now: float, step: int, text: str) -> str:
-        left = (now - self._began) / max(step - self._start, 1) * (self._steps - step)
-        return f"{step}/{self._steps}  {_duration(left)} left  {text}"
+    def begin(self, step: int) -> None:
+        """Estimates the time left from now on, `step` steps being done: what came before, such as
+        compiling, comes once. Without it the first `show` begins. (Rich's bar does so itself.)"""
+        self._began = step, time.monotonic()
+
+    def _place(self, now: float, step: int) -> str:
+        if self._began is None:
+            self._began = step, now
+        first, began = self._began
+        left = "-:--"
+        if step > first or step >= self._steps:
+            left = _duration((now - began) / max(step - first, 1) * (self._steps - step))
+        return f"{step}/{self._steps}  {left} left"
 
     def say(self, text: str) -> None:
         """Prints a line above the progress bar."""
@@ -69,15 +84,6 @@ class Progress:
         if self._bar is not None:
             self._bar.stop()
             self._bar = None
-
-
-def _notebook_output() -> Any:
-    """An output of the running cell, to be rewritten; None outside of a notebook."""
-    ipython: Any = sys.modules.get("IPython")
-    shell = getattr(ipython, "get_ipython", lambda: None)()
-    if shell is None or "IPKernelApp" not in shell.config:
-        return None
-    return ipython.display.display({"text/plain": "compiling"}, raw=True, display_id=True)
 
 
 def _duration(seconds: float) -> str:

@@ -81,7 +81,7 @@ class RunRecorder:
         rollback: RollBack | None = None,
     ) -> None:
         self.config, self.workdir, self.dataset, self.gan = config, workdir, dataset, gan
-        self.seeds, self.functions = seeds, NetworkFunctions(gan)
+        self.seeds, self.functions, self._start = seeds, NetworkFunctions(gan), start
         self.sheets = sample_sheets.sheets(gan, dataset)
         self._attempts = {seed: int(state.attempt) for seed, state in self._by_seed(states)}
         self.rows: Any = NullWriter()
@@ -117,6 +117,8 @@ class RunRecorder:
 
     def add_metrics(self, step: int, count: int, metrics: list[StepMetrics]) -> None:
         """Stores the metrics of the `count` steps that end at `step` without fetching them."""
+        if step - count == self._start:  # The first call compiled the step.
+            self.progress.begin(self._start)
         self._pending.append((step, count, metrics))
 
     @property

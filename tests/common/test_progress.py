@@ -1,5 +1,9 @@
 """The progress line."""
 
+import types
+
+import pytest
+
 from jaxgan.common.progress import Progress
 
 
@@ -13,3 +17,30 @@ def test_plain_lines_where_there_is_no_terminal(capsys):
     lines = capsys.readouterr().out.splitlines()
     assert [line.split("  ")[-1] for line in lines] == ["first", "last", "a word"]
     assert lines[0].startswith("step 10/100")
+
+
+@pytest.fixture
+def clock(monkeypatch):
+    """The time that the progress reads; a test sets it."""
+    clock = types.SimpleNamespace(now=0.0)
+    monkeypatch.setattr("jaxgan.common.progress.time", clock)
+    clock.monotonic = lambda: clock.now
+    return clock
+
+
+def test_the_time_left_does_not_count_the_compilation(capsys, clock):
+    progress = Progress(100, 0)
+    clock.now = 60.0  # The first call, which compiles.
+    progress.begin(0)
+    clock.now = 70.0
+    progress.show(10, "a step takes a second")
+    assert capsys.readouterr().out.startswith("step 10/100  1:30 left")
+
+
+def test_the_first_line_gives_no_time_left_where_nothing_has_been_timed(capsys, clock):
+    progress = Progress(4, 0, unit="metric")
+    for step, now in enumerate((50.0, 60.0, 65.0)):
+        clock.now = now
+        progress.show(step, "a metric")
+    lines = capsys.readouterr().out.splitlines()
+    assert [line.split()[2] for line in lines] == ["-:--", "0:30", "0:15"]

@@ -36,8 +36,9 @@ class _Device:
         self.host = max(self.host, until)
 
 
-def test_images_per_second_are_those_of_the_devices(tmp_path, monkeypatch):
-    """A sheet waits for the devices, and then finds the next rows' steps handed over at once."""
+def record(folder, monkeypatch, compiling=0.0):
+    """A run of 40 steps of `_Device`, a row every five. A sheet waits for the devices, and then
+    finds the next rows' steps handed over at once."""
     device = _Device()
     monkeypatch.setattr(recorder.time, "monotonic", lambda: device.host)
 
@@ -56,7 +57,8 @@ def test_images_per_second_are_those_of_the_devices(tmp_path, monkeypatch):
     gan = build_gan(config, dataset.image_shape)
     state = initialise(gan, jax.random.key(0))
     state = jax.tree.map(lambda leaf: leaf[None], state)
-    kept = recorder.RunRecorder(config, str(tmp_path), dataset, gan, (0,), 0, [state])
+    kept = recorder.RunRecorder(config, str(folder), dataset, gan, (0,), 0, [state])
+    device.host = compiling
     for step in range(1, 41):
         kept.add_metrics(step, 1, [Metrics(device.step())])
         if step % 5 == 0:
@@ -65,6 +67,10 @@ def test_images_per_second_are_those_of_the_devices(tmp_path, monkeypatch):
             device.wait(device.done + 0.5)  # A sheet is drawn.
     kept.flush()
     kept.close()
+
+
+def test_images_per_second_are_those_of_the_devices(tmp_path, monkeypatch):
+    record(tmp_path, monkeypatch)
     rows = [json.loads(line) for line in (tmp_path / "metrics.jsonl").read_text().splitlines()]
     assert [row["step"] for row in rows] == list(range(5, 41, 5))
     # 16 images in a second, and half a second more in five for the rows with a sheet.
@@ -73,6 +79,13 @@ def test_images_per_second_are_those_of_the_devices(tmp_path, monkeypatch):
     np.testing.assert_allclose(
         [row["time/images_per_s"] for row in rows[1:]], wanted[1:], rtol=0.01
     )
+
+
+def test_the_time_left_is_that_of_the_steps(tmp_path, monkeypatch, capsys):
+    """A step takes a second. The first call returns when its program is compiled."""
+    record(tmp_path, monkeypatch, compiling=60.0)
+    first, *_ = capsys.readouterr().out.splitlines()
+    assert first.startswith("step 5/40  0:35 left")
 
 
 @pytest.fixture
