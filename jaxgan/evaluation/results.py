@@ -10,6 +10,8 @@ from jaxgan.common.errors import UserError
 from jaxgan.common.files import text_table
 
 _EXTRACTOR = ("extractor", "extractor_hash")
+# The standard error of a share of these many images is up to 5 %. A measure of fewer says so.
+FEW_REAL = 100
 # Fields that must be equal for two results to be comparable.
 COMPARED_BY = ("name", "code", "unit", "split", "n_real", "n_generated", *_EXTRACTOR)
 # Fields that say which measurement a row holds.
@@ -89,7 +91,9 @@ def format_table(measures: list[dict[str, Any]]) -> str:
 
     For several seeds a line shows the mean, its 95 % confidence interval, and the lowest and
     highest value. If a metric has values by several extractors, each line names its extractor. The
-    best networks have no line of their own where they are the last ones.
+    best networks have no line of their own where they are the last ones. The number of real images
+    is beside the split if it is below `FEW_REAL`. Without codes, or with one seed, there is no
+    column for them.
     """
     groups: dict[tuple[Any, ...], list[dict[str, Any]]] = {}
     extractors: dict[str, set[tuple[Any, ...]]] = {}
@@ -117,8 +121,16 @@ def format_table(measures: list[dict[str, Any]]) -> str:
         # Features of two networks cannot be compared, and thumbnails are no network's.
         if len(extractors[name]) > 1 or "thumbnails" in (extractor[0] or ""):
             name += f" ({' '.join(filter(None, extractor)) or 'no extractor'})"
+        images = rows[0].get("n_real", 0)
+        if 0 < images < FEW_REAL:
+            split += f" ({images} images)" if split != "generated" else f" ({images} real)"
         lines.append((name, shown, split, at, value, reference, rows[0]["unit"], str(len(rows))))
-    return text_table(lines)
+    # Left out, because the table is wide for a notebook's cell.
+    trivial = {"code": "", "seeds": "1"}
+    columns = [
+        column for column in zip(*lines, strict=True) if {*column[1:]} != {trivial.get(column[0])}
+    ]
+    return text_table(list(zip(*columns, strict=True)))
 
 
 def _values(rows: list[dict[str, Any]]) -> list[tuple[Any, ...]]:

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from jaxgan.config.keys import AUGMENTATIONS, KEYS
+from jaxgan.evaluation.results import FEW_REAL
 
 Row = Mapping[str, Any]
 
@@ -67,6 +68,7 @@ def advice(
     best = [measure for measure in measures if measure["checkpoint"] == "best"]
     found = [
         few_images(config, dataset),
+        _few_unseen(last),
         _discriminator_won(config, dataset, rows),
         _samples_alike(config, last),
         _label_ignored(config, dataset, last),
@@ -87,6 +89,17 @@ def few_images(config: Mapping[str, Any], dataset: Mapping[str, Any]) -> Finding
         return None
     what = f"{images} training images are few: the discriminator soon knows each of them by heart."
     return Finding(what, _try(*_augment(config, dataset), "more images"))
+
+
+def _few_unseen(last: Sequence[Row]) -> Finding | None:
+    counts = [(row.get("n_real", 0), row.get("n_generated", 0)) for row in last]
+    # As many generated images would be there if the measures had been asked of so few.
+    few = [real for real, generated in counts if 0 < real < min(FEW_REAL, generated)]
+    if not few:
+        return None
+    what = f"{max(few)} real images are few to measure by: the measures vary by chance."
+    more = "a larger dataset.validation, which leaves fewer images to train on"
+    return Finding(what, _try("more images", more))
 
 
 def _discriminator_won(

@@ -3,7 +3,7 @@
 import pytest
 
 from jaxgan.common.errors import UserError
-from jaxgan.evaluation.results import COMPARED_BY, MetricResult, compare
+from jaxgan.evaluation.results import COMPARED_BY, MetricResult, compare, format_table
 
 
 def row(value=2.0, **changed):
@@ -53,3 +53,26 @@ def test_refuses_measures_of_different_kinds_naming_the_key(key, other):
 def test_names_every_key_that_differs():
     with pytest.raises(UserError, match="split test and train, n_real 1000 and 10"):
         compare(row(), row(split="train", n_real=10))
+
+
+@pytest.mark.parametrize(
+    ("split", "n_real", "shown"),
+    [
+        ("validation", 6, "validation (6 images)"),
+        ("generated", 6, "generated (6 real)"),
+        ("test", 100, "test"),
+        ("generated", 0, "generated"),
+    ],
+)
+def test_a_measure_of_few_images_says_how_many(split, n_real, shown):
+    line = format_table([row(split=split, n_real=n_real)]).splitlines()[1]
+    assert line.split("  ", 1)[1].strip().split("  ")[0] == shown
+
+
+def test_columns_that_would_tell_nothing_are_left_out():
+    def head(*rows):
+        return format_table(list(rows)).splitlines()[0].split()
+
+    assert head(row()) == ["measure", "split", "checkpoint", "value", "reference", "unit"]
+    assert head(row(), row(name="nmi", code=0))[1] == "code"
+    assert head(row(), row(seed=1))[-1] == "seeds"

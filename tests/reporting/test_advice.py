@@ -271,3 +271,21 @@ def test_training_warns_of_few_images_with_the_same_words():
     config = dict(config_lib.leaves(load_config("gan")))
     assert [few_images(config, TINY)] == advice(config, [], [], TINY)
     assert few_images(config, SMALL) is None
+
+
+# --- Few images to measure by
+
+
+def counted(n_real, n_generated):
+    return measure("frechet_distance", 3.0, 0.5) | {"n_real": n_real, "n_generated": n_generated}
+
+
+def test_measures_of_few_unseen_images_vary_by_chance():
+    [one] = said({}, measures=[counted(6, 6), counted(6, 5_000)])
+    assert one.startswith("6 real images are few to measure by: the measures vary by chance.")
+    assert "a larger dataset.validation" in one
+
+
+@pytest.mark.parametrize(("n_real", "n_generated"), [(100, 5_000), (40, 40), (0, 5_000), (6, 0)])
+def test_measures_are_of_as_many_images_as_was_asked(n_real, n_generated):
+    assert said({}, measures=[counted(n_real, n_generated)]) == []
