@@ -60,7 +60,9 @@ class Thumbnails:
 @pytest.fixture(autouse=True)
 def no_training(monkeypatch):
     """The reference classifier is another file's business."""
-    monkeypatch.setattr("jaxgan.evaluation.features.reference_classifier", lambda *_: Thumbnails)
+    monkeypatch.setattr(
+        "jaxgan.evaluation.features.reference_classifier", lambda *_, **__: Thumbnails
+    )
 
 
 @pytest.fixture(scope="module")
@@ -69,7 +71,9 @@ def trained(tmp_path_factory):
     folder = tmp_path_factory.mktemp("runs") / "gan"
     config = update(load_config("gan"), CONFIG)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("jaxgan.evaluation.features.reference_classifier", lambda *_: Thumbnails)
+        patch.setattr(
+            "jaxgan.evaluation.features.reference_classifier", lambda *_, **__: Thumbnails
+        )
         with untrained():
             train(config, str(folder))
     return folder

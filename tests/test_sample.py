@@ -51,7 +51,7 @@ def folders(tmp_path_factory):
         config = update(load_config(name, arg), SMALL | more)
         with pytest.MonkeyPatch.context() as patch, untrained():
             # The reference classifier is another file's business.
-            patch.setattr("jaxgan.evaluation.features.reference_classifier", lambda *_: None)
+            patch.setattr("jaxgan.evaluation.features.reference_classifier", lambda *_, **__: None)
             patch.setattr("jaxgan.evaluation.features.RealFeatures.classifier", None)
             train(config, str(root / (arg or name)))
     return root

@@ -38,6 +38,7 @@ class RealFeatures:
       classify: whether the reference classifier may be trained for other runs.
       extractor: computes the features for distances; None for `native_extractor`.
       log: called with a line of text before slow work.
+      optional: whether the config may leave the classifier out, which the line about it then says.
     """
 
     def __init__(
@@ -47,8 +48,10 @@ class RealFeatures:
         classify: bool = True,
         extractor: Extractor | None = None,
         log: Callable[[str], None] = print,
+        optional: bool = False,
     ) -> None:
         self.dataset, self._label_condition, self._log = dataset, label_condition, log
+        self._optional = optional
         self._classify = classify or label_condition
         self._extractor = extractor
         self._features: dict[tuple[str, str, str], np.ndarray] = {}
@@ -68,14 +71,22 @@ class RealFeatures:
             return None
         if self.dataset.stacked is not None and not self._label_condition:
             return None
-        return reference_classifier(whole, self._log)
+        return reference_classifier(whole, self._log, purpose=self._purpose)
+
+    @property
+    def _purpose(self) -> str:
+        """Why a classifier is trained, and how a run goes without."""
+        if self._label_condition:
+            return "it reads the label of each generated image"
+        without = " (best_by=none leaves it out)" if self._optional else ""
+        return f"distances between images are those of its features{without}"
 
     @functools.cached_property
     def native_extractor(self) -> Extractor:
         """The classifier's last hidden layer; for stacked digits the last hidden layer of the
         single-digit classifier on each channel; thumbnails without a classifier."""
         if self.dataset.stacked is not None and self._classify:
-            single = reference_classifier(self.dataset.stacked, self._log)
+            single = reference_classifier(self.dataset.stacked, self._log, purpose=self._purpose)
             name = f"{single.name} on each channel"
             return Extractor(name, single.digest, lambda images: _by_channel(single, images))
         if self.classifier is None:

@@ -42,7 +42,7 @@ class TrainingMetrics:
         self.best_by = best_by
         self._log = log
         self._context = make_context(
-            functions, dataset, limit=0, classify=best_by != "none", log=log
+            functions, dataset, limit=0, classify=best_by != "none", log=log, optional=True
         )
         self._contexts: dict[int, EvaluationContext] = {}
 

@@ -9,10 +9,12 @@ import pytest
 from jaxgan.data.dataset import Dataset, Split
 from jaxgan.data.sources import digits, stacked
 from jaxgan.data.streaming import ArraySource, Streamed
-from jaxgan.evaluation import feature_metrics
+from jaxgan.evaluation import feature_metrics, features
 from jaxgan.evaluation.context import GeneratedSamples, make_context
 from jaxgan.evaluation.features import Extractor, RealFeatures
 from jaxgan.evaluation.image_metrics import frechet_distance
+from jaxgan.metrics.extractors import classifier
+from jaxgan.metrics.extractors.classifier import Recipe
 from jaxgan.metrics.extractors.thumbnails import thumbnails
 from jaxgan.metrics.images import kernel_distance, precision_recall
 from jaxgan.metrics.images.class_score import class_score
@@ -56,7 +58,7 @@ def dataset():
 
 @pytest.fixture(autouse=True)
 def no_training(monkeypatch):
-    monkeypatch.setattr("jaxgan.evaluation.features.reference_classifier", lambda *_: Shades)
+    monkeypatch.setattr("jaxgan.evaluation.features.reference_classifier", lambda *_, **__: Shades)
 
 
 def context_of(dataset, limit=100, functions=NO_LABELS, **values):
@@ -255,13 +257,31 @@ def test_the_sheet_shows_each_image_with_its_nearest(dataset):
     assert (away[:, 1] > 0).all()
 
 
+@pytest.mark.parametrize(
+    ("about", "purpose"),
+    [
+        ({}, "distances between images are those of its features"),
+        ({"optional": True}, "its features (best_by=none leaves it out)"),
+        ({"optional": True, "label_condition": True}, "it reads the label of each generated image"),
+    ],
+)
+def test_training_a_classifier_is_announced_with_its_purpose(monkeypatch, tmp_path, about, purpose):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    monkeypatch.setattr(features, "reference_classifier", classifier.reference_classifier)
+    monkeypatch.setattr(classifier, "recipe_for", lambda *_: Recipe(8, 1))
+    said = []
+    assert RealFeatures(digits.load(8), log=said.append, **about).classifier is not None
+    assert said[0].startswith("training the reference classifier of digits on 1501 images, once: ")
+    assert said[0].endswith(purpose)
+
+
 def test_stacked_digits_are_read_channel_by_channel(monkeypatch):
     single = digits.load(8)
     asked = []
     classifier = SimpleNamespace(name="c", digest="5", features=lambda x: x.mean(axis=(1, 2)))
     monkeypatch.setattr(
         "jaxgan.evaluation.features.reference_classifier",
-        lambda dataset, say: asked.append(dataset) or classifier,
+        lambda dataset, say, purpose: asked.append(dataset) or classifier,
     )
     stack = stacked.load(single)
     real = RealFeatures(stack)

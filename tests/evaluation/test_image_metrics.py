@@ -89,7 +89,9 @@ def test_only_metrics_that_need_it_train_the_reference_classifier(
     monkeypatch, name, best_by, trained
 ):
     """With best_by=none only a run conditioned on labels, to read them."""
-    monkeypatch.setattr("jaxgan.evaluation.features.reference_classifier", lambda *_: Thumbnails)
+    monkeypatch.setattr(
+        "jaxgan.evaluation.features.reference_classifier", lambda *_, **__: Thumbnails
+    )
     dataset = digits.load()
     condition = Label(10, tuple(range(10))) if name == "cgan" else None
     gan = build_gan(load_config(name), dataset.image_shape, condition)

@@ -135,7 +135,10 @@ class Classifier:
 
 
 def reference_classifier(
-    dataset: Dataset, say: Callable[[str], None] = print, recipe: Recipe | None = None
+    dataset: Dataset,
+    say: Callable[[str], None] = print,
+    recipe: Recipe | None = None,
+    purpose: str = "",
 ) -> Classifier:
     """The reference classifier of a dataset, from the cache or trained now.
 
@@ -143,6 +146,7 @@ def reference_classifier(
       dataset: all its classes (before `Dataset.only`), whichever of them the run trains on.
       say: prints a line of progress; called only if the classifier is trained.
       recipe: None for `recipe_for` its training images.
+      purpose: what it is for, said if it is trained.
 
     Raises:
       UserError: if the dataset has no labels.
@@ -156,7 +160,7 @@ def reference_classifier(
     recipe = recipe or recipe_for(len(dataset.train.images), dataset.image_shape[-1])
     # With x64, a run in float64 would draw other random numbers and take twice the time.
     with jax.enable_x64(False):
-        return _cached(dataset, recipe, say)
+        return _cached(dataset, recipe, say, purpose)
 
 
 def _with_held_out(dataset: Dataset) -> Dataset:
@@ -167,13 +171,17 @@ def _with_held_out(dataset: Dataset) -> Dataset:
     return dataclasses.replace(dataset, train=joined(dataset.train, dataset.validation))
 
 
-def _cached(dataset: Dataset, recipe: Recipe, say: Callable[[str], None]) -> Classifier:
+def _cached(
+    dataset: Dataset, recipe: Recipe, say: Callable[[str], None], purpose: str
+) -> Classifier:
     assert dataset.train.labels is not None
     classes = max(len(dataset.label_names), int(dataset.train.labels.max()) + 1)
     network = ReferenceNetwork(classes)
     judged, unseen = _judged(dataset)
 
     def train() -> dict[str, np.ndarray]:
+        what = f"training the reference classifier of {dataset.name} on {len(dataset.train)} images"
+        say(f"{what}, once" + (f": {purpose}" if purpose else ""))
         with jax.default_matmul_precision("highest"):
             arrays, seconds = _train(network, dataset, recipe, say)
         classified = _read(network, _variables(arrays), unseen.images)[1].argmax(axis=-1)
@@ -212,9 +220,7 @@ def _train(
     """The weights by path, and the training time in seconds."""
     images, labels = dataset.train.images, dataset.train.labels
     assert labels is not None
-    n = len(images)
-    say(f"training the reference classifier of {dataset.name} on {n} images, once")
-    began = time.monotonic()
+    n, began = len(images), time.monotonic()
     optimizer = optax.adam(
         optax.cosine_onecycle_schedule(recipe.updates, recipe.rate, pct_start=0.25)
     )
