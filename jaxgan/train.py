@@ -333,11 +333,15 @@ class _Callable(types.ModuleType):
         Raises:
           KeyboardInterrupt: if a signal stopped the run, such as a notebook's interrupt. What was
             trained is saved, and the next call continues.
+          UserError: also on a host that cannot read the folder, which the first process writes: see
+            `loading.check_shared`.
         """
         config = config_lib.named(config) if isinstance(config, str) else config
         status = train(config, workdir, dataset, modules)
         if status:
             raise KeyboardInterrupt(status - 128)
+        if not distributed.is_primary():
+            loading.check_shared(workdir)
         return loading.load(workdir, modules=modules)
 
 

@@ -55,6 +55,18 @@ def load(
     return dataclasses.replace(runs[seed].get(checkpoint, runs[seed]["last"]), workdir=place)
 
 
+def check_shared(workdir: str) -> None:
+    """Raises UserError in a process that is not the first of several and does not see the run's
+    folder. Such a host has trained along, but the networks lie on the first host's disk."""
+    if not buckets.is_remote(workdir) and run_files.read_info(workdir) is None:
+        raise UserError(
+            f"{workdir} is not on this host: the first process, which writes the run, has another"
+            " disk",
+            "name a folder on a shared disk or a bucket; or call jaxgan.train.train, which returns"
+            " no run",
+        )
+
+
 def load_every(
     workdir: str, seed: int | None = None, modules: Modules | None = None
 ) -> tuple[int, list[Run]]:

@@ -255,6 +255,14 @@ def test_all_wait_until_the_first_has_sent_its_folder(monkeypatch):
     assert events == ["all here", "copy", "sent", "all here"]
 
 
+def test_a_host_that_does_not_share_the_folder_says_so(monkeypatch, tmp_path):
+    """`jaxgan.train` ends by loading the run, which only the first process has written."""
+    monkeypatch.setattr(train, "train", lambda *_: 0)
+    monkeypatch.setattr(distributed, "is_primary", lambda: False)
+    with pytest.raises(UserError, match="the first process, which writes the run, has another"):
+        train(load_config("gan"), str(tmp_path / "run"))
+
+
 def test_a_mistake_of_another_process_ends_this_one(monkeypatch):
     with pytest.raises(UserError, match="mine"), distributed.synchronized():
         raise UserError("mine")
