@@ -42,7 +42,7 @@ docs() {
   if ! "$python" -c 'import furo, myst_parser, sphinx' 2> /dev/null; then
     echo "installing the extra 'docs' into .venv"
     "$python" -m pip install --quiet --disable-pip-version-check --constraint requirements.txt \
-      --editable '.[docs]'
+      --constraint docs/requirements.txt --editable '.[docs]'
   fi
   # -W: a warning is an error; -E: every page is read again, since their tables of contents are in
   # docs/conf.py.

@@ -1,7 +1,9 @@
-"""run.sh: mistakes are said before anything is installed."""
+"""run.sh: mistakes are said before anything is installed, and what is installed is pinned."""
 
+import re
 import shutil
 import subprocess
+import tomllib
 
 import pytest
 from conftest import ROOT
@@ -30,3 +32,20 @@ def test_other_calls_begin_with_the_setup(tmp_path, arguments):
     done = run_script(tmp_path, *arguments)
     assert done.returncode == 2
     assert done.stderr.startswith("run.sh: false does not start; name another Python")
+
+
+@pytest.mark.parametrize(
+    ("extra", "lock"), [("dev", "requirements.txt"), ("docs", "docs/requirements.txt")]
+)
+def test_the_packages_that_it_installs_are_pinned(extra, lock):
+    pinned = re.findall(r"^([\w.-]+)==", (ROOT / lock).read_text(), re.M)
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    wanted = project["optional-dependencies"][extra]
+    if extra == "dev":
+        wanted = project["dependencies"] + wanted
+    names = {re.match(r"[\w.-]+", one)[0] for one in wanted}
+    assert {_plain(name) for name in names} <= {_plain(name) for name in pinned}
+
+
+def _plain(name):
+    return re.sub(r"[-_.]+", "-", name).lower()
