@@ -51,11 +51,13 @@ CHECKPOINT = flags.DEFINE_enum(
 SEED = flags.DEFINE_integer(
     "seed",
     None,
-    "Seed of the noise, default 0; in evaluation and export one of the run's, default all of them"
-    " or the chosen one.",
+    "sample and walk: the seed of the noise, default 0 (--run_seed names one of the run's seeds)."
+    " evaluate and export: one of the run's seeds, default all of them, or the chosen one.",
 )
 RUN_SEED = flags.DEFINE_integer(
-    "run_seed", None, "One of the run's seeds; default the one that the run chose, or the first."
+    "run_seed",
+    None,
+    "Which of the run's seeds draws; default the one that the run chose, or the first.",
 )
 DATA_DIR = define_path("data_dir", "Where the data is, if it has moved.")
 OUT = define_path(

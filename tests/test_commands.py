@@ -62,3 +62,11 @@ def test_help_lists_the_flags_of_other_modules_too(module, listed):
     assert (done.returncode, done.stderr) == (0, "")
     for flag in listed:
         assert f"\n  --{flag}: " in done.stdout
+
+
+def test_help_says_whose_seed_it_is():
+    done = run_python("-m", "jaxgan.sample", "--help")
+    shown = " ".join(done.stdout.split())
+    assert "--seed: sample and walk: the seed of the noise" in shown
+    assert "evaluate and export: one of the run's seeds" in shown
+    assert "--run_seed: Which of the run's seeds draws" in shown
