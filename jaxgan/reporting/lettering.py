@@ -11,9 +11,9 @@ def lettered(text: str) -> tuple[str, Any]:
     """A text as it can be drawn, and the Pillow font that draws it.
 
     Pillow's own font, in which the sheets are set, has the letters of English alone. A text with
-    others is drawn in DejaVu Sans, which matplotlib brings. That has the European scripts, Arabic
-    and Hebrew, but no Chinese, Japanese or Korean: letters that it lacks are escaped, since a font
-    draws all of them as the same empty box.
+    others is drawn in DejaVu Sans, which matplotlib brings and which has the letters of most
+    scripts, but no Chinese, Japanese or Korean. Letters that it lacks are escaped, since a font
+    draws all of them as the same empty box. All run from left to right, Hebrew and Arabic too.
     """
     text, plain, wide = printable(text), _plain(), _wide()
     if not any(_lacks(plain, letter) for letter in text):
