@@ -22,7 +22,7 @@ from jaxgan import cli
 from jaxgan.common.errors import UserError
 from jaxgan.config.presets import update
 from jaxgan.inference.loading import load_every
-from jaxgan.inference.trained_run import Asked
+from jaxgan.inference.trained_run import Asked, Run
 from jaxgan.train import train
 
 SMALL = {
@@ -154,6 +154,17 @@ def test_a_notebook_shows_a_run_as_samples_and_a_short_line(folders):
         assert len(repr(run)) < 200
         assert str(folders / name) in repr(run)
     assert jaxgan.load(str(folders / "inpaint"))._repr_png_() is None
+
+
+def test_a_run_names_its_folder_as_the_user_does(tmp_path, monkeypatch):
+    """A notebook that is shared should not hold the path of its author's home."""
+    config = load_config("gan", "ring")
+    trained = Run(config, None, None, (), 5, "last", workdir=str(tmp_path / "runs" / "ring"))
+    assert repr(trained) == f"<gan: the last networks (step 5), in {tmp_path}/runs/ring>"
+    monkeypatch.chdir(tmp_path)
+    assert repr(trained) == "<gan: the last networks (step 5), in runs/ring>"
+    bucket = dataclasses.replace(trained, workdir="gs://bucket/ring")
+    assert repr(bucket).endswith("in gs://bucket/ring>")
 
 
 def test_the_module_of_training_trains_and_loads(folders):

@@ -83,7 +83,10 @@ class Run:
     workdir: str = ""
 
     def __repr__(self) -> str:
-        return f"<{self.config.system}: {self.described}, in {self.workdir or 'memory'}>"
+        place = self.workdir or "memory"
+        if os.path.isabs(place) and not os.path.relpath(place).startswith(os.pardir):
+            place = os.path.relpath(place)  # As it was given, most likely.
+        return f"<{self.config.system}: {self.described}, in {place}>"
 
     def _repr_png_(self) -> bytes | None:
         """What a notebook shows: samples, a row for each label or value of the first code."""
