@@ -140,6 +140,6 @@ def largest_difference(generator: SamplingGenerator, name: str, content: bytes) 
 
 FORMATS = {
     "onnx": Format("generator.onnx", ("jax2onnx", "onnxruntime"), to_onnx, run_onnx),
-    "stablehlo": Format("generator.stablehlo", ("flatbuffers",), to_stablehlo, run_stablehlo),
-    "safetensors": Format("generator.safetensors", ("safetensors",), to_safetensors),
+    "stablehlo": Format("generator.stablehlo", (), to_stablehlo, run_stablehlo),
+    "safetensors": Format("generator.safetensors", (), to_safetensors),
 }

@@ -2,12 +2,13 @@
 
 import functools
 import os
+import tomllib
 
 import flax.linen as nn
 import jax
 import numpy as np
 import pytest
-from conftest import load_config, run_python
+from conftest import ROOT, load_config, run_python
 
 from jaxgan.common.errors import UserError
 from jaxgan.common.rng import stream
@@ -211,3 +212,11 @@ def test_names_what_is_not_installed(monkeypatch):
     monkeypatch.setattr(formats.importlib.util, "find_spec", lambda name: None)
     with pytest.raises(UserError, match=r"onnx needs jax2onnx and onnxruntime: pip install 'jaxg"):
         formats.check_installed("onnx")
+
+
+@pytest.mark.parametrize("name", ["flatbuffers", "safetensors"])
+def test_the_small_formats_come_with_every_installation(name):
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    assert any(one.startswith(f"{name}>=") for one in project["dependencies"])
+    for format in ("stablehlo", "safetensors"):
+        formats.check_installed(format)
