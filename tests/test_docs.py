@@ -5,7 +5,7 @@ import tomllib
 
 import pytest
 import yaml
-from conftest import ROOT, run_python
+from conftest import ROOT, run_forked
 
 from jaxgan.common.version import VERSION
 from jaxgan.evaluation.registry import METRICS, OF_SEEDS
@@ -25,7 +25,8 @@ def python_blocks(name):
 def test_examples_run(tmp_path, name, left):
     blocks = python_blocks(name)
     assert max(len(block.splitlines()) for block in blocks) < 40
-    done = run_python("-c", "\n".join(blocks), cwd=tmp_path)
+    (tmp_path / "shown.py").write_text("\n".join(blocks))
+    done = run_forked("shown", cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     assert (tmp_path / left).exists()
 

@@ -12,11 +12,10 @@ import os
 import re
 import shutil
 import signal
-import subprocess
-import sys
 import time
 import types
 
+import forks
 import jax
 import pytest
 from conftest import (
@@ -24,6 +23,7 @@ from conftest import (
     ROOT,
     command_environment,
     load_config,
+    run_forked,
     run_main,
     run_python,
     untrained,
@@ -66,11 +66,17 @@ def train_here(folder, dataset=None, config="infogan", **more):
         return train(update(load_config(*config.split(":")), VALUES | more), str(folder), dataset)
 
 
-def at_step(step, number):
-    """A config file's text: configs/gan.py, whose run sends itself a signal at a step."""
+KILLED = f"os.kill(os.getpid(), {int(signal.SIGKILL)})"
+HANGS = "pathlib.Path(__file__).with_name('hangs').touch(); threading.Event().wait()"
+
+
+def at_step(step, statements):
+    """A config file's text: configs/gan.py, whose run executes statements at a step."""
     return f"""
 import os
+import pathlib
 import runpy
+import threading
 
 from jaxgan.reporting.recorder import RunRecorder
 
@@ -80,7 +86,7 @@ add_metrics = RunRecorder.add_metrics
 def noted(self, step, *rest):
     add_metrics(self, step, *rest)
     if step == {step}:
-        os.kill(os.getpid(), {int(number)})
+        {statements}
 
 
 RunRecorder.add_metrics = noted
@@ -129,69 +135,24 @@ MISTAKES = {
     "its own flag": ([CONFIG, *images_in("none")], "set --config.dataset.data_dir to"),
     "seeds": ([CONFIG, "--config.seeds=1000000000"], "seeds=1000000000: must be at most 4096"),
 }
-PROCESSES = list(MISTAKES)[:4]
-# Each command is a fork of one process that has imported what the command imports.
-FORKS = """
-import json, os, sys, warnings
-from absl import app
-from jaxgan import cli, main, train
-
-warnings.simplefilter("ignore")  # JAX warns of forks; its threads have not begun.
-for folder, flags in json.load(sys.stdin):
-    pid = os.fork()
-    if pid == 0:
-        os.chdir(folder)
-        os.dup2(os.open("../" + os.path.basename(folder) + ".err", os.O_WRONLY | os.O_CREAT), 2)
-        sys.argv = ["main", *flags]
-        status = 70
-        try:
-            app.run(main.main, flags_parser=main.parse_flags)
-        except SystemExit as ended:
-            status = ended.code
-        finally:
-            sys.stderr.flush()
-            os._exit(status)
-    print(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]), flush=True)
-"""
-
-
-def some_files(folder):
-    (folder / "full").mkdir(parents=True)
-    (folder / "full" / "file").write_text("precious = 1")
-    return folder
-
-
-@pytest.fixture(scope="module")
-def forked(tmp_path_factory):
-    """Of each mistake but the first four: the status, stderr and the folder that it was made in."""
-    root = tmp_path_factory.mktemp("forked")
-    names = [name for name in MISTAKES if name not in PROCESSES]
-    folders = [some_files(root / name.replace(" ", "_")) for name in names]
-    given = [(str(x), MISTAKES[name][0]) for x, name in zip(folders, names, strict=True)]
-    done = run_python("-c", FORKS, input=json.dumps(given))
-    assert done.returncode == 0, done.stderr
-    statuses = [int(line) for line in done.stdout.split()]
-    return {
-        name: (status, folder.with_suffix(".err").read_text(encoding="utf-8"), folder)
-        for name, status, folder in zip(names, statuses, folders, strict=True)
-    }
+# In processes of their own; the others are forks.
+PROCESSES = list(MISTAKES)[:3]
 
 
 @pytest.mark.parametrize("name", MISTAKES)
-def test_a_mistake_is_one_or_two_lines_and_touches_nothing(tmp_path, request, name):
+def test_a_mistake_is_one_or_two_lines_and_touches_nothing(tmp_path, name):
     flags, said = MISTAKES[name]
-    if name in PROCESSES:
-        done = run_main(*flags, cwd=some_files(tmp_path))
-        status, stderr, folder = done.returncode, done.stderr, tmp_path
-    else:
-        status, stderr, folder = request.getfixturevalue("forked")[name]
-    assert status == 2, stderr
-    assert said in stderr
-    assert stderr.startswith("jaxgan: ")
-    assert len(stderr.splitlines()) <= 2
-    assert "Traceback" not in stderr
-    assert snapshot(folder) == ["full", "full/file"]
-    assert (folder / "full" / "file").read_text() == "precious = 1"
+    (tmp_path / "full").mkdir()
+    (tmp_path / "full" / "file").write_text("precious = 1")
+    run = run_main if name in PROCESSES else functools.partial(run_forked, "jaxgan.main")
+    done = run(*flags, cwd=tmp_path)
+    assert done.returncode == 2, done.stderr
+    assert said in done.stderr
+    assert done.stderr.startswith("jaxgan: ")
+    assert len(done.stderr.splitlines()) <= 2
+    assert "Traceback" not in done.stderr
+    assert snapshot(tmp_path) == ["full", "full/file"]
+    assert (tmp_path / "full" / "file").read_text() == "precious = 1"
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
@@ -457,27 +418,25 @@ def test_killed_and_started_again_it_ends_with_the_same_bits(undisturbed, tmp_pa
     refused."""
     folder, config = tmp_path / "run", tmp_path / "config.py"
     command = [*FAST[1:], f"--workdir={folder}"]
-    config.write_text(at_step(3, signal.SIGSTOP))
-    process = subprocess.Popen(
-        [sys.executable, "-m", "jaxgan.main", f"--config={config}", *command],
-        cwd=ROOT,
-        env=command_environment(),
-    )
+    config.write_text(at_step(3, HANGS))
+    output = tmp_path / "output"
+    flags = [f"--config={config}", *command]
+    process = forks.start("jaxgan.main", flags, ROOT, command_environment(), output, output)
     try:
-        wait_for_stop(process)
+        wait_for(tmp_path / "hangs", process)
         with pytest.raises(UserError, match="another process is at work"):
             train_here(folder, config="gan", steps_per_call=1)
     finally:
         process.kill()
-        process.wait()
+        process.join()
     assert not finished_checkpoints(folder)
-    config.write_text(at_step(33, signal.SIGKILL))
-    killed = run_main(f"--config={config}", *command)
+    config.write_text(at_step(33, KILLED))
+    killed = run_forked("jaxgan.main", *flags)
     assert killed.returncode == -signal.SIGKILL, killed.stderr
     assert finished_checkpoints(folder)
     with open(folder / "metrics.jsonl", "a") as file:
         file.write('{"step": 99, "se')
-    done = run_main(FAST[0], *command)
+    done = run_forked("jaxgan.main", FAST[0], *command)
     assert done.returncode == 0, done.stderr
     assert "going on from step" in done.stdout
     assert comparable(folder) == comparable(undisturbed)
@@ -485,16 +444,13 @@ def test_killed_and_started_again_it_ends_with_the_same_bits(undisturbed, tmp_pa
         assert (folder / picture).read_bytes() == (undisturbed / picture).read_bytes()
 
 
-def wait_for_stop(process):
-    """Until a child is stopped by a signal."""
+def wait_for(path, process):
+    """Until a process has made a file."""
     until = time.monotonic() + PATIENCE
-    while time.monotonic() < until:
-        pid, status = os.waitpid(process.pid, os.WNOHANG | os.WUNTRACED)
-        if pid:
-            assert os.WIFSTOPPED(status), status
-            return
+    while not path.exists():
+        assert process.exitcode is None, "the process did not get so far"
+        assert time.monotonic() < until
         time.sleep(0.05)
-    raise AssertionError("the process did not get so far")
 
 
 POINTS = {"best_by": "none", "sample_every": 40, "eval_every": 40}

@@ -1,7 +1,7 @@
 """Networks of one's own in the commands: --modules=MODULE:NAME."""
 
 import pytest
-from conftest import ROOT, run_python
+from conftest import ROOT, run_forked
 
 NETWORKS = """
 import flax.linen as nn
@@ -38,19 +38,19 @@ def test_a_run_of_them_is_trained_and_sampled(folder):
     small = "steps=2,batch_size=8,eval_images=20,results_images=20,best_by=none,tensorboard=false"
     config = f"--config={ROOT}/configs/gan.py:{small}"
     flags = ["--workdir=run", "--modules=my_networks:made"]
-    done = run_python("-m", "jaxgan.main", config, *flags, cwd=folder)
+    done = run_forked("jaxgan.main", config, *flags, cwd=folder)
     assert done.returncode == 0, done.stderr
     assert "  Dense_0                 784" in (folder / "run" / "networks.txt").read_text()
     flags = ["--workdir=run", "--modules=my_networks:modules", "--n=4"]
-    assert run_python("-m", "jaxgan.sample", *flags, cwd=folder).returncode == 0
+    assert run_forked("jaxgan.sample", *flags, cwd=folder).returncode == 0
     assert (folder / "run" / "sampled.png").exists()
     # The report's explorer would show other images than the run's.
     assert "There is no latent explorer" not in (folder / "run" / "report.html").read_text()
-    done = run_python("-m", "jaxgan.sample", "--workdir=run", cwd=folder)
+    done = run_forked("jaxgan.sample", "--workdir=run", cwd=folder)
     assert done.returncode == 2
     said = "jaxgan: run was trained with networks of its own"
     assert done.stderr.splitlines()[0].startswith(said)
-    assert run_python("-m", "jaxgan.report", "--workdir=run", cwd=folder).returncode == 0
+    assert run_forked("jaxgan.report", "--workdir=run", cwd=folder).returncode == 0
     said = "There is no latent explorer: run was trained with networks of its own"
     assert said in (folder / "run" / "report.html").read_text()
 

@@ -12,7 +12,7 @@ import signal
 import jax
 import numpy as np
 import pytest
-from conftest import load_config, run_python, untrained
+from conftest import load_config, run_forked, untrained
 from ml_collections import ConfigDict
 from PIL import Image
 
@@ -262,22 +262,14 @@ def test_refuses_what_cannot_be_loaded(folders, tmp_path):
 
 
 def sample(*arguments):
-    return run_python("-m", "jaxgan.sample", *arguments)
+    return run_forked("jaxgan.sample", *arguments)
 
 
 def test_the_command_writes_a_sheet_arrays_or_images(folders, tmp_path):
-    """In one process: its flags are read as a user types them."""
-    code = f"""
-import sys
-from absl import flags
-from jaxgan import sample
-for out in ("nines.png", "nines.npz", "nines"):
-    sample.parse_flags(["sample", "--workdir={folders / "mlp"}", "--label=9", "--n=9",
-                        "--out={tmp_path}/" + out])
-    assert sample.main(["sample"]) == 0
-"""
-    done = run_python("-c", code)
-    assert done.returncode == 0, done.stderr
+    for name in ("nines.png", "nines.npz", "nines"):
+        flags = (f"--workdir={folders / 'mlp'}", "--label=9", "--n=9", f"--out={tmp_path / name}")
+        done = sample(*flags)
+        assert done.returncode == 0, done.stderr
     sheet = np.asarray(Image.open(tmp_path / "nines.png"))
     images = np.load(tmp_path / "nines.npz")["images"]
     assert sheet.shape == (3 * 30 + 2, 3 * 30 + 2)
@@ -287,33 +279,20 @@ for out in ("nines.png", "nines.npz", "nines"):
     np.testing.assert_array_equal(single, images[8, ..., 0])
 
 
-def test_mistakes_are_reported_in_few_lines():
-    """One in a process of its own, the others in one."""
-    done = sample("--workdir=nowhere", "--n=many")
-    assert_a_mistake(done.returncode, done.stderr, "--n=many")
-    code = """
-import sys
-from jaxgan import sample
-statuses = []
-for arguments in ([], ["--workdir=nowhere"]):
-    sample.parse_flags(["sample", *arguments])
-    statuses.append(sample.main(["sample"]))
-    print("next", file=sys.stderr)
-sys.exit(statuses != [2, 2])
-"""
-    done = run_python("-c", code)
-    assert done.returncode == 0
-    for said, stderr in zip(
-        ("--workdir is missing", "holds no run"), done.stderr.split("next\n"), strict=False
-    ):
-        assert_a_mistake(2, stderr, said)
-
-
-def assert_a_mistake(status, stderr, said):
-    assert status == 2
-    assert said in stderr
-    assert "Traceback" not in stderr
-    assert len(stderr.strip().splitlines()) <= 3
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["--workdir=nowhere", "--n=many"], "--n=many"),
+        ([], "--workdir is missing"),
+        (["--workdir=nowhere"], "holds no run"),
+    ],
+)
+def test_mistakes_are_reported_in_few_lines(arguments, said):
+    done = sample(*arguments)
+    assert done.returncode == 2
+    assert said in done.stderr
+    assert "Traceback" not in done.stderr
+    assert len(done.stderr.strip().splitlines()) <= 3
 
 
 def test_a_full_disk_is_status_1_and_leaves_no_torn_file(tmp_path, monkeypatch, capsys):

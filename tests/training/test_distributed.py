@@ -11,10 +11,9 @@ import shlex
 import shutil
 import signal
 import socket
-import subprocess
-import sys
 import time
 
+import forks
 import jax
 import numpy as np
 import pytest
@@ -95,7 +94,7 @@ class Hosts:
         with socket.create_server(("", 0)) as server:
             port = server.getsockname()[1]
         self.starts += 1
-        self.both = []
+        self.both, self.outputs = [], []
         for i, arguments in enumerate(documented_commands()):
             flags = [x for x in arguments if not x.startswith("--coordinator")]
             if self.config:
@@ -103,14 +102,11 @@ class Hosts:
             flags += [f"--config.{name}={value}" for name, value in VALUES.items()]
             flags += [f"--coordinator=localhost:{port}", f"--workdir={self.folder / str(i)}"]
             flags += self.flags
-            process = subprocess.Popen(
-                [sys.executable, "-m", "jaxgan.main", *flags],
-                cwd=ROOT,
-                env=command_environment(),
-                stdout=subprocess.PIPE,
-                stderr=subprocess.STDOUT,
-                encoding="utf-8",
-            )
+            output = self.folder / f"output-{i}"
+            output.unlink(missing_ok=True)
+            self.outputs.append(output)
+            environment = command_environment()
+            process = forks.start("jaxgan.main", flags, ROOT, environment, output, output)
             self.both.append(process)
 
     def wait_for(self, path):
@@ -118,10 +114,9 @@ class Hosts:
         it: then both are started again, with another."""
         until = time.monotonic() + PATIENCE
         while not path.exists():
-            ended = [process for process in self.both if process.poll() is not None]
-            if ended:
+            if any(process.exitcode is not None for process in self.both):
                 self.kill()
-                said = "".join(process.communicate()[0] for process in ended)
+                said = "".join(output for _, output in self.end())
                 taken = "cannot be opened" in said or "ddress already in use" in said
                 assert taken, said
                 assert self.starts < 5, said
@@ -135,11 +130,13 @@ class Hosts:
 
     def end(self):
         """(status, output) of each."""
-        try:
-            outputs = [process.communicate(timeout=PATIENCE)[0] for process in self.both]
-        finally:
-            self.kill()
-        return [(x.returncode, output) for x, output in zip(self.both, outputs, strict=True)]
+        for process in self.both:
+            process.join(PATIENCE)
+        ended = [process.exitcode for process in self.both]
+        self.kill()
+        assert None not in ended
+        said = [path.read_text(encoding="utf-8") for path in self.outputs]
+        return list(zip(ended, said, strict=True))
 
 
 def reference(steps):
@@ -189,7 +186,7 @@ def test_two_processes_equal_one_run(tmp_path, float64):
 
     hosts = Hosts(tmp_path)
     hosts.wait_for(step_20)
-    hosts.both[1].send_signal(signal.SIGTERM)
+    os.kill(hosts.both[1].pid, signal.SIGTERM)
     (status, first), (other_status, second) = hosts.end()
     assert (status, other_status) == (128 + signal.SIGTERM,) * 2, first + second
     assert "going on from step 10" in first
@@ -197,7 +194,7 @@ def test_two_processes_equal_one_run(tmp_path, float64):
     assert (run / "checkpoints" / str(stopped)).exists()
     assert left_at_20(run) == before
 
-    assert set(os.listdir(tmp_path)) <= {"0", ".compiled"}
+    assert set(os.listdir(tmp_path)) <= {"0", ".compiled", "output-0", "output-1"}
     assert "step" not in second
     expected = reference(20)
     checkpoints = Checkpoints(str(run / "checkpoints"), 1, read_only=True)
@@ -221,12 +218,12 @@ def test_a_process_that_hangs_ends_the_other(tmp_path):
             for path in (folder / "0", folder / "1"):
                 pairs[-1].wait_for(path)
             for number in (signal.SIGSTOP, signal.SIGCONT, signal.SIGSTOP):
-                pairs[-1].both[hanging].send_signal(number)
+                os.kill(pairs[-1].both[hanging].pid, number)
                 time.sleep(0.5)
-            assert [process.poll() for process in pairs[-1].both] == [None, None]
+            assert [process.exitcode for process in pairs[-1].both] == [None, None]
         for hanging, hosts in enumerate(pairs):
-            hosts.both[1 - hanging].wait(PATIENCE)
-            hosts.both[hanging].send_signal(signal.SIGCONT)
+            hosts.both[1 - hanging].join(PATIENCE)
+            os.kill(hosts.both[hanging].pid, signal.SIGCONT)
             ended = hosts.end()
             status, output = ended[1 - hanging]
             assert status == 1, output
