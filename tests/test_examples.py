@@ -1,26 +1,35 @@
-"""The notebooks run from the first cell to the last, with fewer steps than they are shown with."""
-
-import os
+"""The notebooks run from the first cell to the last, with fewer steps, narrower networks and fewer
+images to measure than they are shown with."""
 
 import pytest
-from conftest import PATIENCE, ROOT
+from conftest import PATIENCE, ROOT, command_environment
 
 nbclient = pytest.importorskip(
     "nbclient", reason="nbclient is not installed: pip install -e .[dev]"
 )
 nbformat = pytest.importorskip("nbformat")
 NOTEBOOKS = sorted((ROOT / "examples").glob("*.ipynb"))
+# Added to the cell of parameters, after the imports.
+SMALLER = """
+steps = 2
+whole = named
+
+
+def named(name, values):
+    return whole(name, {"width": 0.05, "results_images": 64, "eval_images": 64, **values})
+"""
 
 
 # A kernel's sockets are closed by the garbage collector, in an event loop of its own.
 @pytest.mark.filterwarnings("ignore::ResourceWarning", "ignore::DeprecationWarning")
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
 def test_a_notebook_runs(path, tmp_path, monkeypatch):
-    monkeypatch.setitem(os.environ, "PYTHONPATH", str(ROOT))
+    for name, value in command_environment().items():
+        monkeypatch.setenv(name, value)
     notebook = nbformat.read(path, as_version=4)
     parameters = [c for c in notebook.cells if "parameters" in c.metadata.get("tags", ())]
     assert len(parameters) == 1
-    parameters[0].source += "\nsteps = 2"
+    parameters[0].source += SMALLER
     folder = {"metadata": {"path": str(tmp_path)}}
     nbclient.NotebookClient(notebook, timeout=PATIENCE, resources=folder).execute()
     outputs = [output for cell in notebook.cells for output in cell.get("outputs", ())]
