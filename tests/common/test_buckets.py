@@ -13,7 +13,7 @@ from pathlib import Path
 
 import fsspec
 import pytest
-from conftest import PATIENCE, ROOT, run_python
+from conftest import PATIENCE, ROOT, run_forked
 
 import jaxgan
 from jaxgan.common import buckets
@@ -263,7 +263,7 @@ def flags(tmp_path_factory):
 def on_disk(flags, tmp_path_factory):
     """The run on a disk, in one piece."""
     folder = tmp_path_factory.mktemp("disk") / "run"
-    result = run_python("-m", "jaxgan.main", *flags, f"--workdir={folder}")
+    result = run_forked("jaxgan.main", *flags, f"--workdir={folder}")
     assert result.returncode == 0, result.stderr
     return rows_and_results(folder)
 
@@ -275,7 +275,7 @@ def test_a_killed_run_in_a_bucket_ends_with_the_bits_of_one_on_disk(
 
     def command(name, *more, **extra):
         folder = f"--workdir={url}"
-        return run_python("-m", f"jaxgan.{name}", *more, folder, **environment, **extra)
+        return run_forked(f"jaxgan.{name}", *more, folder, **environment, **extra)
 
     killed = command("main", *flags, KILL="yes")
     assert killed.returncode == -signal.SIGKILL, killed.stderr
