@@ -33,7 +33,6 @@ VARIANTS = {
         "",
         "mlp,condition.embedding=4,condition.how=projection,penalty.kind=r1,penalty.every=2",
         "inpaint,dataset.mirror=true",
-        "condition.how=auxiliary,discriminator.norm=spectral",
     ],
 }
 CASES = [(name, arg) for name in NAMES for arg in VARIANTS.get(name, [""])]
