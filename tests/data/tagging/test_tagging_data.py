@@ -1,5 +1,6 @@
 """Images with tags: MIR Flickr's layout, tables, drawn glyphs, and word vectors."""
 
+import importlib.util
 import json
 import sys
 
@@ -16,9 +17,15 @@ from jaxgan.data.sources import glyphs
 from jaxgan.data.tagging import glyph_features, glyph_tags, tag_tables, word_vectors
 from jaxgan.data.tagging.types import WordVectors
 
-GENSIM = pytest.importorskip("gensim", reason="gensim is missing: pip install 'jaxgan[tags]'")
-# It keeps a C extension's own deprecated type alive.
-pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")
+pytestmark = [
+    # Not imported here, by every worker that collects this file: that takes seconds.
+    pytest.mark.skipif(
+        importlib.util.find_spec("gensim") is None,
+        reason="gensim is missing: pip install 'jaxgan[tags]'",
+    ),
+    # It keeps a C extension's own deprecated type alive.
+    pytest.mark.filterwarnings("ignore::DeprecationWarning"),
+]
 
 
 @pytest.fixture(autouse=True)
