@@ -215,7 +215,6 @@ def test_every_loss_pulls_the_generators_logits_up(loss):
     [
         ("discriminator_first", "together"),
         ("discriminator_first", "fake_real"),
-        ("generator_first", "together"),
         ("generator_first", "real_fake"),
     ],
 )
@@ -494,8 +493,10 @@ def test_the_players_share_a_dropout_mask_if_asked(shared):
 AS_THEY_ARE = dict.fromkeys(("q__rotation", "q__shift", "q__scale"), 0.0)
 
 
-@pytest.mark.parametrize("information", ["document", "paper"])
-@pytest.mark.parametrize("key", AS_THEY_ARE)
+@pytest.mark.parametrize(
+    ("key", "information"),
+    [("q__rotation", "document"), ("q__shift", "paper"), ("q__scale", "document")],
+)
 def test_q_alone_reads_moved_images(information, key):
     """The adversarial losses see the images as they are."""
     losses, statistics = [], []
