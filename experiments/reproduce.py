@@ -4,13 +4,13 @@ python experiments/reproduce.py papers [--only=NAME …] [--jobs=1] [--together]
 
 A study is experiments/NAME/study.toml. The result of a finished run is kept in experiments/NAME/
 results/, and the run is not repeated while its command is the same. The runs themselves are in
-runs/NAME/. With --together a program trains all seeds of a config that are missing and follow one
-another, which is faster on an accelerator; the result of each is what it would be alone, up to
-rounding. For a run with `compare = true` the codes of its finished seeds are compared: the chosen
-seed and the accuracy of the consensus go to results/RUN-compared.json. At the end (or at once, with
---table) the table and the figure of the available results are written to the study's folder. The
-table also replaces the text between <!-- NAME begins --> and <!-- NAME ends --> in
-experiments/README.md. A run's `full` is the number of updates of its source.
+runs/NAME/. With --together one program trains all missing seeds of a config that are consecutive,
+and so compiles once; each seed's result is what it would be alone, up to rounding. For a run with
+`compare = true` the codes of its finished seeds are compared: the chosen seed and the accuracy of
+the consensus go to results/RUN-compared.json. At the end (or at once, with --table) the table and
+the figure of the available results are written to the study's folder. The table also replaces the
+text between <!-- NAME begins --> and <!-- NAME ends --> in experiments/README.md. A run's `full` is
+the number of updates of its source.
 
 Exit status: 0; 1 if a run failed; 2 for a mistake in the study or the flags; 128 + n if signal n
 stopped the study, which the same command then resumes.
@@ -183,14 +183,13 @@ class Children:
 
 
 def run_jobs(jobs: list[Job], children: Children) -> int:
-    """Trains and evaluates seeds of one config that follow one another, in one program, and keeps
-    the result of each; returns the first exit status that is not 0, or 1 if a seed's losses became
+    """Trains and evaluates consecutive seeds of one config in one program, and keeps the result of
+    each; returns the first exit status that is not 0, or 1 if a seed's losses became
     not finite, which then has no result."""
     first, workdir = jobs[0], shared_workdir(jobs)
     log = log_of(workdir)
-    seeds = [f"--config.seeds={len(jobs)}"] if len(jobs) > 1 else []
     flag = f"--workdir={workdir}"
-    status = children.call("jaxgan.main", [*first.flags, *seeds, flag], log)
+    status = children.call("jaxgan.main", [*training_flags(jobs), flag], log)
     status = status or children.call("jaxgan.evaluate", [flag, *first.evaluate], log)
     if status:
         return status
@@ -215,6 +214,11 @@ def run_jobs(jobs: list[Job], children: Children) -> int:
     return status
 
 
+def training_flags(jobs: list[Job]) -> list[str]:
+    """Flags of `jaxgan.main` for consecutive seeds, without --workdir."""
+    return [*jobs[0].flags, *[f"--config.seeds={len(jobs)}"] * (len(jobs) > 1)]
+
+
 def shared_workdir(jobs: list[Job]) -> pathlib.Path:
     """The folder of a run of one or several seeds."""
     return _workdir(jobs[0], [job.seed for job in jobs])
@@ -233,7 +237,9 @@ def _workdir(job: Job, seeds: list[int]) -> pathlib.Path:
 
 def results_of_seed(results: dict, seed: int) -> dict:
     """One seed's part of the results of several; rows that compare seeds are left out."""
-    measures = [m for m in results["measures"] if m["seed"] == seed and not _compares(m)]
+    from jaxgan.evaluation.registry import OF_SEEDS
+
+    measures = [m for m in results["measures"] if m["seed"] == seed and m["name"] not in OF_SEEDS]
     rollbacks = [one for one in results.get("rollbacks", []) if one["seed"] == seed]
     scores = {key: score for key, score in results.get("scores", {}).items() if int(key) == seed}
     return {
@@ -246,14 +252,8 @@ def results_of_seed(results: dict, seed: int) -> dict:
     }
 
 
-def _compares(measure: dict) -> bool:
-    """Whether a row is of all seeds of a run."""
-    name = measure["name"]
-    return name.startswith("consensus_") or name in ("seed_agreement", "seed_information")
-
-
 def together(jobs: list[Job]) -> list[list[Job]]:
-    """The jobs in groups of one config whose seeds follow one another."""
+    """The jobs in groups of one config with consecutive seeds."""
     groups: list[list[Job]] = []
     for name in dict.fromkeys(job.name for job in jobs):
         last = None
@@ -278,14 +278,14 @@ def run_all(
     print(f"{len(jobs) - len(missing)} of {len(jobs)} runs are there", flush=True)
     groups = together(missing) if seeds_together else [[job] for job in missing]
 
-    def run_one(jobs: list[Job]) -> int:
+    def run_one(group: list[Job]) -> int:
         if children.stopped:
             return 128 + children.stopped
-        seeds = ", ".join(str(job.seed) for job in jobs)
-        what = f"{jobs[0].name}, seed{'s' * (len(jobs) > 1)} {seeds}"
+        seeds = ", ".join(str(job.seed) for job in group)
+        what = f"{group[0].name}, seed{'s' * (len(group) > 1)} {seeds}"
         print(f"{what}: begins", flush=True)
-        status = run(jobs)
-        log = log_of(shared_workdir(jobs))
+        status = run(group)
+        log = log_of(shared_workdir(group))
         outcome = "done" if status == 0 else f"ended with status {status}, see {log}"
         print(f"{what}: {outcome}", flush=True)
         return status
@@ -326,14 +326,13 @@ def compare_seeds(study: dict, folder: pathlib.Path, jobs: list[Job]) -> int:
     status = 0
     for run in study["runs"]:
         finished = _finished(run, jobs)
-        folders = list(dict.fromkeys(trained_in(job) for job in finished))
-        present = all((folder / "checkpoints").exists() for folder in folders)
+        present = all((trained_in(job) / "checkpoints").exists() for job in finished)
         if not run.get("compare") or len(finished) < 2 or not present:
             continue
         if comparison(run, folder, jobs) is None:
             print(f"{run['name']}: comparing {len(finished)} seeds", flush=True)
             try:
-                found = _compare(folders)
+                found = _compare(finished)
             except UserError as error:
                 print(f"{run['name']}: not compared: {error}", flush=True)
                 status = 1
@@ -344,7 +343,7 @@ def compare_seeds(study: dict, folder: pathlib.Path, jobs: list[Job]) -> int:
     return status
 
 
-def _compare(workdirs: list[pathlib.Path]) -> dict:
+def _compare(jobs: list[Job]) -> dict:
     """The rows that compare the seeds' codes, and the chosen seed; UserError if there are none, or
     the data is not there."""
     from jaxgan import data
@@ -352,8 +351,9 @@ def _compare(workdirs: list[pathlib.Path]) -> dict:
     from jaxgan.inference import loading
     from jaxgan.training import jax_setup
 
-    jax_setup.configure_jax(loading.read_about(str(workdirs[0]))["config"]["dtype"])
-    runs = [run for workdir in workdirs for run in loading.load_every(str(workdir))[1]]
+    about = loading.read_about(str(trained_in(jobs[0])))
+    jax_setup.configure_jax(about["config"]["dtype"])
+    runs = [run for job in jobs for run in loading.load_every(str(trained_in(job)), job.seed)[1]]
     config = runs[0].config
     if runs[0].gan.q is None:
         raise UserError(f"{config.system} has no codes to compare", "leave out `compare`")
@@ -413,8 +413,9 @@ def main(argv: list[str] | None = None) -> int:
             only = ", ".join(arguments.only or [])
             raise Mistake(f"no run of {only}; at least one job at once")
         if arguments.list:
-            for job in jobs:
-                flags = [*job.flags, f"--workdir={os.path.relpath(job.workdir, ROOT)}"]
+            for group in together(jobs) if arguments.together else [[job] for job in jobs]:
+                workdir = os.path.relpath(shared_workdir(group), ROOT)
+                flags = [*training_flags(group), f"--workdir={workdir}"]
                 print(shlex.join(["python", "-m", "jaxgan.main", *flags]))
             return 0
         if not arguments.table:

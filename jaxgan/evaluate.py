@@ -1,10 +1,12 @@
-"""`python -m jaxgan.evaluate --workdir=DIR [--metrics=NAME,…] [--checkpoint=best|last|raw]`
+"""`python -m jaxgan.evaluate --workdir=DIR [--checkpoint=best|last|raw] [--seed=…] [--n=10000]
+[--metrics=NAME,…]`
 
-Evaluates a trained run with every applicable metric, for each seed, on the last and the best
-networks; if the run keeps moving averages, also on the last networks without them (raw). Prints
-the table and merges the results into the run's results.json. Also writes neighbours.png (generated
-images with their nearest training images), confusion.txt (if the run is conditioned on labels) and
-report.html. Exit status: 0; 1 the disk is full; 2 an error in the arguments.
+Evaluates a trained run with every applicable metric, or those that --metrics names, for each seed,
+on the last and the best networks; if the run keeps moving averages, also on the last networks
+without them (raw). Prints the table, merges the results into the run's results.json and writes
+report.html anew; without --metrics also neighbours.png (generated images with their nearest
+training images) and confusion.txt (if the run is conditioned on labels). Exit status: 0; 1 the disk
+is full; 2 an error in the arguments.
 """
 
 import functools
@@ -40,8 +42,8 @@ _SVM_IMAGES = flags.DEFINE_integer(
 _METRICS = flags.DEFINE_list(
     "metrics",
     [],
-    "The only metrics to compute, by their names in results.json, separated by commas; the figures"
-    " are then left as they are. By default all, with figures.",
+    "The only metrics to compute, separated by commas, with those that the same function computes;"
+    " the figures are then left as they are. By default all that apply, with figures.",
 )
 _INCEPTION = cli.define_path(
     "inception", "File of Inception-v3 weights; distances then use its features."
@@ -78,8 +80,8 @@ def evaluate(workdir: str, checkpoint: str | None, seed: int | None, n: int) -> 
       n: number of generated images, and the most real ones of each split.
 
     Raises:
-      UserError: if the run has not finished, its data has changed, --metrics names another metric
-        than the run has, or --inception does not name usable weights.
+      UserError: if the run has not finished, its data has changed, --metrics names a metric that
+        does not apply to the run, or --inception does not name usable weights.
     """
     about = loading.read_about(workdir)
     jax_setup.configure_jax(about["config"]["dtype"])

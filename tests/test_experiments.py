@@ -283,7 +283,7 @@ def test_the_table_says_which_runs_have_the_length_of_their_source(stub, study):
     assert "5 of 64 (incomplete: 9,000 documented) |" in (study / "table.md").read_text()
 
 
-def test_seeds_trained_together_have_the_results_of_seeds_trained_alone(stub, study, tmp_path):
+def test_seeds_trained_together_have_the_results_of_seeds_trained_alone(stub, study, capsys):
     results = study / "results"
     assert reproduce.main(["mine"]) == 0
     alone = [json.loads((results / f"one-seed-{i}.json").read_text()) for i in (0, 1)]
@@ -294,6 +294,8 @@ def test_seeds_trained_together_have_the_results_of_seeds_trained_alone(stub, st
     assert reproduce.main(["mine", "--together"]) == 0
     assert [name for _, name in stub.called[::2]] == ["one-seeds-0-1", "two-seed-0"]
     assert "--config.seeds=2" in stub.flags[-4]
+    assert reproduce.main(["mine", "--together", "--list"]) == 0
+    assert "--config.seeds=2 --workdir=runs/mine/one-seeds-0-1\n" in capsys.readouterr().out
     for seed in (0, 1):
         found = json.loads((results / f"one-seed-{seed}.json").read_text())
         assert found.pop("together") == [0, 1]
@@ -315,8 +317,8 @@ def test_a_seed_that_ended_among_others_has_no_result(stub, study):
 def test_seeds_trained_together_are_compared_in_their_folder(stub, study, tmp_path, monkeypatch):
     calls = []
 
-    def compare(workdirs):
-        calls.append([workdir.name for workdir in workdirs])
+    def compare(jobs):
+        calls.append([(reproduce.trained_in(job).name, job.seed) for job in jobs])
         return {"measures": [], "chosen": None}
 
     monkeypatch.setattr(reproduce, "_compare", compare)
@@ -324,14 +326,14 @@ def test_seeds_trained_together_are_compared_in_their_folder(stub, study, tmp_pa
     (study / "study.toml").write_text(text)
     (tmp_path / "runs" / "mine" / "one-seeds-0-1" / "checkpoints").mkdir(parents=True)
     assert reproduce.main(["mine", "--together"]) == 0
-    assert calls == [["one-seeds-0-1"]]
+    assert calls == [[("one-seeds-0-1", 0), ("one-seeds-0-1", 1)]]
 
 
 def test_the_finished_seeds_of_a_run_are_compared_once(stub, study, tmp_path, monkeypatch):
     calls = []
 
-    def compare(workdirs):
-        calls.append([workdir.name for workdir in workdirs])
+    def compare(jobs):
+        calls.append([reproduce.trained_in(job).name for job in jobs])
         row = {**measure("consensus_code_accuracy", "best", 0.75, code=0), "seed": 1}
         return {"measures": [row], "chosen": {"seed": 1, "by": "seed_agreement"}}
 

@@ -42,7 +42,6 @@ def run_export(workdir, *arguments):
 
 
 def test_writes_the_generator_and_its_card_into_a_new_folder(workdir, capsys, monkeypatch):
-    pytest.importorskip("flatbuffers")
     assert run_export(workdir, "--format=stablehlo", "--seed=1", "--checkpoint=last") == 0
     assert run_export(workdir, "--format=stablehlo") == 0
     said = "the last networks of seed 1 (step 2): "

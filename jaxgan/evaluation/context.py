@@ -67,17 +67,17 @@ def make_context(
     classify: bool = True,
     extractor: Extractor | None = None,
     log: Callable[[str], None] = print,
-    optional: bool = False,
+    classifier_optional: bool = False,
 ) -> EvaluationContext:
     """The context of a run; arguments as the attributes of `EvaluationContext`, and:
 
     Args:
       classify: whether the reference classifier may be trained for a run without label condition.
       extractor: computes the features for distances; None for `RealFeatures.native_extractor`.
-      optional: whether the config may leave the reference classifier out.
+      classifier_optional: whether the config may leave the reference classifier out.
     """
     label_condition = isinstance(functions.gan.condition, Label)
-    real = RealFeatures(dataset, label_condition, classify, extractor, log, optional)
+    real = RealFeatures(dataset, label_condition, classify, extractor, log, classifier_optional)
     return EvaluationContext(functions, dataset, real, limit, svm_images, log)
 
 

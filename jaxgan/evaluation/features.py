@@ -38,7 +38,8 @@ class RealFeatures:
       classify: whether the reference classifier may be trained for other runs.
       extractor: computes the features for distances; None for `native_extractor`.
       log: called with a line of text before slow work.
-      optional: whether the config may leave the classifier out, which the line about it then says.
+      classifier_optional: whether the config may leave the classifier out, which the line about it
+        then says.
     """
 
     def __init__(
@@ -48,10 +49,10 @@ class RealFeatures:
         classify: bool = True,
         extractor: Extractor | None = None,
         log: Callable[[str], None] = print,
-        optional: bool = False,
+        classifier_optional: bool = False,
     ) -> None:
         self.dataset, self._label_condition, self._log = dataset, label_condition, log
-        self._optional = optional
+        self._classifier_optional = classifier_optional
         self._classify = classify or label_condition
         self._extractor = extractor
         self._features: dict[tuple[str, str, str], np.ndarray] = {}
@@ -78,7 +79,7 @@ class RealFeatures:
         """Why a classifier is trained, and how a run goes without."""
         if self._label_condition:
             return "it reads the label of each generated image"
-        without = " (best_by=none leaves it out)" if self._optional else ""
+        without = " (best_by=none leaves it out)" if self._classifier_optional else ""
         return f"distances between images are those of its features{without}"
 
     @functools.cached_property

@@ -72,10 +72,6 @@ class Metric(NamedTuple):
     needs: set[Property]
     taken: Taken
 
-    def reports(self, name: str) -> bool:
-        """Whether a row of this name, with or without a variant at its end, comes from it."""
-        return name in self.names or any(name.startswith(f"{known}_") for known in self.names)
-
 
 def _higher(*names: str) -> dict[str, Better]:
     return dict.fromkeys(names, Better.HIGHER)
@@ -161,16 +157,16 @@ def applicable_metrics(gan: Gan, dataset: Dataset) -> list[Metric]:
 
 
 def select(metrics: Sequence[Metric], names: Iterable[str]) -> list[Metric]:
-    """Those of some metrics that report the names, with or without a variant at the end.
+    """Those of some metrics that report one of the names, which have no variant at their end.
 
     Raises:
       UserError: if none of them reports a name.
     """
     functions = set()
     for name in names:
-        known = [metric for metric in metrics if metric.reports(name)]
+        known = [metric for metric in metrics if name in metric.names]
         if not known:
-            every = ", ".join(name for metric in metrics for name in metric.names)
+            every = ", ".join(dict.fromkeys(name for metric in metrics for name in metric.names))
             raise UserError(f"{name!r} is no metric of this run", f"choose among {every}")
         functions |= {metric.function for metric in known}
     return [metric for metric in metrics if metric.function in functions]
@@ -194,7 +190,7 @@ def metric_named(name: str) -> Metric:
         if name in metric.names:
             return metric
     for metric in METRICS:
-        if metric.reports(name):
+        if any(name.startswith(f"{known}_") for known in metric.names):
             return metric
     raise KeyError(name)
 

@@ -42,7 +42,12 @@ class TrainingMetrics:
         self.best_by = best_by
         self._log = log
         self._context = make_context(
-            functions, dataset, limit=0, classify=best_by != "none", log=log, optional=True
+            functions,
+            dataset,
+            limit=0,
+            classify=best_by != "none",
+            log=log,
+            classifier_optional=True,
         )
         self._contexts: dict[int, EvaluationContext] = {}
 

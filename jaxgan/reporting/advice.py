@@ -93,11 +93,11 @@ def few_images(config: Mapping[str, Any], dataset: Mapping[str, Any]) -> Finding
 
 def _few_unseen(last: Sequence[Row]) -> Finding | None:
     counts = [(row.get("n_real", 0), row.get("n_generated", 0)) for row in last]
-    # As many generated images would be there if the measures had been asked of so few.
+    # With a small --n there are as few generated images, and the number was the user's choice.
     few = [real for real, generated in counts if 0 < real < min(FEW_REAL, generated)]
     if not few:
         return None
-    what = f"{max(few)} real images are few to measure by: the measures vary by chance."
+    what = f"The measures are of only {max(few)} real images, and vary by chance."
     more = "a larger dataset.validation, which leaves fewer images to train on"
     return Finding(what, _try("more images", more))
 

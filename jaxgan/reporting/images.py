@@ -1,5 +1,6 @@
 """Grids, strips and sheets of images, and PNG and GIF files."""
 
+import math
 import os
 from collections.abc import Sequence
 from typing import Any
@@ -53,7 +54,10 @@ def enlarged(picture: np.ndarray, side: int, least: int = 56) -> np.ndarray:
 
 
 def titled(picture: np.ndarray, line: str) -> np.ndarray:
-    """Puts a line of text above a picture, uint8 [H, W, C]."""
+    """Puts a line of text above a picture, uint8 [H, W, C], which grows to the text's width."""
+    drawn, font = lettered(line)
+    missing = max(0, math.ceil(font.getlength(drawn)) + 12 - picture.shape[1])
+    picture = np.pad(picture, ((0, 0), (0, missing), (0, 0)), constant_values=GROUND)
     band = text(line, 18, picture.shape[1]).repeat(picture.shape[2], -1)
     return np.concatenate([band, picture])
 

@@ -36,7 +36,8 @@ def _wide() -> Any:
 
     # A point smaller: its letters are wider.
     path = os.path.join(matplotlib.get_data_path(), "fonts", "ttf", "DejaVuSans.ttf")
-    return ImageFont.truetype(path, 11)
+    # Pillow's other engine, where it is there, runs some scripts from right to left.
+    return ImageFont.truetype(path, 11, layout_engine=ImageFont.Layout.BASIC)
 
 
 def _lacks(font: Any, letter: str) -> bool:

@@ -261,8 +261,11 @@ def test_the_sheet_shows_each_image_with_its_nearest(dataset):
     ("about", "purpose"),
     [
         ({}, "distances between images are those of its features"),
-        ({"optional": True}, "its features (best_by=none leaves it out)"),
-        ({"optional": True, "label_condition": True}, "it reads the label of each generated image"),
+        ({"classifier_optional": True}, "its features (best_by=none leaves it out)"),
+        (
+            {"classifier_optional": True, "label_condition": True},
+            "it reads the label of each generated image",
+        ),
     ],
 )
 def test_training_a_classifier_is_announced_with_its_purpose(monkeypatch, tmp_path, about, purpose):

@@ -127,7 +127,6 @@ np.save("snippet.npy", images)
 
 
 def test_stablehlo_draws_the_same_images_without_jaxgan(tmp_path):
-    pytest.importorskip("flatbuffers")
     for name in FAMILIES:
         (tmp_path / f"{name}.stablehlo").write_bytes(formats.to_stablehlo(exported(name)))
         for n in (1, 64):
@@ -157,7 +156,6 @@ def test_stablehlo_has_the_plain_forms_of_convolutions():
 @pytest.mark.parametrize("family", ["cgan mlp", "infogan"])
 def test_safetensors_make_the_same_network(tmp_path, monkeypatch, family):
     """By the code of the model card."""
-    pytest.importorskip("safetensors")
     generator = exported(family)
     (tmp_path / "generator.safetensors").write_bytes(formats.to_safetensors(generator))
     monkeypatch.chdir(tmp_path)
@@ -184,7 +182,6 @@ def test_the_code_for_onnx_runs(tmp_path, monkeypatch):
 
 @pytest.mark.parametrize("dtype", ["bfloat16", "float64"])
 def test_every_dtype_becomes_float32(dtype):
-    pytest.importorskip("flatbuffers")
     with jax.enable_x64(dtype == "float64"):
         config = update(load_config("gan"), {"width": 0.1, "dtype": dtype})
         generator = SamplingGenerator(run_of(config, None))

@@ -282,7 +282,7 @@ def counted(n_real, n_generated):
 
 def test_measures_of_few_unseen_images_vary_by_chance():
     [one] = said({}, measures=[counted(6, 6), counted(6, 5_000)])
-    assert one.startswith("6 real images are few to measure by: the measures vary by chance.")
+    assert one.startswith("The measures are of only 6 real images, and vary by chance.")
     assert "a larger dataset.validation" in one
 
 

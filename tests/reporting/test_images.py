@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from jaxgan.reporting.images import cut, grid, read_png, save_png, strip
+from jaxgan.reporting.images import GROUND, cut, grid, read_png, save_png, strip, titled
 
 
 def test_a_grid_puts_every_image_in_its_place(tmp_path):
@@ -42,3 +42,13 @@ def test_a_strip_has_a_labelled_row_of_enlarged_images():
     np.testing.assert_array_equal(cut(sheet, 24, 24)[:, :, ::2, ::2], rows)
     said = [(part > 150).sum() for part in (margin[:26], margin[26:])]
     assert 0 < said[0] < said[1]
+
+
+def test_a_title_longer_than_its_picture_is_whole():
+    picture = np.zeros((20, 30, 1), np.uint8)
+    wide = titled(picture, "a long title of a narrow picture")
+    # Nothing is drawn at the left edge, where a cut letter would be.
+    assert wide.shape[1] > 150
+    assert (wide[:18, :4] == GROUND).all()
+    assert (wide[:18] > 150).any()
+    np.testing.assert_array_equal(wide[18:, :30], picture)

@@ -123,7 +123,8 @@ def _compressed(x: np.ndarray) -> tuple[np.ndarray, Any]:
 
 
 def _fit(x: np.ndarray, labels: np.ndarray, c: float) -> Fit:
-    """Weights float32 [K, F], bias float64 [K] and classes."""
+    """Weights float32 [K, F], bias float64 [K] and classes: by Newton's method where there are more
+    examples than features, else by LinearSVC's dual."""
     if len(x) > x.shape[1]:
         return _fit_many(x, labels, c)
     from sklearn.exceptions import ConvergenceWarning
@@ -137,9 +138,7 @@ def _fit(x: np.ndarray, labels: np.ndarray, c: float) -> Fit:
     return svm.coef_.astype(np.float32), svm.intercept_, svm.classes_
 
 
-def _fit_many(
-    x: np.ndarray, labels: np.ndarray, c: float
-) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def _fit_many(x: np.ndarray, labels: np.ndarray, c: float) -> Fit:
     """The same as `_fit` for more examples than features, for all classes at once on the device:
     Newton's method needs only products with x. Of 50,000 examples LinearSVC makes a float64 copy of
     four times the size, and takes hours."""
