@@ -4,6 +4,7 @@ works in the site and in the repository."""
 
 import functools
 import inspect
+import pathlib
 import re
 from importlib import metadata
 
@@ -45,11 +46,10 @@ SECTIONS = {
         ("Project", ["CONTRIBUTING", "CHANGELOG"]),
     ],
     "experiments/README": [("", ["experiments/*/README"])],
-    "experiments/few_images/README": [("", ["experiments/few_images/table"])],
-    "experiments/glyphs/README": [("", ["experiments/glyphs/table"])],
-    "experiments/papers/README": [("", ["experiments/papers/table"])],
-    "experiments/tags/README": [("", ["experiments/tags/table"])],
 }
+for _table in (pathlib.Path(__file__).parents[1] / "experiments").glob("*/table.md"):
+    _study = f"experiments/{_table.parent.name}"
+    SECTIONS[f"{_study}/README"] = [("", [f"{_study}/table"])]
 
 myst_enable_extensions = ["dollarmath"]
 myst_heading_anchors = 4  # Links such as reference.md#keys, with GitHub's slugs.
