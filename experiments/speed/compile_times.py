@@ -1,14 +1,12 @@
 """Measures how long each preset's step takes to compile for one CPU device.
 
-python experiments/speed/compile_times.py ["configs/dcgan.py:size=64" …] [--plain]
+python experiments/speed/compile_times.py ["dcgan.py:cifar10,size=64" …]
 
 CPU seconds of all threads, so that other work on the machine matters little: in a process with an
-empty cache of compiled programs, and in another that finds the program there. With --plain the
-convolutions take the forms that they have on other platforms.
+empty cache of compiled programs, and in another that finds the program there.
 """
 
 import argparse
-import contextlib
 import os
 import pathlib
 import resource
@@ -36,12 +34,11 @@ PRESETS = (
 )
 
 
-def compile_here(preset: str, plain: bool) -> None:
+def compile_here(preset: str) -> None:
     """Compiles a preset and prints the CPU seconds, the number of kernels and the peak memory."""
     import jax
 
     from jaxgan.config.validation import from_file
-    from jaxgan.models.convolutions import for_any_platform
     from jaxgan.planning.compiled import compile_program
     from jaxgan.planning.examples import sizes
     from jaxgan.training import jax_setup
@@ -49,15 +46,14 @@ def compile_here(preset: str, plain: bool) -> None:
     jax_setup.configure_jax()
     file, _, arg = preset.partition(":")
     config = from_file(ROOT / "configs" / file, arg)
-    with for_any_platform() if plain else contextlib.nullcontext():
-        began = time.process_time()
-        found = compile_program(config, sizes(config, 10_000, 10), jax.devices()[:1])
-        seconds = time.process_time() - began
+    began = time.process_time()
+    found = compile_program(config, sizes(config, 10_000, 10), jax.devices()[:1])
+    seconds = time.process_time() - began
     megabytes = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
     print(f"{seconds:.1f},{found.kernels:.0f},{megabytes:.0f}")
 
 
-def measure(preset: str, plain: bool) -> tuple[str, ...]:
+def measure(preset: str) -> tuple[str, ...]:
     """A row of the table."""
     with tempfile.TemporaryDirectory() as folder:
         environment = os.environ | {
@@ -65,7 +61,7 @@ def measure(preset: str, plain: bool) -> tuple[str, ...]:
             "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0",
             "PYTHONPATH": str(ROOT),
         }
-        command = [sys.executable, __file__, preset, "--here", *["--plain"] * plain]
+        command = [sys.executable, __file__, preset, "--here"]
         cold, warm = (
             subprocess.run(command, env=environment, check=True, capture_output=True, text=True)
             .stdout.strip()
@@ -79,16 +75,15 @@ def main() -> None:
     """Prints the table."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("presets", nargs="*", metavar="PRESET", default=PRESETS)
-    parser.add_argument("--plain", action="store_true", help="as on other platforms")
     parser.add_argument("--here", action="store_true", help=argparse.SUPPRESS)
     arguments = parser.parse_args()
     if arguments.here:
-        compile_here(arguments.presets[0], arguments.plain)
+        compile_here(arguments.presets[0])
         return
     head = ("preset", "compiling, CPU s", "again, with a cache", "kernels", "peak MB")
     print(f"| {' | '.join(head)} |\n" + "|---" * len(head) + "|", flush=True)
     for preset in arguments.presets:
-        print(f"| {' | '.join(measure(preset, arguments.plain))} |", flush=True)
+        print(f"| {' | '.join(measure(preset))} |", flush=True)
 
 
 if __name__ == "__main__":
