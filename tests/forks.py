@@ -1,9 +1,9 @@
 """Commands as forks of one process that has imported what they import: the imports of a
 `python -m jaxgan.main` take longer than its short run.
 
-Each fork has its own arguments, environment, working directory and output, and its own JAX. But what
-is read when Python starts or JAX is imported (PYTHONUTF8, JAX_PLATFORMS, JAX_ENABLE_X64) is the
-server's. What the start of a process itself does is tested with `conftest.run_python`."""
+Each fork has its own arguments, environment, working directory and output, and its own JAX. But
+what is read when Python starts or JAX is imported (PYTHONUTF8, JAX_PLATFORMS, JAX_ENABLE_X64) is
+the server's. What the start of a process itself does is tested with `conftest.run_python`."""
 
 import atexit
 import functools

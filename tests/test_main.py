@@ -1,7 +1,7 @@
 """The command: a user's mistakes, a killed run, a finished run.
 
-What a process does (its status, its output, a kill) is tried with processes, most of them forks of one
-that has imported JAX; the rest in this one.
+What a process does (its status, its output, a kill) is tried with processes, most of them forks of
+one that has imported JAX; the rest in this one.
 """
 
 import contextlib
