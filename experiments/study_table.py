@@ -225,6 +225,12 @@ def figure(study: dict, results: dict[str, list[dict]], path: pathlib.Path) -> N
         axis.margins(x=0.1)
         axis.set_title(f"{row['what']} ({row['checkpoint']})", fontsize=8, loc="left")
         axis.tick_params(labelsize=7)
+    for measure in {row["measure"] for row, _ in rows}:
+        # One scale, so that the rows of a measure can be compared.
+        same = [axes[i, 0] for i, (row, _) in enumerate(rows) if row["measure"] == measure]
+        low, high = zip(*(axis.get_xlim() for axis in same), strict=True)
+        for axis in same:
+            axis.set_xlim(min(low), max(high))
     drawn.tight_layout()
     drawn.savefig(path, dpi=110)
     plt.close(drawn)
