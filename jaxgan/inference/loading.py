@@ -57,8 +57,7 @@ def load(
 
 def check_shared(workdir: str) -> None:
     """Raises UserError in a process that is not the first of several and does not see the run's
-    folder. Such a host took part in training, but the networks are on the first host's
-    disk."""
+    folder. Such a host took part in training, but the networks are on the first host's disk."""
     if not buckets.is_remote(workdir) and run_files.read_info(workdir) is None:
         raise UserError(
             f"{workdir} is not on this host: the first process, which writes the run, has another"
