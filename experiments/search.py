@@ -21,8 +21,8 @@ import pathlib
 import random
 import sys
 
-from reproduce import Children, Job, Mistake, load_result, run_all, run_jobs
-from study_table import in_digits, ours
+from study_runs import Children, Job, load_result, run_all, run_jobs
+from study_table import Mistake, in_digits, ours
 
 from jaxgan.common.files import write_json, write_text
 from jaxgan.config.keys import KEYS

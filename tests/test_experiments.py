@@ -12,6 +12,8 @@ sys.path.insert(0, str(ROOT / "experiments"))
 
 import reproduce
 import search
+import study_comparison
+import study_runs
 import study_table
 
 STUDY = """
@@ -50,7 +52,7 @@ class Stub:
 
     def __init__(self, monkeypatch):
         self.called, self.flags, self.status, self.ended = [], [], {}, []
-        monkeypatch.setattr(reproduce.Children, "call", lambda of, *given: self.call(of, *given))
+        monkeypatch.setattr(study_runs.Children, "call", lambda of, *given: self.call(of, *given))
 
     def call(self, children, module, flags, log):
         given = dict(flag.removeprefix("--").split("=", 1) for flag in flags)
@@ -217,13 +219,13 @@ def test_two_extractors_make_no_mean():
     assert study_table.values(row, found) == pytest.approx([1, 2])
     (one, of_real), (other, also) = (result["measures"] for result in found)
     other["extractor_hash"] = "b"
-    with pytest.raises(reproduce.Mistake, match="extractor_hash a and b"):
+    with pytest.raises(study_table.Mistake, match="extractor_hash a and b"):
         study_table.values(row, found)
     of_real["reference"], also["reference"] = 0.994, 0.993
     assert study_table.values(row, found) == pytest.approx([1, 2])
     assert "`a` `b`" in study_table.describe_data([one, other])
     also["reference"] = 0.9
-    with pytest.raises(reproduce.Mistake, match="extractor_hash a and b"):
+    with pytest.raises(study_table.Mistake, match="extractor_hash a and b"):
         study_table.values(row, found)
 
 
@@ -235,7 +237,7 @@ def test_of_several_codes_the_largest_counts_and_three_seeds_have_an_interval():
     row = {"what": "it", "measure": "a", "checkpoint": "last", "code": [1, 2]}
     assert study_table.values(row, found) == pytest.approx([2, 4, 3])
     assert study_table.values({**row, "code": 2}, found) == pytest.approx([2, 3, 3])
-    with pytest.raises(reproduce.Mistake, match="3 measures fit"):
+    with pytest.raises(study_table.Mistake, match="3 measures fit"):
         study_table.values({"what": "it", "measure": "a", "checkpoint": "last"}, found)
     # Of 2, 4 and 3: Student's t of two degrees, 4.303, times the deviation 1 by the root of 3.
     assert study_table.ours([2.0, 4.0, 3.0]) == "3.000 ± 2.484"
@@ -318,10 +320,10 @@ def test_seeds_trained_together_are_compared_in_their_folder(stub, study, tmp_pa
     calls = []
 
     def compare(jobs):
-        calls.append([(reproduce.trained_in(job).name, job.seed) for job in jobs])
+        calls.append([(study_runs.trained_in(job).name, job.seed) for job in jobs])
         return {"measures": [], "chosen": None}
 
-    monkeypatch.setattr(reproduce, "_compare", compare)
+    monkeypatch.setattr(study_comparison, "_compare", compare)
     text = STUDY.replace("seeds = [0, 1]", "seeds = [0, 1]\ncompare = true")
     (study / "study.toml").write_text(text)
     (tmp_path / "runs" / "mine" / "one-seeds-0-1" / "checkpoints").mkdir(parents=True)
@@ -333,11 +335,11 @@ def test_the_finished_seeds_of_a_run_are_compared_once(stub, study, tmp_path, mo
     calls = []
 
     def compare(jobs):
-        calls.append([reproduce.trained_in(job).name for job in jobs])
+        calls.append([study_runs.trained_in(job).name for job in jobs])
         row = {**measure("consensus_code_accuracy", "best", 0.75, code=0), "seed": 1}
         return {"measures": [row], "chosen": {"seed": 1, "by": "seed_agreement"}}
 
-    monkeypatch.setattr(reproduce, "_compare", compare)
+    monkeypatch.setattr(study_comparison, "_compare", compare)
     text = (
         STUDY.replace("seeds = [0, 1]", "seeds = [0, 1]\ncompare = true")
         + """
@@ -477,7 +479,7 @@ def test_the_score_is_the_best_of_the_steps_summed_over_codes(tmp_path):
 
 def test_a_real_command_is_logged(tmp_path):
     """One real child: its words in the log, its status; none after a stop."""
-    children = reproduce.Children()
+    children = study_runs.Children()
     log = tmp_path / "logs" / "one.log"
     assert children.call("json.tool", ["nowhere.json"], log) != 0
     assert "nowhere.json" in log.read_text()
