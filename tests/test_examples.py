@@ -11,7 +11,7 @@ nbformat = pytest.importorskip("nbformat")
 NOTEBOOKS = sorted((ROOT / "examples").glob("*.ipynb"))
 # Added to the cell of parameters, after the imports.
 SMALLER = """
-steps = 2
+steps = 6
 whole = named
 
 
@@ -36,7 +36,7 @@ def test_a_notebook_runs(path, tmp_path, monkeypatch):
     errors = [output for output in outputs if output.get("name") == "stderr"]
     assert not errors
     # The progress is one output, rewritten; the trained run is shown as a picture.
-    assert any("step 2" in str(output) or "2/2" in str(output) for output in outputs)
+    assert any("step 6" in str(output) or "6/6" in str(output) for output in outputs)
     assert any("image/png" in output.get("data", {}) for output in outputs)
 
 

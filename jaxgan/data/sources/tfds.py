@@ -10,6 +10,7 @@ import gc
 import logging
 import os
 import re
+import sys
 import sysconfig
 import unittest.mock
 from collections.abc import Iterator
@@ -175,9 +176,11 @@ def _in_blocks(records: Any, indices: np.ndarray) -> Iterator[dict[str, Any]]:
 def _builder(name: str, data_dir: str) -> Any:
     # TFDS logs to absl's root logger that OpenCV is missing and that there are other file formats.
     logging.getLogger("absl").setLevel(logging.ERROR)
-    # While TFDS is being imported, other imports fail. Garbage that imports when it is finalised,
-    # such as the locks of an ended process pool, would print tracebacks: it is collected before.
-    gc.collect()
+    if "tensorflow_datasets" not in sys.modules:
+        # While TFDS is being imported, other imports fail. Garbage that imports when it is
+        # finalised, such as the locks of an ended process pool, would print tracebacks: it is
+        # collected before.
+        gc.collect()
     import tensorflow_datasets as tfds
     from google.protobuf.json_format import ParseError
     from PIL import EpsImagePlugin
