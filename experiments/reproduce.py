@@ -115,9 +115,10 @@ def main(argv: list[str] | None = None) -> int:
         study = read_study(folder)
         every = study_jobs(study, folder, ROOT / "runs" / folder.resolve().name)
         jobs = [job for job in every if not arguments.only or job.name in arguments.only]
-        if not jobs or arguments.jobs < 1:
-            only = ", ".join(arguments.only or [])
-            raise Mistake(f"no run of {only}; at least one job at once")
+        if arguments.jobs < 1:
+            raise Mistake(f"--jobs={arguments.jobs}: must be at least 1")
+        if not jobs:
+            raise Mistake(f"--only: no run is named {' or '.join(arguments.only)}")
         if arguments.list:
             for group in together(jobs) if arguments.together else [[job] for job in jobs]:
                 workdir = os.path.relpath(shared_workdir(group), ROOT)

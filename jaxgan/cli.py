@@ -139,7 +139,7 @@ def own_modules() -> Any:
     if callable(found):
         found = found()
     if not isinstance(found, Modules):
-        raise UserError(f"{what}: it is no Modules, nor a function that returns one")
+        raise UserError(f"{what}: it is neither a Modules nor a function that returns one")
     return found
 
 

@@ -121,13 +121,23 @@ def evaluate(workdir: str, checkpoint: str | None, seed: int | None, n: int) -> 
             write_json(os.path.join(workdir, run_files.RESULTS), results)
             _write_figures(workdir, runs, found)
             renew_report(workdir, print, modules=modules)
-    print(format_table(results["measures"]))
+    _print_results(workdir, about, results["measures"], found)
+
+
+def _print_results(
+    workdir: str,
+    about: dict[str, Any],
+    measures: list[dict[str, Any]],
+    found: runner.EvaluationResult,
+) -> None:
+    """Prints the table of all measures, and what else was found in which time."""
+    print(format_table(measures))
     if found.without_rows:
         left_out = ", ".join(found.without_rows)
-        print(f"not measured, for want of images, labels or convolutions: {left_out}")
+        print(f"not measured (too few images, no labels or no convolutions): {left_out}")
     for seed, confusion in found.confusion.items():
         print(f"\nseed {seed}:\n{confusion}")
-    for line in describe_advice(about, workdir, results["measures"]):
+    for line in describe_advice(about, workdir, measures):
         print(line)
     slowest_first = sorted(found.seconds.items(), key=lambda item: -item[1])
     times = ", ".join(f"{name} {seconds:.0f} s" for name, seconds in slowest_first)

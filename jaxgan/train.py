@@ -33,7 +33,7 @@ from jaxgan.training import distributed, intervals, jax_setup, run_files, run_fo
 from jaxgan.training.checkpoint import Checkpoints
 from jaxgan.training.gan import Gan, build_gan
 from jaxgan.training.program import Program
-from jaxgan.training.seed_groups import to_host
+from jaxgan.training.seed_groups import gather
 from jaxgan.training.state import Best, GanState
 
 
@@ -49,7 +49,9 @@ def train(
       modules: the networks; None builds those that the config names.
 
     Raises:
-      UserError: if the config, the dataset or the folder cannot be used; nothing is written then.
+      UserError: if the config, the dataset or the folder cannot be used, and nothing is written
+        then; if no checkpoint is whole, and all are moved to checkpoints.damaged; or if another
+        process has failed.
       NotFinite: if no seed is left whose numbers are finite.
       OSError: with errno ENOSPC or EDQUOT if the disk is full. The checkpoints stay whole, and the
         next call continues the run.
@@ -60,7 +62,7 @@ def train(
             if distributed.is_primary():
                 workdir = stack.enter_context(buckets.working_copy(workdir))
         status = _train(config, workdir, dataset, modules)
-    # JAX's shutdown waits for 30 s; the first process may just have sent a long time to a bucket.
+    # JAX's shutdown waits only 30 s, and the first process may still be sending to a bucket.
     distributed.all_max(0)
     return status
 
@@ -143,7 +145,7 @@ def _train_until_stop(
     seeds = tuple(seed for program in programs for seed in program.seeds)
     with distributed.synchronized():
         recorder = RunRecorder(
-            config, workdir, dataset, gan, seeds, start, to_host(programs, states), rollback
+            config, workdir, dataset, gan, seeds, start, gather(programs, states), rollback
         )
     loaders = seed_groups.make_loaders(config, gan, programs, dataset, start)
 
@@ -153,7 +155,7 @@ def _train_until_stop(
         with stop:
             step, stopping = start, distributed.all_max(stop.asked)
             if step == 0:
-                recorder.sample(0, to_host(programs, states))
+                recorder.sample(0, gather(programs, states))
             limit = 1
             while step < config.steps and not stopping:
                 count = intervals.steps_to_next_cut(config, step, limit)
@@ -173,16 +175,16 @@ def _train_until_stop(
                 if fetch or distributed.is_single_process():
                     stopping = distributed.all_max(stop.asked)
                 if last or (step % config.sample_every == 0 and sheets.due()):
-                    recorder.sample(step, to_host(programs, states))
+                    recorder.sample(step, gather(programs, states))
                 if step % config.eval_every == 0 or last:
-                    scores = recorder.evaluate(step, to_host(programs, states))
+                    scores = recorder.evaluate(step, gather(programs, states))
                     for i in range(len(programs)):
                         bests[i] = seed_groups.update_best(bests[i], states[i], scores[i])
                 due_now = step % config.checkpoint_every == 0 and saves.due()
                 if due_now or last or stopping:
                     recorder.flush()
                     tree = seed_groups.join_groups(
-                        to_host(programs, states), to_host(programs, bests)
+                        gather(programs, states), gather(programs, bests)
                     )
                     if primary:
                         checkpoints.save(step, tree)
@@ -196,7 +198,7 @@ def _train_until_stop(
         if stopping:
             distributed.log(f"stopped at step {step}, saved; the same command goes on from there")
             return 128 + stopping
-        states, bests = to_host(programs, states), to_host(programs, bests)
+        states, bests = gather(programs, states), gather(programs, bests)
         with distributed.synchronized():
             recorder.finish(states, bests)
     finally:

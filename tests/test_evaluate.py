@@ -194,7 +194,7 @@ def test_metrics_that_need_more_images_are_named(folder, run, capsys):
     assert run(WORKDIR=str(folder), N=15, CHECKPOINT="last", SEED=0) == 0
     [line] = [x for x in capsys.readouterr().out.splitlines() if x.startswith("not measured")]
     assert line == (
-        "not measured, for want of images, labels or convolutions: kernel_distance,"
+        "not measured (too few images, no labels or no convolutions): kernel_distance,"
         " precision_and_recall, density_and_coverage, two_sample_accuracy, class_score,"
         " memorisation, svm_accuracy"
     )

@@ -63,7 +63,7 @@ def test_a_run_of_them_is_trained_and_sampled(folder):
         ("my_networks.py:modules", "no module my_networks.py"),
         ("my-networks:modules", "not MODULE:NAME"),
         ("my_networks:absent", r"no absent in .*my_networks\.py"),
-        ("my_networks:wrong", "it is no Modules"),
+        ("my_networks:wrong", "it is neither a Modules"),
     ],
 )
 def test_mistakes(folder, value, said, monkeypatch):

@@ -181,16 +181,13 @@ def metrics_at_end(gan: Gan, dataset: Dataset) -> list[Metric]:
 
 
 def metric_named(name: str) -> Metric:
-    """The metric that reports a name, with or without a variant at its end.
+    """The metric that reports a name.
 
     Raises:
       KeyError: if there is none.
     """
     for metric in METRICS:
         if name in metric.names:
-            return metric
-    for metric in METRICS:
-        if any(name.startswith(f"{known}_") for known in metric.names):
             return metric
     raise KeyError(name)
 

@@ -219,7 +219,7 @@ def _measures(generator: SamplingGenerator, measures: list[dict[str, Any]]) -> s
         if all(x[key] == value for key, value in networks.items())
     ]
     if not rows:
-        return "None yet of these networks: `python -m jaxgan.evaluate` takes them."
+        return "These networks have none yet: `python -m jaxgan.evaluate` takes them."
     head = ("measure", "value", "reference", "split", "real", "generated", "extractor", "protocol")
     return _table(head, rows)
 

@@ -214,5 +214,5 @@ def read_boxes(path: str, n: int, height: int, width: int) -> np.ndarray:
 
 def _pixel(path: str, line: int, text: str | None) -> int:
     if text is None or not text.strip().isdecimal():
-        raise UserError(f"{path}, line {line}: {text!r} is not a number from 0 on")
+        raise UserError(f"{path}, line {line}: {text!r} is not a whole number of at least 0")
     return int(text)

@@ -118,12 +118,20 @@ def pick(labels: np.ndarray, concepts: Sequence[int], each: int = EACH) -> np.nd
 
 
 def means(latent: Latent, indices: np.ndarray) -> Latent:
-    """The mean latent of each of K concepts; `indices` is int [K, each]."""
+    """The mean latent of each of K concepts.
+
+    Args:
+      latent: leaves [N, ...].
+      indices: which of the N belong to each concept, int [K, each].
+
+    Returns:
+      Leaves [K, ...].
+    """
     return jax.tree.map(lambda x: jnp.mean(x[indices], axis=1), latent)
 
 
 def combined(mean: Latent) -> Latent:
-    """The latent A - B + C of three means: noise, codes and condition."""
+    """The latent A - B + C of three means, leaves [3, ...] -> [1, ...]: noise, codes, condition."""
     return jax.tree.map(lambda x: (x[0] - x[1] + x[2])[None], mean)
 
 

@@ -22,6 +22,9 @@ from jaxgan.training.checkpoint import Checkpoints
 from jaxgan.training.gan import build_gan
 from jaxgan.training.state import first_best, has_averages, initialise, networks, raw_networks
 
+# Of a run's networks: best on the validation split; the last ones; those without moving averages.
+CHECKPOINTS = ("best", "last", "raw")
+
 
 def load(
     workdir: str, checkpoint: str = "best", seed: int | None = None, modules: Modules | None = None
@@ -38,8 +41,12 @@ def load(
       modules: the networks, if they are not those that the config names.
 
     Raises:
-      UserError: if there is no run, no whole checkpoint, or no such seed.
+      UserError: if there is no run, no such seed or checkpoint, or no whole checkpoint; if
+        config.json is damaged or of another version; if the networks are not those of the run, or
+        its own ones are not given; or if it is in float64 and JAX's 64-bit types are off.
     """
+    if checkpoint not in CHECKPOINTS:
+        raise UserError(f"checkpoint={checkpoint!r}: not one of {', '.join(CHECKPOINTS)}")
     with buckets.reading_copy(workdir) as folder:
         step, runs, finite = _restore(folder, modules)
         chosen = run_folder.chosen_seed(folder, step)
@@ -81,7 +88,8 @@ def load_every(
         raise UserError(f"seed={seed}: {workdir} has seeds {min(runs)} to {max(runs)}")
     seeds = list(runs) if seed is None else [seed]
     if not finite.intersection(seeds):
-        raise UserError(f"{workdir}: the losses or gradients of seed {seeds[0]} are not finite")
+        named = f"seed{'s' * (len(seeds) > 1)} {', '.join(map(str, seeds))}"
+        raise UserError(f"{workdir}: the losses or gradients of {named} are not finite")
     return step, [run for seed in seeds if seed in finite for run in runs[seed].values()]
 
 

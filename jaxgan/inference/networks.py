@@ -38,7 +38,9 @@ class NetworkFunctions:
             for function in (_generate, _batch_statistics, _predict_codes)
         )
 
-    def sample(self, generator: Variables, latent: Latent, key: jax.Array | None = None) -> Any:
+    def sample(
+        self, generator: Variables, latent: Latent, key: jax.Array | None = None
+    ) -> np.ndarray:
         """Samples with BatchNorm's moving statistics: images in the network's range, [N, H, W, C].
 
         The key is for dropout, which stays on with `sample_dropout`; None is a constant key.
@@ -86,19 +88,14 @@ class NetworkFunctions:
         return [images[i : i + size] for i in starts]
 
 
-def _images(gan: Gan, images: jax.Array) -> jax.Array:
-    return to_network(images, gan.low, gan.dtype) if images.dtype == jnp.uint8 else images
-
-
 def _generate(gan: Gan, generator: Variables, latent: Latent, dropout: jax.Array) -> jax.Array:
     return apply_network(gan.generator, generator, latent, train=False, dropout=dropout)[0]
 
 
 def _predict_codes(gan: Gan, discriminator: Variables, q: Variables, images: jax.Array) -> Any:
     assert gan.q is not None
-    (_, features), _ = apply_network(
-        gan.discriminator, discriminator, _images(gan, images), None, train=False
-    )
+    images = to_network(images, gan.low, gan.dtype)
+    (_, features), _ = apply_network(gan.discriminator, discriminator, images, None, train=False)
     return apply_network(gan.q, q, features, train=False)[0]
 
 
@@ -107,7 +104,7 @@ def _batch_statistics(
 ) -> tuple[Any, Any]:
     """One batch's BatchNorm statistics in the discriminator and in Q ({} without Q)."""
     (_, features), discriminator_stats = _normalised_by_batch(
-        gan.discriminator, discriminator, _images(gan, images), None
+        gan.discriminator, discriminator, to_network(images, gan.low, gan.dtype), None
     )
     if gan.q is None or q is None:
         return discriminator_stats, {}
@@ -116,7 +113,7 @@ def _batch_statistics(
 
 def _normalised_by_batch(network: nn.Module, variables: Variables, *inputs: Any) -> tuple[Any, Any]:
     """A network's output with BatchNorm on batch statistics and dropout off, and the statistics."""
-    tree = {"params": variables.params, "batch_stats": variables.batch_stats}
+    tree = variables._asdict()
     with nn.intercept_methods(_use_batch_statistics):
         output, changed = network.apply(tree, *inputs, train=False, mutable=["batch_stats"])
     return output, changed.get("batch_stats", {})

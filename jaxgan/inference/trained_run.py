@@ -45,7 +45,11 @@ class Asked(NamedTuple):
         image: np.ndarray | None = None,
         features: np.ndarray | None = None,
     ) -> "Asked":
-        """The same from arguments of which a single value stands for a sequence of one."""
+        """The same from arguments; a single value stands for a sequence of one.
+
+        Raises:
+          UserError: if a code is not a whole number.
+        """
         whole = () if code is None else np.atleast_1d(code)
         if len(whole) and not np.issubdtype(np.asarray(whole).dtype, np.integer):
             raise UserError(f"code={code}: not a whole number, nor some of them")
@@ -90,7 +94,7 @@ class Run:
 
     def _repr_png_(self) -> bytes | None:
         """What a notebook shows: samples, a row for each label or value of the first code."""
-        return None if self.needs_an_input else pictures.to_png(pictures.sheet(self))
+        return None if self.draws_no_images_alone else pictures.to_png(pictures.sheet(self))
 
     def sample(
         self,
@@ -198,8 +202,9 @@ class Run:
         ]
 
     @property
-    def needs_an_input(self) -> bool:
-        """Whether there are no images to show without an image, or features, to start from."""
+    def draws_no_images_alone(self) -> bool:
+        """Whether noise, codes and a label are not enough for an image: the examples are points or
+        word vectors, or an image or features must be given."""
         made_of = (conditions.MaskedImage, conditions.Features)
         return self.draws_points or isinstance(self.gan.condition, made_of)
 
@@ -221,7 +226,12 @@ class Run:
         return self.gan.image_shape[:2] == (1, 1)
 
     def latent(self, n: int, seed: int = 0, asked: Asked = NOTHING) -> Latent:
-        """The generator's input in `sample`."""
+        """The generator's input in `sample`: noise [n, D], each code [n, K] or [n, 1], and the
+        condition.
+
+        Raises:
+          UserError: if n or the seed is out of range, or `asked` does not fit the run.
+        """
         if n < 1:
             raise UserError(f"n={n}: must be at least 1")
         if n > MAX_EXAMPLES:

@@ -106,7 +106,7 @@ def compile_program(config: ConfigDict, dataset: Sizes, devices: Sequence[Any]) 
         seeds_at_once=seeds,
         steps_per_call=steps,
         memory=_memory(state, arguments[1], len(groups), mesh.shape["seed"], compiled),
-        # XLA counts the body of a loop once, whose number of steps is not known to it.
+        # XLA counts a loop's body once, because it does not know how often it runs.
         flops=float(cost.get("flops", math.nan)),
         bytes=program.bytes_per_step(),
         kernels=program.kernels_per_step(),

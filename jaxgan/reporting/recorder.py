@@ -205,7 +205,9 @@ class RunRecorder:
         for seed, metrics in zip(self.seeds, by_seed, strict=True):
             if not metrics.pop("alive") and seed not in self._ended | failed:
                 bad = [name for name, value in metrics.items() if not np.isfinite(value)]
-                what = f"{', '.join(bad)} not finite at step {step}"
+                # Of several updates in a step the metrics are those of the last.
+                names = ", ".join(bad) or "an earlier update of the discriminator"
+                what = f"{names} not finite at step {step}"
                 if self._attempts[seed] < self.config.rollbacks:
                     failed[seed] = step, what
                 else:

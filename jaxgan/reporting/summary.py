@@ -23,7 +23,7 @@ def describe_finished(config: ConfigDict, workdir: str) -> str:
     lines += [describe_rollback(row) for row in results["rollbacks"]]
     if results["chosen"]:
         lines.append("chosen seed: {seed}, by {by}".format(**results["chosen"]))
-    lines += [f"not finite, left out: {what}" for what in results["ended"].values()]
+    lines += [f"stopped: {what}" for what in results["ended"].values()]
     lines += describe_advice(saved, workdir, results["measures"])
     sheets = os.path.join(workdir, "samples", f"step_{results['step']:06}*.png")
     lines += [

@@ -138,7 +138,7 @@ def _patience(whom: str) -> Iterator[None]:
     finally:
         timer.cancel()
         for number, handler in before.items():
-            if handler is not None:  # One that was not set from Python.
+            if handler is not None:  # None: it was not set from Python.
                 signal.signal(number, handler)
 
 

@@ -17,7 +17,7 @@ from jaxgan.data.augment import augmentations
 from jaxgan.losses.adversarial import ADVERSARIAL, Adversarial
 from jaxgan.models import conditioning
 from jaxgan.models.conditions import Condition, Features, Label
-from jaxgan.models.infogan import CategoricalParameters
+from jaxgan.models.infogan import CategoricalParameters, GaussianParameters, PointParameters
 from jaxgan.models.latents import Latent, LatentSpec, parse_codes
 from jaxgan.models.registry import Modules, make_modules
 from jaxgan.training.optimizers import optimizer
@@ -222,7 +222,8 @@ def _check_contract(gan: Gan) -> None:
         what = f"generator: returns {_shapes(fake)} for a batch of 2, not {image.shape}"
         raise UserError(what, "the data's images have that shape")
     read = returned(gan.discriminator, image, latent.condition)
-    shapes = [part.shape for part in read] if isinstance(read, tuple) else []
+    parts = read if isinstance(read, tuple) else ()
+    shapes: list[tuple[int, ...]] = [getattr(part, "shape", ()) for part in parts]
     if [len(shape) for shape in shapes] != [1, 2] or {shape[0] for shape in shapes} != {2}:
         what = f"discriminator: returns {_shapes(read)} for a batch of 2"
         raise UserError(what, "it must return (logit [B], features [B, F])")
@@ -233,8 +234,11 @@ def _check_contract(gan: Gan) -> None:
     if gan.q is None:
         return
     parameters = returned(gan.q, read[1])
-    categorical = [isinstance(one, CategoricalParameters) for one in parameters]
-    if not isinstance(parameters, tuple) or categorical != [code.categorical for code in codes]:
+    continuous = (GaussianParameters, PointParameters)
+    wanted = [CategoricalParameters if code.categorical else continuous for code in codes]
+    # The parameters of a single code are a (named) tuple too.
+    given = parameters if type(parameters) is tuple else ()
+    if len(given) != len(wanted) or not all(map(isinstance, given, wanted)):
         kinds = "CategoricalParameters, GaussianParameters or PointParameters"
         what = f"q: returns {_shapes(parameters)} for {len(codes)} codes"
         raise UserError(what, f"it must return a tuple, for each code one of infogan.py's {kinds}")

@@ -18,7 +18,8 @@ _LEFT = "left"
 
 
 class Heartbeat:
-    """Counts in a store that the processes share, and reads whether the others count there.
+    """Increments this process's counter in a key-value store that all processes share, and watches
+    the counters of the others.
 
     A thread does so, so that a long compilation, evaluation or checkpoint is not taken for silence.
 
@@ -102,7 +103,7 @@ class Heartbeat:
 
     def _end(self, what: str, pause: float = 0) -> NoReturn:
         self._ending.acquire()
-        # What JAX's threads write from now on, about the same, goes nowhere.
+        # JAX's own messages about the same failure are discarded.
         stderr = os.dup(2)
         os.dup2(os.open(os.devnull, os.O_WRONLY), 2)
         with contextlib.suppress(OSError):  # The terminal may be gone.

@@ -10,7 +10,7 @@ from jaxgan.training import distributed
 # The host takes some milliseconds for each call, which a call of this length hides; a signal still
 # stops the run soon.
 CALL_SECONDS = 0.2
-# Calls whose metrics may wait on the devices for a row.
+# The most calls whose metrics stay on the devices before they are fetched.
 MOST_WAITING = 16
 # On an accelerator sheets and checkpoints would otherwise take longer than the steps between them.
 _ACCELERATOR_SECONDS = 10.0
@@ -32,8 +32,16 @@ def rows_due(config: ConfigDict, after: int, last: int) -> list[int]:
 
 
 def next_limit(seconds: float, limit: int, most: int) -> int:
-    """How many steps the next call may run: as many as take `CALL_SECONDS` at the measured seconds
-    a step, at most twice as many as now, and `most`. The largest of all processes'."""
+    """The limit on the steps of the next call.
+
+    Args:
+      seconds: the measured time of a step; the call should take `CALL_SECONDS`.
+      limit: the limit on this call; it at most doubles.
+      most: the limit is never larger.
+
+    Returns:
+      The largest limit that any process has found.
+    """
     wanted = min(max(int(CALL_SECONDS / seconds), 1), 2 * limit, most)
     return distributed.all_max(wanted)
 

@@ -271,9 +271,9 @@ class Program:
         # Copied, because the arrays may alias NumPy's memory, which must not be donated.
         return self._copy(jax.tree.map(put, tree))
 
-    def to_host(self, tree: Any) -> Any:
-        """Gathers a tree of this program's arrays, [S, ...], onto this process's first device.
-        Every process must call it."""
+    def gather(self, tree: Any) -> Any:
+        """A tree of this program's arrays, [S, ...], whole on this process's first device. Every
+        process must call it."""
         return jax.tree.map(lambda x: x.addressable_data(0), self._gather(tree))
 
     def _put(self, examples: Any) -> Any:

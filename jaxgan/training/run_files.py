@@ -123,7 +123,8 @@ def _read_json(path: str, kind: Any) -> Any:
 
 
 class DamagedFile(UserError):
-    """A file is not what a run writes; no error of reading, which may pass."""
+    """A file's content is not what a run writes. An error while reading, which may be temporary, is
+    a plain UserError."""
 
 
 class _Mistyped(Exception):

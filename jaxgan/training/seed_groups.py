@@ -70,9 +70,9 @@ def initialise_all(programs: list[Program]) -> tuple[list[GanState], list[Best]]
     return states, [first_best(state) for state in states]
 
 
-def to_host(programs: list[Program], trees: list[Any]) -> list[Any]:
-    """Gathers each group's tree onto this process's first device; every process must call it."""
-    return [program.to_host(tree) for program, tree in zip(programs, trees, strict=True)]
+def gather(programs: list[Program], trees: list[Any]) -> list[Any]:
+    """Each group's tree, whole on this process's first device; every process must call it."""
+    return [program.gather(tree) for program, tree in zip(programs, trees, strict=True)]
 
 
 def join_groups(states: list[GanState], bests: list[Best]) -> dict[str, Any]:

@@ -118,10 +118,11 @@ def raw_networks(state: GanState) -> Networks:
 
 
 class Best(struct.PyTreeNode):
-    """The networks at the step where the metric `best_by` was highest.
+    """The networks at the evaluation with the highest score.
 
     Attributes:
-      score: the metric's value, float32 []; -inf before the first evaluation.
+      score: that of the metric `best_by` (`evaluation.registry.score`), negated if lower is better;
+        float32 [], -inf before the first evaluation.
       step: the step, int32 [].
       networks: the networks at that step.
     """

@@ -127,10 +127,7 @@ def discriminator_update(
         stats = {"discriminator": state.discriminator.batch_stats}
         metrics: Metrics = {}
         total = jnp.zeros((), gan.dtype)
-        for name, examples, target, factor in (
-            ("real", real, config.real_target, config.real_factor),
-            ("fake", fake, config.fake_target, config.fake_factor),
-        ):
+        for name, examples in (("real", real), ("fake", fake)):
             if examples is None:
                 continue
             variables = Variables(params["discriminator"], stats["discriminator"])
@@ -139,13 +136,8 @@ def discriminator_update(
             (logits, features), stats["discriminator"] = apply_network(
                 gan.discriminator, variables, images, condition, train=True, dropout=dropout
             )
-            targets = jnp.full_like(logits, target)
-            value = factor * jnp.mean(gan.adversarial.discriminator(logits, targets))
-            metrics[f"loss/discriminator_{name}"] = value
-            metrics[f"logit/{name}"] = jnp.mean(logits)
-            margin = logits - gan.adversarial.boundary
-            correct = margin > 0 if name == "real" else margin < 0
-            metrics[f"accuracy/{name}"] = jnp.mean(correct, dtype=gan.dtype)
+            value, terms = _adversarial_term(gan, name, logits)
+            metrics |= terms
             total += value
             if config.condition.how == "auxiliary":
                 of_class = class_loss(gan, variables, features, condition)
@@ -170,6 +162,22 @@ def discriminator_update(
     params = {name: player.params for name, player in players.items()}
     gradients, (metrics, stats) = jax.grad(loss, has_aux=True)(params)
     return _apply_gradients(gan, state, players, gradients, stats, metrics)
+
+
+def _adversarial_term(gan: Gan, name: str, logits: jax.Array) -> tuple[jax.Array, Metrics]:
+    """The discriminator's weighted loss on "real" or "fake" logits [B], a scalar, and metrics."""
+    config, real = gan.config, name == "real"
+    target = config.real_target if real else config.fake_target
+    factor = config.real_factor if real else config.fake_factor
+    targets = jnp.full_like(logits, target)
+    value = factor * jnp.mean(gan.adversarial.discriminator(logits, targets))
+    margin = logits - gan.adversarial.boundary
+    correct = margin > 0 if real else margin < 0
+    return value, {
+        f"loss/discriminator_{name}": value,
+        f"logit/{name}": jnp.mean(logits),
+        f"accuracy/{name}": jnp.mean(correct, dtype=gan.dtype),
+    }
 
 
 def generator_update(
@@ -283,7 +291,8 @@ def train_step(
     Args:
       gan: the networks and their config.
       state: before the step.
-      batch: the real examples, images [k, B, H, W, C].
+      batch: the real examples: images, uint8 [k, B, H, W, C] (points and word vectors: floats);
+        labels, int32 [k, B], or features [k, B, F], where the condition is made of them.
       key: the run's root key; the step and the attempt are folded in here.
       shard: splits a batch along axis 0 over the devices.
     """
@@ -304,7 +313,8 @@ def train_step(
     for i in range(config.discriminator_steps):
         if draw is None or config.fresh_noise or i > 0:
             draw = sample("discriminator", gan.discriminator_batch_size, i)
-        # With order="simultaneous" the generator's update uses D as it was before D's last update.
+        # With order="simultaneous" the generator's update uses D as it was before its last step,
+        # which may be two updates.
         before = state
         fake = generate(gan, state.generator, draw)
         generated = Examples(fake.images, draw.latent.condition, draw.latent.codes)

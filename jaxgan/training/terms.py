@@ -114,8 +114,7 @@ def class_loss(
       features: of the examples, [B, F].
       condition: their labels, one-hot [B, K].
     """
-    tree = {"params": discriminator.params, "batch_stats": discriminator.batch_stats}
-    logits: Any = gan.discriminator.apply(tree, features, method="classify")
+    logits: Any = gan.discriminator.apply(discriminator._asdict(), features, method="classify")
     return jnp.mean(categorical_cross_entropy(logits, condition))
 
 

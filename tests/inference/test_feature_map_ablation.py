@@ -146,8 +146,8 @@ def test_reads_boxes(tmp_path):
         (HEADER + "0,0,0,6,1\n", "is no box"),
         (HEADER + "0,0,0,1,5\n", "is no box"),
         (HEADER + "0,2,0,2,1\n", "is no box"),
-        (HEADER + "0,-1,0,2,1\n", "'-1' is not a number"),
-        (HEADER + "0,1,0,2\n", "None is not a number"),
+        (HEADER + "0,-1,0,2,1\n", "'-1' is not a whole number"),
+        (HEADER + "0,1,0,2\n", "None is not a whole number"),
     ],
 )
 def test_refuses_mistakes_in_boxes(tmp_path, text, said):

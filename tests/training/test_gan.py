@@ -10,13 +10,14 @@ from jaxgan.common.errors import UserError
 from jaxgan.config.presets import base, update
 from jaxgan.data.sources import digits
 from jaxgan.models.conditions import Label
-from jaxgan.models.infogan import CategoricalParameters
+from jaxgan.models.infogan import CategoricalParameters, PointParameters
 from jaxgan.models.registry import Modules
 from jaxgan.train import _pixel_means
 from jaxgan.training.gan import build_gan, has_convolutions
 from jaxgan.training.state import initialise
 
 CONFIG = update(base(), {"latent.codes": "categorical:3"})
+CONTINUOUS = update(base(), {"latent.codes": "uniform:1"})
 
 
 class Generator(nn.Module):
@@ -34,16 +35,23 @@ class Discriminator(nn.Module):
     def __call__(self, images, condition, train):
         features = nn.Dense(4)(images.reshape(len(images), -1))
         logit = nn.Dense(1)(features)[:, 0]
-        return logit if self.outputs == 1 else (logit, features)
+        return {1: logit, 2: (logit, features), 3: (logit, (features,))}[self.outputs]
 
 
 class Q(nn.Module):
-    wrapped: bool = True
+    form: str = "right"
 
     @nn.compact
     def __call__(self, features, train):
-        logits = nn.Dense(3)(features)
-        return (CategoricalParameters(logits) if self.wrapped else logits,)
+        values = nn.Dense(3)(features)
+        return {
+            "right": (CategoricalParameters(values),),
+            "bare": CategoricalParameters(values),
+            "not wrapped": (values,),
+            "array": values,
+            "point": (PointParameters(values[:, :1]),),
+            "bare point": PointParameters(values[:, :1]),
+        }[self.form]
 
 
 def build(generator=None, discriminator=None, q=None, config=CONFIG):
@@ -69,6 +77,7 @@ def test_tells_networks_with_convolutions(config, expected):
 
 def test_networks_that_keep_the_contract_are_accepted():
     assert build(q=Q()).q == Q()
+    assert build(q=Q("point"), config=CONTINUOUS).q == Q("point")
 
 
 @pytest.mark.parametrize(
@@ -76,7 +85,13 @@ def test_networks_that_keep_the_contract_are_accepted():
     [
         ({"generator": Generator((64,)), "q": Q()}, r"generator: returns \(2, 64\)"),
         ({"discriminator": Discriminator(1), "q": Q()}, r"discriminator: returns \(2,\)"),
-        ({"q": Q(wrapped=False)}, r"q: returns .* for 1 codes"),
+        ({"discriminator": Discriminator(3), "q": Q()}, r"discriminator: returns \(\(2,\), \("),
+        *(
+            ({"q": Q(form)}, r"q: returns .* for 1 codes")
+            for form in ("bare", "not wrapped", "array", "point")
+        ),
+        ({"q": Q("bare point"), "config": CONTINUOUS}, r"q: returns .* for 1 codes"),
+        ({"q": Q("not wrapped"), "config": CONTINUOUS}, r"q: returns .* for 1 codes"),
         ({"q": None}, "q: a network q needs latent.codes, and"),
     ],
 )

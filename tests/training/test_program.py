@@ -171,7 +171,7 @@ def test_a_run_saved_on_eight_devices_goes_on_on_fewer(tmp_path, devices):
     for step in range(10):
         state, _ = eight.run(state, places(eight, step))
     checkpoints = Checkpoints(str(tmp_path), 2)
-    checkpoints.save(10, eight.to_host(state))
+    checkpoints.save(10, eight.gather(state))
     checkpoints.wait()
     fewer = program("cgan", devices=devices)
     start, saved = checkpoints.restore(jax.eval_shape(fewer.initialise))

@@ -1,6 +1,5 @@
 """The tables of a report as plain data: what was run, and what was measured of it."""
 
-import math
 import re
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
@@ -226,9 +225,7 @@ def _value(rows: Sequence[Row]) -> str:
     values = [float(row["value"]) for row in rows]
     if len(values) == 1:
         return number(values[0])
-    # There is no interval of values that are not finite.
-    half = half_interval(values) if all(map(math.isfinite, values)) else math.nan
-    mean = f"{number(sum(values) / len(values))} ± {number(half)}"
+    mean = f"{number(sum(values) / len(values))} ± {number(half_interval(values))}"
     return f"{mean}\n{number(min(values))} to {number(max(values))}, {len(values)} seeds"
 
 
