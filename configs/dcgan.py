@@ -97,7 +97,7 @@ WORDS: dict[str, dict[str, Any]] = {
     "glyphs": {"dataset.name": "glyphs"},
     "mnist": FULL | {"dataset.name": "mnist", "steps": 5 * 859},
     "fashion_mnist": FULL | {"dataset.name": "fashion_mnist", "steps": 5 * 859},
-    # An epoch of the 5,000 images of one class is 77 batches.
+    # The document's epochs have 77 batches; the 5,000 images of one class make 78.
     "cifar10": FULL
     | {"dataset.name": "cifar10", "dataset.size": 32, "steps": 50 * 77, "eval_every": 385},
     # Choosing the best would take a classifier of 1,000 modes.

@@ -165,7 +165,7 @@ def tiny_config(arg: str = "", **values):
 
 def load_config(name: str, arg: str = ""):
     """get_config(arg) of a file in configs/."""
-    from jaxgan.config.validation import from_file
+    from jaxgan.config.files import from_file
 
     return from_file(ROOT / "configs" / f"{name}.py", arg)
 

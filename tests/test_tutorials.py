@@ -8,7 +8,8 @@ import pytest
 from conftest import ROOT
 
 from jaxgan.config import KEYS, parse_value, update
-from jaxgan.config.validation import from_file, validate
+from jaxgan.config.files import from_file
+from jaxgan.config.validation import validate
 
 TUTORIALS = sorted((ROOT / "docs/tutorials").glob("*.md"))
 

@@ -20,8 +20,8 @@ import jax
 import jax.numpy as jnp
 
 import jaxgan.train
+from jaxgan.config.files import from_file
 from jaxgan.config.presets import update
-from jaxgan.config.validation import from_file
 from jaxgan.training import program
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]

@@ -7,8 +7,9 @@ import jax
 import numpy as np
 from ml_collections import ConfigDict
 
+from jaxgan.config.files import from_file
 from jaxgan.config.presets import update
-from jaxgan.config.validation import from_file, validate
+from jaxgan.config.validation import validate
 from jaxgan.data.batches import Batch
 from jaxgan.data.loader import ExampleIndices
 from jaxgan.data.sources import digits

@@ -21,8 +21,9 @@ import jax
 import numpy as np
 
 from jaxgan import data
+from jaxgan.config.files import from_file
 from jaxgan.config.presets import update
-from jaxgan.config.validation import from_file, validate
+from jaxgan.config.validation import validate
 from jaxgan.data.batches import Batch
 from jaxgan.data.dataset import Split
 from jaxgan.data.loader import BatchLoader, ExampleIndices

@@ -38,7 +38,7 @@ def compile_here(preset: str) -> None:
     """Compiles a preset and prints the CPU seconds, the number of kernels and the peak memory."""
     import jax
 
-    from jaxgan.config.validation import from_file
+    from jaxgan.config.files import from_file
     from jaxgan.planning.compiled import compile_program
     from jaxgan.planning.examples import sizes
     from jaxgan.training import jax_setup

@@ -5,7 +5,7 @@ import pathlib
 
 from ml_collections import ConfigDict
 
-from jaxgan.config.validation import from_file
+from jaxgan.config.files import from_file
 from jaxgan.models import conditions
 from jaxgan.training.gan import Gan, build_gan
 

@@ -20,7 +20,7 @@ from ml_collections import ConfigDict
 
 import jaxgan.config as config_lib
 from jaxgan.common.rng import stream
-from jaxgan.config.validation import from_file
+from jaxgan.config.files import from_file
 from jaxgan.training.gan import Gan, build_gan
 from jaxgan.training.state import GanState, initialise
 from jaxgan.training.step import discriminator_update

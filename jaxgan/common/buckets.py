@@ -1,9 +1,9 @@
 """Folders in object stores, gs://… and s3://…, as copies on the local disk.
 
-A bucket has no folders, no renaming and no appending, on which whole files, checkpoints and rows
-rest. A run in a bucket therefore works in a local copy, with everything that a local run does, and
-the copy's changes are sent to the bucket while it works. The store is reached through fsspec: gcsfs
-or s3fs must be installed, and take credentials and endpoints from where they always do.
+Object stores cannot rename or append, and files, checkpoints and rows that are never half written
+need both. A run in a bucket therefore works in a local copy, whose changes are sent to the bucket
+while it works. The store is reached through fsspec: gcsfs or s3fs must be installed, and finds
+credentials and endpoints as usual.
 """
 
 import contextlib
@@ -25,9 +25,9 @@ _EXTRAS = {"gs": "gcs", "s3": "s3"}
 LOCK = ".lock"
 # An object beside a checkpoint's folder says that all its files are there.
 _COMPLETE = ".complete"
-# Seconds between two sendings, each of which renews the lock.
+# Seconds between two attempts to send changes, and between two renewals of the lock.
 INTERVAL = 10.0
-# A lock that has not been renewed for so long is a dead process's.
+# Seconds after which a lock that is not renewed counts as a dead process's.
 LEASE = 60.0
 
 
@@ -78,8 +78,8 @@ class Bucket:
             raise UserError(what, remedy) from error
 
     def names(self) -> set[str]:
-        """The paths of all objects, relative to the folder; UserError if a copy of one would lie
-        outside of the folder's."""
+        """The paths of all objects, relative to the folder. Raises UserError for one whose copy
+        would lie outside of the local folder."""
         with self._reachable():
             found = self.files.find(self.root) if self.files.exists(self.root) else []
         names = {name[len(self.root) + 1 :] for name in found}
@@ -179,11 +179,15 @@ class Lock:
         content = self._bucket.read(LOCK)
         return content is not None and content.decode().startswith(self._owner)
 
-    def renew(self) -> None:
-        """Shows that this process is alive; UserError if another one has taken the lock over."""
+    def require_held(self) -> None:
+        """Raises UserError if another process has taken the lock over."""
         if not self.is_held():
             what = f"another process has taken over {self._bucket.url}"
-            raise UserError(what, "this one was not heard of for too long")
+            raise UserError(what, "this one did not renew its lock in time")
+
+    def renew(self) -> None:
+        """Shows that this process is alive; UserError if another one has taken the lock over."""
+        self.require_held()
         self._renewals += 1
         self._bucket.write(LOCK, self._content())
 
@@ -301,11 +305,12 @@ def _stamp(path: str) -> tuple[int, int]:
 @contextlib.contextmanager
 def working_copy(url: str, say: Callable[[str], None] = print) -> Iterator[str]:
     """A local copy of a run's folder to work in, locked against other processes. Its changes are
-    sent to the bucket all the time, and the last of them at the end, whatever ends the work.
+    sent to the bucket all the time, and the last of them at the end, whatever ends the work. If
+    these cannot be sent, the copy is kept.
 
     Args:
       url: the folder; a local one is handed on as it is.
-      say: called with a line if a sending fails; the next one tries again.
+      say: called with a line if changes cannot be sent, which is tried again, and at the end.
 
     Raises:
       UserError: if another process is at work there, or the bucket cannot be used.
@@ -315,32 +320,51 @@ def working_copy(url: str, say: Callable[[str], None] = print) -> Iterator[str]:
         return
     bucket = Bucket(url)
     lock = Lock(bucket)
-    local = _scratch()
-    stop = threading.Event()
+    local, unsent = _scratch(), False
     try:
-        mirror = Mirror(bucket, local)
+        # In a thread of its own, because files may take longer to transfer than the lock lasts.
+        with _repeating(lock.renew, say):
+            mirror = Mirror(bucket, local)
 
-        def keep_sending() -> None:
-            while not stop.wait(INTERVAL):
-                try:
-                    lock.renew()
-                    mirror.send()
-                except UserError as error:
-                    say(f"{str(error).splitlines()[0]}; the next try is in {INTERVAL:.0f} s")
+            def send() -> None:
+                lock.require_held()
+                mirror.send()
 
-        sender = threading.Thread(target=keep_sending, daemon=True)
-        sender.start()
-        try:
-            yield local
-        finally:
-            stop.set()
-            sender.join()
-            lock.renew()
-            mirror.send()
-            say(f"{url} has everything; {local} was its copy")
+            unsent = True
+            try:
+                with _repeating(send, say):
+                    yield local
+            finally:
+                send()
+                unsent = False
+                say(f"{url} has everything; {local} was its copy")
     finally:
-        shutil.rmtree(local, ignore_errors=True)
+        if unsent:
+            say(f"{url} lacks the latest changes, which are in {local}")
+        else:
+            shutil.rmtree(local, ignore_errors=True)
         lock.release()
+
+
+@contextlib.contextmanager
+def _repeating(action: Callable[[], None], say: Callable[[str], None]) -> Iterator[None]:
+    """Calls a function every `INTERVAL` seconds in a thread of its own; says its UserErrors."""
+    stop = threading.Event()
+
+    def repeat() -> None:
+        while not stop.wait(INTERVAL):
+            try:
+                action()
+            except UserError as error:
+                say(f"{str(error).splitlines()[0]}; the next try is in {INTERVAL:.0f} s")
+
+    thread = threading.Thread(target=repeat, daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        stop.set()
+        thread.join()
 
 
 @contextlib.contextmanager

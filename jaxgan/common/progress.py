@@ -60,8 +60,9 @@ class Progress:
             print(f"{self._unit} {self._place(now, step)}  {text}", flush=True)
 
     def begin(self, step: int) -> None:
-        """Estimates the time left from now on, `step` steps being done: what came before, such as
-        compiling, comes once. Without it the first `show` begins. (Rich's bar does so itself.)"""
+        """Starts the clock of the estimated time left at `step`, so that what is done once, such as
+        compiling, does not count. By default the first `show` starts it. (Rich's bar has its own
+        clock.)"""
         self._began = step, time.monotonic()
 
     def _place(self, now: float, step: int) -> str:

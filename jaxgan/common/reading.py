@@ -54,7 +54,7 @@ def open_file(path: str) -> BufferedReader:
     """Opens a regular file; raises ValueError for a pipe, a device or a folder, of which the first
     two may have no end."""
     if not stat.S_ISREG(os.stat(path).st_mode):
-        raise ValueError("it is no regular file")
+        raise ValueError("it is not a regular file")
     return open(path, "rb")
 
 
@@ -96,7 +96,7 @@ def read_arrays(
             arrays = {name: npz[name] for name in npz.files if name in wanted}
         # Another file than an array in the archive is read as bytes.
         if others := [name for name, x in arrays.items() if not isinstance(x, np.ndarray)]:
-            raise ValueError(f"{others[0]} is no array")
+            raise ValueError(f"{others[0]} is not an array")
         return arrays
 
 
@@ -114,5 +114,5 @@ def as_numbers(array: np.ndarray, named: str, remedy: str) -> np.ndarray:
 def _check_beginning(file: BufferedReader, beginnings: tuple[bytes, ...], kind: str) -> None:
     # NumPy takes a file of any other beginning for a pickle, and advises to trust it.
     if not file.read(10).startswith(beginnings):
-        raise ValueError(f"it is no {kind} file")
+        raise ValueError(f"it is not an {kind} file")
     file.seek(0)

@@ -14,8 +14,8 @@ def stopping_signals() -> list[signal.Signals]:
 
 
 class StopSignals:
-    """Records `stopping_signals` inside a `with` block instead of ending the process. In another
-    thread than the main one, which alone can handle signals, it records none.
+    """Records `stopping_signals` inside a `with` block instead of ending the process. Only the main
+    thread can handle signals: in others it records none.
 
     Attributes:
       asked: number of the first signal received, or 0. A second one raises KeyboardInterrupt.

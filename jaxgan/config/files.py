@@ -1,6 +1,7 @@
 """Config files: those on disk, and those that come with jaxgan."""
 
 import os
+import runpy
 from collections.abc import Mapping
 from typing import Any
 
@@ -9,7 +10,7 @@ from ml_collections import ConfigDict
 from jaxgan.common.errors import UserError
 from jaxgan.config.keys import KEYS
 from jaxgan.config.presets import nearest, update
-from jaxgan.config.validation import from_file, validate
+from jaxgan.config.validation import check_value, validate
 
 FOLDER = "configs"
 
@@ -28,8 +29,21 @@ def named(argument: str, values: Mapping[str, Any] | None = None) -> ConfigDict:
     path = locate(name)
     if not os.path.isfile(path):
         raise UserError(f"{argument}: no file {path}; there are: {', '.join(known_names())}")
-    config = update(from_file(path, arg), dict(map(_checked, (values or {}).items())))
+    config = update(_load(path, arg), dict(map(_checked, (values or {}).items())))
     validate(config)
+    return config
+
+
+def from_file(path: str | os.PathLike[str], arg: str = "") -> ConfigDict:
+    """Calls `get_config(arg)` of a config file, and validates the result; raises UserError."""
+    config = _load(path, arg)
+    validate(config)
+    return config
+
+
+def _load(path: str | os.PathLike[str], arg: str) -> ConfigDict:
+    """The config of a file, not validated: it may lack a key that is set later."""
+    config: ConfigDict = runpy.run_path(os.fspath(path))["get_config"](arg)
     return config
 
 
@@ -40,9 +54,7 @@ def _checked(item: tuple[str, Any]) -> tuple[str, Any]:
     if path not in KEYS:
         raise UserError(f"config: unknown key {path}", nearest(path))
     value = value.item() if hasattr(value, "item") else value
-    kind = type(KEYS[path].default)
-    if type(value) is not kind and not (kind is float and type(value) is int):
-        raise UserError(f"{path}={value!r}: not of the type {kind.__name__}")
+    check_value(path, value, KEYS[path])
     return path, value
 
 

@@ -19,8 +19,8 @@ class Key:
 PLAYER = {
     "optimizer": Key("adam", ("adam", "sgd", "adadelta")),
     "learning_rate": Key(2e-4, low=0),
-    "beta1": Key(0.5, low=0, high=1),
-    "beta2": Key(0.999, low=0, high=1),
+    "beta1": Key(0.5, low=0, high=0.99999),
+    "beta2": Key(0.999, low=0, high=0.99999),
     "epsilon": Key(1e-8, low=0),
     "rho": Key(0.9, low=0, high=1),
     "momentum": Key(0.5, low=0, high=1),

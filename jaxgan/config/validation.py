@@ -1,8 +1,6 @@
 """Checks of a config: each key's value, and combinations of keys."""
 
 import math
-import os
-import runpy
 from typing import Any
 
 from ml_collections import ConfigDict
@@ -19,13 +17,6 @@ from jaxgan.config.keys import (
 from jaxgan.config.presets import get, leaves, nearest
 
 
-def from_file(path: str | os.PathLike[str], arg: str = "") -> ConfigDict:
-    """Calls `get_config(arg)` of a config file, and validates the result; raises UserError."""
-    config: ConfigDict = runpy.run_path(os.fspath(path))["get_config"](arg)
-    validate(config)
-    return config
-
-
 def validate(config: ConfigDict) -> None:
     """Checks every key's type, choices and limits, and which keys go together; raises UserError
     naming the first invalid key."""
@@ -36,7 +27,7 @@ def validate(config: ConfigDict) -> None:
     for path, key in KEYS.items():
         if path not in present:
             raise UserError(f"config: the key {path} is missing", "start from jaxgan.config.base()")
-        _check_value(path, present[path], key)
+        check_value(path, present[path], key)
     for path in ("sample_seconds", "checkpoint_seconds"):
         if -1 < get(config, path) < 0:
             what = f"{path}={get(config, path)}: neither -1 nor a time"
@@ -49,6 +40,7 @@ def validate(config: ConfigDict) -> None:
     _check_losses(config)
     _check_augment(config)
     _check_norm(config)
+    _check_dropout(config)
     _check_shared_dropout(config)
     _check_output_bias(config)
     _check_discriminator_batch_size(config)
@@ -194,6 +186,11 @@ def _check_condition(config: ConfigDict) -> None:
             f"best_by=code_information: {system} has no codes",
             "choose parzen_log_likelihood, frechet_distance or none",
         )
+    if config.best_by == "code_information" and "categorical" not in config.latent.codes:
+        raise UserError(
+            f"best_by=code_information: latent.codes={config.latent.codes} has no categorical code",
+            "choose parzen_log_likelihood, frechet_distance or none",
+        )
 
 
 def _check_losses(config: ConfigDict) -> None:
@@ -268,6 +265,23 @@ def _check_codes(config: ConfigDict) -> None:
             raise UserError(what, f"leave it at {KEYS[path].default}")
 
 
+def _check_dropout(config: ConfigDict) -> None:
+    """Dropout that the networks do not have."""
+    system, paper = config.system, config.networks == "paper"
+    maxout = system == "tags" or (system in ("gan", "cgan") and paper)
+    generator = system in ("dcgan", "tags") or (system == "cgan" and paper)
+    present = {
+        "generator.dropout": generator,
+        "sample_dropout": generator,
+        "discriminator.dropout": maxout or system == "dcgan",
+        "discriminator.input_dropout": maxout,
+    }
+    for path, known in present.items():
+        if not known and get(config, path) != KEYS[path].default:
+            what = f"{path}={get(config, path)}: {system}'s {config.networks} networks have none"
+            raise UserError(what, f"leave it at {KEYS[path].default}")
+
+
 def _check_shared_dropout(config: ConfigDict) -> None:
     """Sharing needs an earlier discriminator update with the same batch size."""
     if not config.discriminator.shared_dropout:
@@ -317,7 +331,8 @@ def _check_discriminator_batch_size(config: ConfigDict) -> None:
     )
 
 
-def _check_value(path: str, value: Any, key: Key) -> None:
+def check_value(path: str, value: Any, key: Key) -> None:
+    """Raises UserError unless a value has its key's type, and is within its choices and limits."""
     kind = type(key.default)
     if type(value) is not kind and not (kind is float and type(value) is int):
         raise UserError(

@@ -253,7 +253,8 @@ class Dataset:
         return self.map_splits(lambda split: split.where(labels), unfiltered=self.whole, draw=None)
 
     def limited(self, images: int) -> "Dataset":
-        """Keeps the first training images only; 0 keeps all. Validation and test stay."""
+        """Keeps the first training images only; 0 keeps all. Validation and test stay. Raises
+        UserError if there are fewer."""
         if not images:
             return self
         if images > len(self.train):

@@ -35,8 +35,8 @@ class _Upsampling(_Convolutional):
         """Transposed convolution `i`, from 2, which doubles the map; for 28x28 images, number 2
         maps 4x4 to 7x7.
 
-        It halves the 384 channels of the smallest map once more, down to 48: there the document's
-        networks end for 64x64 images, and 256x256 ones would be made of 12 channels.
+        The 384 channels of the smallest map are halved each time, but not below 48, with which the
+        document's networks would end for 64x64 images; 256x256 ones would be made of 12.
         """
         size, features = self.image_shape[0], self.scaled(max(384 // 2 ** (i - 1), 48))
         if i == 2 and size == 28:

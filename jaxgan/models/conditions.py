@@ -5,6 +5,7 @@ A condition is an array with one row per example. The generator receives it as `
 the discriminator as its second argument; each network concatenates, broadcasts or embeds it.
 """
 
+import contextlib
 import dataclasses
 from collections.abc import Sequence
 from typing import Any
@@ -13,6 +14,7 @@ import jax
 import jax.numpy as jnp
 from ml_collections import ConfigDict
 
+from jaxgan.common import buckets
 from jaxgan.common.errors import UserError
 from jaxgan.data.sources import image_folder
 
@@ -125,8 +127,12 @@ def make(
     if len(label_names) == 1:
         inner = ""
         if config.dataset.name == "folder":
-            folders = image_folder.inner_folders(config.dataset.data_dir, label_names[0])
-            inner = f" (it holds the folders {', '.join(folders)})" if folders else ""
+            # Only a hint: a class's name may not be its folder's, in which some characters are
+            # escaped.
+            with contextlib.suppress(UserError):
+                folder = buckets.fetched(config.dataset.data_dir)
+                folders = image_folder.inner_folders(folder, label_names[0])
+                inner = f" (it holds the folders {', '.join(folders)})" if folders else ""
         what = f"{config.dataset.name} has one class only: {label_names[0]}{inner}"
         remedy = "set dataset.data_dir to the folder that holds a folder for each class"
         raise UserError(f"condition.kind=label: {what}", remedy)

@@ -1,5 +1,6 @@
-"""The networks of InfoGAN (Chen et al. 2016): the document's (infogan:mnist,document), and those of
-the paper's own code (infogan:mnist,paper; appendix C.1). Sizes are for 28x28 images; any multiple
+"""The networks of InfoGAN (Chen et al. 2016): the document's (infogan:mnist,document) and the
+paper's (infogan:mnist,paper; appendix C.1), of which the authors' code differs in three settings
+(infogan:mnist,authors). Sizes are for 28x28 images; any multiple
 of 4 to 256 works, but the dense layers grow with the image's area.
 """
 

@@ -167,7 +167,7 @@ class ConvTranspose(Conv):
 class BatchNorm(nn.BatchNorm):
     """`flax.linen.BatchNorm` over all axes but the last (Ioffe and Szegedy 2015, algorithm 1),
     summing with `column_sum`. Statistics are float32 or wider; parameters and statistics have
-    Flax's names and meaning."""
+    Flax's names and meaning. It takes no mask."""
 
     @nn.compact
     def __call__(
@@ -177,6 +177,8 @@ class BatchNorm(nn.BatchNorm):
         *,
         mask: jax.Array | None = None,
     ) -> jax.Array:
+        if mask is not None:
+            raise ValueError("mask: this BatchNorm takes none")
         use_moving = nn.merge_param(
             "use_running_average", self.use_running_average, use_running_average
         )

@@ -3,7 +3,7 @@
 `config.system` picks the family, `config.networks` the source of its networks and training:
 
     "document"  an article that explains a paper and trains its networks in a full tutorial
-    "paper"     the paper itself, with its authors' code
+    "paper"     the paper itself, and its authors' code for what it leaves open
     "authors"   InfoGAN's paper networks with three settings in which its authors' code differs
 
 Docstrings of modules name the preset that uses them: "gan:mnist,paper" is

@@ -8,7 +8,7 @@ import jax
 
 class Layer(NamedTuple):
     """One layer: its name, its output's shape without the batch axis, and its numbers of trainable
-    parameters and of moving statistics (BatchNorm's)."""
+    parameters and of statistics (BatchNorm's, and spectral normalisation's)."""
 
     name: str
     shape: tuple[int, ...]

@@ -1,4 +1,4 @@
-"""A network's parameters and BatchNorm statistics, and how to apply them."""
+"""A network's parameters and statistics, and how to apply them."""
 
 from typing import Any, NamedTuple
 
@@ -6,7 +6,8 @@ import flax.linen as nn
 
 
 class Variables(NamedTuple):
-    """Parameters and BatchNorm's moving statistics of one network."""
+    """Parameters and `batch_stats` of one network: BatchNorm's moving statistics, and the vectors
+    of spectral normalisation."""
 
     params: Any
     batch_stats: Any
@@ -27,7 +28,7 @@ def apply_network(
     Returns:
       Its output, and its moving statistics after the pass (unchanged unless `train`).
     """
-    tree = {"params": variables.params, "batch_stats": variables.batch_stats}
+    tree = variables._asdict()
     rngs = {} if dropout is None else {"dropout": dropout}
     if not train:
         return module.apply(tree, *inputs, train=False, rngs=rngs), variables.batch_stats
@@ -36,8 +37,8 @@ def apply_network(
 
 
 class Networks(NamedTuple):
-    """The variables that sampling and evaluation use, or their moving averages if the run has them:
-    the generator, the discriminator, and `q`, None without codes."""
+    """The variables that sampling and evaluation use: each network's moving average if the run has
+    one, else its own; `q` is None without codes."""
 
     generator: Variables
     discriminator: Variables

@@ -133,6 +133,52 @@ def test_a_checkpoint_that_is_deleted_while_it_is_sent_is_not_complete(
     assert bucket.names() == set()
 
 
+def test_a_lock_lasts_while_files_are_transferred(store, impatient, monkeypatch):
+    """They take longer than a lock that is not renewed, at the beginning and at the end."""
+    url = f"{store[0]}/slow"
+    buckets.Bucket(url).write("config.json", b"{}")
+    send, fetch = buckets.Bucket.send, buckets.Bucket.fetch
+
+    def slowly(transfer):
+        def slow(self, *names):
+            for _ in range(2):
+                with pytest.raises(UserError, match="is at work"):
+                    buckets.Lock(buckets.Bucket(url))
+            transfer(self, *names)
+
+        return slow
+
+    monkeypatch.setattr(buckets.Bucket, "send", slowly(send))
+    monkeypatch.setattr(buckets.Bucket, "fetch", slowly(fetch))
+    monkeypatch.setattr(buckets, "LEASE", 1.0)
+    with buckets.working_copy(url) as local:
+        put(Path(local), "metrics.jsonl", "1")
+    assert buckets.Bucket(url).read("metrics.jsonl") == b"1"
+
+
+def test_changes_that_cannot_be_sent_stay_on_the_disk(store, monkeypatch):
+    url, said = f"{store[0]}/unsent", []
+
+    def unreachable(self, path, name):
+        raise UserError(f"{url} cannot be reached")
+
+    monkeypatch.setattr(buckets.Bucket, "send", unreachable)
+    with (
+        pytest.raises(UserError, match="cannot be reached"),
+        buckets.working_copy(url, said.append) as local,
+    ):
+        put(Path(local), "metrics.jsonl", "1")
+    assert said == [f"{url} lacks the latest changes, which are in {local}"]
+    assert (Path(local) / "metrics.jsonl").read_text() == "1"
+    shutil.rmtree(local)
+    # The lock is given back, and a copy whose changes are sent is removed.
+    monkeypatch.undo()
+    assert buckets.Bucket(url).names() == set()
+    with buckets.working_copy(url, said.append) as local:
+        put(Path(local), "metrics.jsonl", "1")
+    assert not os.path.exists(local)
+
+
 def test_a_lock_that_is_renewed_keeps_others_out(store, impatient):
     url = f"{store[0]}/locked"
     with buckets.working_copy(url), pytest.raises(UserError, match=rf"{os.getpid()} on .* is at"):

@@ -78,7 +78,7 @@ def test_bad_arguments_are_named(arg, said):
         ("steps", 2.5, "the type is float, not int"),
         ("steps", True, "the type is bool, not int"),
         ("networks", "big", "choose from document, paper"),
-        ("generator.beta1", 1.5, "must be at most 1"),
+        ("generator.beta1", 1.0, "must be at most 0.99999"),
         ("discriminator_batch_size", 32, "set fresh_noise=True"),
         ("dataset.size", 30, "not a multiple of 4"),
         ("no_such_key", 1, "unknown key no_such_key"),
@@ -101,6 +101,38 @@ def test_a_mask_is_shared_only_with_an_update_before_of_equal_size(values, said)
     validate(config_lib.update(base(), shared))
     with pytest.raises(UserError, match=said):
         validate(config_lib.update(base(), shared | values))
+
+
+@pytest.mark.parametrize(
+    ("config", "generator", "discriminator", "inputs"),
+    [
+        ("gan", False, False, False),
+        ("gan:paper", False, True, True),
+        ("dcgan", True, True, False),
+        ("cgan", False, False, False),
+        ("cgan:mlp", True, True, True),
+        ("infogan", False, False, False),
+        ("tags", True, True, True),
+    ],
+)
+def test_dropout_of_networks_that_have_none_is_refused(config, generator, discriminator, inputs):
+    for path, known in (
+        ("generator.dropout", generator),
+        ("discriminator.dropout", discriminator),
+        ("discriminator.input_dropout", inputs),
+    ):
+        changed = config_lib.update(load_config(*config.split(":")), {path: 0.25})
+        if known:
+            validate(changed)
+        else:
+            with pytest.raises(UserError, match=f"{path}=0.25: .* networks have none"):
+                validate(changed)
+
+
+def test_the_best_by_codes_needs_a_categorical_one():
+    for codes in ("", "uniform:2"):
+        with pytest.raises(UserError, match="has no categorical code"):
+            validate(with_value("latent.codes", codes))
 
 
 @pytest.mark.parametrize("path", ["q.rotation", "q.shift", "q.scale", "q.ema_decay"])

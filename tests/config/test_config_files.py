@@ -64,10 +64,14 @@ def test_a_named_config_with_changed_keys():
         files.named("gan", {"generator.rate": 1.0})
     assert files.named("gan", {"steps": np.int64(5)}).steps == 5
     for wrong in ({"steps": "5"}, {"steps": 5.0}, {"generator": {"learning_rate": 1.0}}):
-        with pytest.raises(UserError, match=r"not of the type int|unknown key generator"):
+        with pytest.raises(UserError, match=r"the type is \w+, not int|unknown key generator"):
             files.named("gan", wrong)
     with pytest.raises(UserError, match="unknown word 'imagenet'"):
         files.named("gan:imagenet")
+    # A key without which the config is not valid.
+    assert files.named("dcgan:folder", {"dataset.data_dir": "x"}).dataset.data_dir == "x"
+    with pytest.raises(UserError, match=r"dataset\.data_dir"):
+        files.named("dcgan:folder")
 
 
 def test_the_default_folder_of_a_run_is_a_plain_name(empty_folder):

@@ -13,6 +13,7 @@ import zlib
 import numpy as np
 
 from jaxgan.common.errors import UserError
+from jaxgan.common.reading import reading
 from jaxgan.data.dataset import Dataset, Split
 from jaxgan.data.pixels import resize
 
@@ -94,11 +95,9 @@ def _find(folder: str, name: str, dimensions: int) -> str | None:
 def read(path: str, dimensions: int) -> np.ndarray:
     """Reads an IDX file of unsigned bytes with this number of dimensions; raises UserError for
     another format, or if the length contradicts the header."""
-    try:
-        with gzip.open(path) if path.endswith(".gz") else open(path, "rb") as file:
-            content = file.read()
-    except (OSError, EOFError, zlib.error) as error:
-        raise UserError(f"{path}: cannot be read ({error})", "fetch it again") from None
+    opened = gzip.open if path.endswith(".gz") else open
+    with reading(path, "fetch it again", (zlib.error,)), opened(path, "rb") as file:
+        content = file.read()
     header = 4 + 4 * dimensions
     magic = bytes([0, 0, _UNSIGNED_BYTES, dimensions])
     if content[:4] != magic[: len(content)]:

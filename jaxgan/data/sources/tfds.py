@@ -21,7 +21,7 @@ import numpy as np
 
 from jaxgan.common import buckets
 from jaxgan.common.errors import UserError
-from jaxgan.common.reading import parsing
+from jaxgan.common.reading import parsing, reading
 from jaxgan.data import streaming
 from jaxgan.data.dataset import Dataset, Split, check_holding_out
 from jaxgan.data.pixels import resize
@@ -70,7 +70,8 @@ def load(
         raise UserError(f"dataset.name={name}: no training split (it has {', '.join(splits)})")
     own_validation = "validation" in splits and validation < 0
     available = splits["train"].num_examples
-    held_out_count = HELD_OUT.get(name, available // 10) if validation < 0 else validation
+    dataset = re.split("[/:]", name)[0]
+    held_out_count = HELD_OUT.get(dataset, available // 10) if validation < 0 else validation
     if not own_validation:
         check_holding_out(held_out_count, available, name)
     names = ("train", "validation", "test") if own_validation else ("train", "test")
@@ -130,7 +131,7 @@ class TfdsSource:
     def _read(self, indices: np.ndarray, labelled: bool) -> Split:
         images = np.empty((len(indices), *self.shape[1:]), np.uint8)
         labels = np.zeros(len(indices), np.int32) if labelled else None
-        with self._errors():
+        with self._reading():
             for i, record in enumerate(_in_blocks(self._records, indices)):
                 image = record[self.key]
                 fits = image.shape[:2] == (self.size, self.size)
@@ -143,7 +144,7 @@ class TfdsSource:
         """Reads the labels, int32 [N], without decoding images."""
         import tensorflow_datasets as tfds
 
-        with self._errors():
+        with self._reading():
             records = self.builder.as_data_source(
                 split=self.split, decoders={self.key: tfds.decode.SkipDecoding()}
             )
@@ -154,18 +155,9 @@ class TfdsSource:
         info = self.builder.info
         return f"tfds {info.full_name} {self.split} {self.shape}"
 
-    @contextlib.contextmanager
-    def _errors(self) -> Iterator[None]:
-        from PIL import UnidentifiedImageError
-
-        try:
-            yield
-        except (OSError, UnidentifiedImageError, ValueError, RuntimeError) as error:
-            raise UserError(
-                f"{self.builder.data_path}: split {self.split} cannot be read"
-                f" ({str(error).splitlines()[0]})",
-                "prepare the dataset again",
-            ) from error
+    def _reading(self) -> contextlib.AbstractContextManager[None]:
+        named = f"{self.builder.data_path}: split {self.split}"
+        return reading(named, "prepare the dataset again", (RuntimeError,))
 
 
 def _in_blocks(records: Any, indices: np.ndarray) -> Iterator[dict[str, Any]]:

@@ -45,48 +45,51 @@ class DCI(NamedTuple):
 def dci(
     codes: Sequence[np.ndarray],
     factors: Sequence[np.ndarray],
-    judged_codes: Sequence[np.ndarray],
-    judged_factors: Sequence[np.ndarray],
+    test_codes: Sequence[np.ndarray],
+    test_factors: Sequence[np.ndarray],
 ) -> DCI:
     """Fits forests on the first two arguments and scores them on the last two.
 
     Args:
       codes, factors: at least one of each, all [N]; integers from 0 are a category, floats numbers.
-      judged_codes, judged_factors: the same for other examples, all [M].
+      test_codes, test_factors: the same for other examples, all [M].
 
     Raises:
-      ValueError: if one has not N or M values.
+      ValueError: if one has not N or M values, or a factor is constant in the test set.
     """
     check(codes, factors)
-    check(judged_codes, judged_factors)
+    check(test_codes, test_factors)
+    for j, factor in enumerate(test_factors):
+        if (factor == factor[0]).all():
+            raise ValueError(f"factor {j} has one value only in the test set")
     values = [
         int(max(a.max(), b.max())) + 1 if is_categorical(a) else 1
-        for a, b in zip(codes, judged_codes, strict=True)
+        for a, b in zip(codes, test_codes, strict=True)
     ]
-    inputs, judged = (
+    inputs, test_inputs = (
         np.concatenate([columns(x, n) for x, n in zip(variables, values, strict=True)], axis=1)
-        for variables in (codes, judged_codes)
+        for variables in (codes, test_codes)
     )
     owner = np.repeat(np.arange(len(codes)), values)
     predicted = np.zeros(len(factors))
     importance = np.zeros((len(codes), len(factors)))
-    for j, (factor, truth) in enumerate(zip(factors, judged_factors, strict=True)):
-        weights, predicted[j] = _forest(inputs, factor, judged, truth)
+    for j, (factor, truth) in enumerate(zip(factors, test_factors, strict=True)):
+        weights, predicted[j] = _forest(inputs, factor, test_inputs, truth)
         np.add.at(importance[:, j], owner, weights * max(predicted[j], 0))
     disentanglement, completeness = _concentration(importance), _concentration(importance.T)
     return DCI(disentanglement, completeness, float(predicted.mean()), predicted, importance)
 
 
 def _forest(
-    inputs: np.ndarray, factor: np.ndarray, judged: np.ndarray, truth: np.ndarray
+    inputs: np.ndarray, factor: np.ndarray, test_inputs: np.ndarray, truth: np.ndarray
 ) -> tuple[np.ndarray, float]:
-    """The importance of each input column, and S on the judged examples."""
+    """The importance of each input column, and S on the test_inputs examples."""
     from sklearn.ensemble import RandomForestClassifier, RandomForestRegressor
 
     categorical = is_categorical(factor)
     kind = RandomForestClassifier if categorical else RandomForestRegressor
     forest = kind(TREES, min_samples_leaf=LEAF, max_features=1.0, random_state=0)
-    prediction = forest.fit(inputs, factor).predict(judged)
+    prediction = forest.fit(inputs, factor).predict(test_inputs)
     if categorical:
         accuracy = np.mean(prediction == truth)
         guess = np.unique(truth, return_counts=True)[1].max() / len(truth)

@@ -39,7 +39,8 @@ def categorical_similarity(one: Sequence[np.ndarray], other: Sequence[np.ndarray
 
 def continuous_similarity(one: np.ndarray, other: np.ndarray) -> float:
     """The similarity of UDR of two seeds' codes, float [N, D] each, in [0, 1]: 1 if each code is
-    monotonic in one code of the other seed and uncorrelated with the rest."""
+    monotonic in one code of the other seed and uncorrelated with the rest. Raises ValueError for
+    other shapes."""
     from scipy.stats import spearmanr
 
     if one.shape != other.shape or one.ndim != 2:
@@ -61,7 +62,7 @@ def _concentration(r: np.ndarray) -> float:
 
 def agreement(similarity: np.ndarray) -> np.ndarray:
     """The mean similarity of each seed to the others: float64 [S] from [S, S], S at least 2; the
-    diagonal is ignored."""
+    diagonal is ignored. Raises ValueError for other shapes."""
     seeds = len(similarity)
     if similarity.shape != (seeds, seeds) or seeds < 2:
         raise ValueError(f"similarities are {similarity.shape}, not [S, S] with S at least 2")

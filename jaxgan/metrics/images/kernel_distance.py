@@ -15,7 +15,7 @@ of fewer than 10,000; d is the mean over the B subsets, its standard error their
 (divided by B - 1) over sqrt(B). The authors' code draws overlapping subsets, with the same
 expectation; only disjoint ones show how well the images at hand represent their source. Unlike a
 Fréchet distance, the estimate is unbiased: its expectation does not depend on the number of images,
-and for equal distributions it is 0, negative as often as positive. It has the kernel's unit.
+and for equal distributions it is 0, so that an estimate may be negative. It has the kernel's unit.
 """
 
 from typing import NamedTuple

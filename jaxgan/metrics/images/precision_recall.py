@@ -15,9 +15,9 @@ Balls are closed (open in Naeem et al.'s code, which differs only if examples re
 from one distribution the expected density is 1 and the expected coverage
 1 - (N - 1) ... (N - k) / ((M + N - 1) ... (M + N - k)), whatever the distribution (Naeem et al.).
 Precision and recall have no such value, and the large ball of one real outlier can raise precision:
-compare them with those of real test against training images. Copies of the training set get the
-best values of all four. Fractions in [0, 1]; density is at least 0, and above 1 if generated images
-crowd where real ones are densest.
+compare them with those of real test against training images. Copies of the training set score as
+well as real images on all four. Fractions in [0, 1]; density is at least 0, and above 1 if
+generated images crowd where real ones are densest.
 """
 
 from collections.abc import Iterator

@@ -232,6 +232,9 @@ def test_one_class_is_named_with_the_folders_in_it(tmp_path):
     said = r"one class only: animals \(it holds the folders cat, dog\)"
     with pytest.raises(UserError, match=said):
         conditions.make(config, dataset.label_names, dataset.classes)
+    # The folder of a class whose name is escaped is not found, and the error remains the same.
+    with pytest.raises(UserError, match=r"one class only: tab\\t\n"):
+        conditions.make(config, ("tab\\t",), (0,))
 
 
 def test_names_are_shown_and_found_in_any_form(tmp_path):

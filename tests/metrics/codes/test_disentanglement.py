@@ -261,6 +261,8 @@ def test_refuses_shapes_that_do_not_fit():
             mutual_information_gap(codes, factors)
     with pytest.raises(ValueError, match="factor 0 has one value"):
         mutual_information_gap([number], [number])
+    with pytest.raises(ValueError, match="factor 0 has one value only in the test set"):
+        dci([np.arange(4.0)], [np.arange(4.0)], [np.arange(4.0)], [number])
     with pytest.raises(ValueError, match="both must be"):
         factor_r2(number, number[:3])
     with pytest.raises(ValueError, match="5 votes for 3 factors"):
