@@ -257,7 +257,7 @@ def check_values(argv: list[str]) -> None:
         try:
             parsers[kind]().parse(value)
         except (ValueError, TypeError):
-            raise config_lib.not_of_its_kind(path, value) from None
+            raise config_lib.wrong_type(path, value) from None
 
 
 def check_hosts(argv: list[str]) -> None:

@@ -275,7 +275,7 @@ def test_a_pipe_or_a_device_is_not_read(reader, tmp_path):
     os.mkfifo(tmp_path / "pipe.npy")
     (tmp_path / "endless.npy").symlink_to("/dev/zero")
     for name in ("pipe.npy", "endless.npy"):
-        with pytest.raises(UserError, match=r"\.npy: cannot be read \(it is no regular file\)"):
+        with pytest.raises(UserError, match=r"\.npy: cannot be read \(it is not a regular file\)"):
             READERS[reader](str(tmp_path / name))
 
 

@@ -14,7 +14,7 @@ from jaxgan.config.presets import changed_keys as changed_keys
 from jaxgan.config.presets import get as get
 from jaxgan.config.presets import leaves as leaves
 from jaxgan.config.presets import nearest as nearest
-from jaxgan.config.presets import not_of_its_kind as not_of_its_kind
 from jaxgan.config.presets import parse_value as parse_value
 from jaxgan.config.presets import refuse_changes as refuse_changes
 from jaxgan.config.presets import update as update
+from jaxgan.config.presets import wrong_type as wrong_type

@@ -122,10 +122,10 @@ def parse_value(path: str, text: str) -> Any:
             return {"true": True, "false": False}[text.lower()]
         return type(default)(text)
     except (KeyError, ValueError):
-        raise not_of_its_kind(path, text) from None
+        raise wrong_type(path, text) from None
 
 
-def not_of_its_kind(path: str, text: str) -> UserError:
+def wrong_type(path: str, text: str) -> UserError:
     """Returns the error for a text that does not have the type of the key's default."""
     kinds = {bool: "true or false", int: "a whole number", float: "a number"}
     return UserError(f"{path}={text}: not {kinds[type(KEYS[path].default)]}")

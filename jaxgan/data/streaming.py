@@ -16,8 +16,8 @@ import numpy as np
 from jaxgan.common.errors import ProcessDied, UserError
 from jaxgan.common.stop_signals import stopping_signals
 
-# Larger datasets are streamed unless dataset.streamed=no.
-MOST_RESIDENT = 2 * 2**30
+# Datasets of more bytes are streamed, unless dataset.streamed=no.
+MAX_RESIDENT_BYTES = 2 * 2**30
 
 
 class Source(Protocol):
@@ -134,13 +134,13 @@ class ArraySource:
 
 
 def too_large(shape: tuple[int, ...]) -> bool:
-    """Whether uint8 images of this shape exceed `MOST_RESIDENT` bytes."""
-    return math.prod(shape) > MOST_RESIDENT
+    """Whether uint8 images of this shape exceed `MAX_RESIDENT_BYTES` bytes."""
+    return math.prod(shape) > MAX_RESIDENT_BYTES
 
 
 def wanted(streamed: str, shape: tuple[int, ...]) -> bool:
     """Whether to stream a dataset of this shape, (N, H, W, C) with N over all splits. `streamed` is
-    the key dataset.streamed; "auto" streams datasets above `MOST_RESIDENT` bytes."""
+    the key dataset.streamed; "auto" streams datasets above `MAX_RESIDENT_BYTES` bytes."""
     return streamed == "yes" or (streamed == "auto" and too_large(shape))
 
 

@@ -14,8 +14,12 @@ from jaxgan.evaluation.results import MetricResult
 from jaxgan.metrics.images import class_score as class_score_lib
 from jaxgan.metrics.images import kernel_distance as kernel_lib
 from jaxgan.metrics.images import nearest_neighbour, precision_recall
-from jaxgan.metrics.images.memorisation import LEAST as LEAST_IN_CELL
-from jaxgan.metrics.images.memorisation import CopyingResult, CopyingTest, nearest_training
+from jaxgan.metrics.images.memorisation import (
+    MIN_IMAGES_PER_CELL,
+    CopyingResult,
+    CopyingTest,
+    nearest_training,
+)
 
 # With fewer images these metrics are meaningless, and some are undefined.
 MIN_IMAGES = 20
@@ -199,7 +203,7 @@ def memorisation(samples: GeneratedSamples) -> list[MetricResult]:
     protocol = (
         f"distances of features, not of pixels, to the nearest of {len(train)} training images;"
         f" generated{samples.condition_note} against {split} images; {found.cells} cells with at"
-        f" least {LEAST_IN_CELL} of each, {found.covered:.0%} of the {split} images{note}; a"
+        f" least {MIN_IMAGES_PER_CELL} of each, {found.covered:.0%} of the {split} images{note}; a"
         " statistic below 0, or a share above 0.5, means that generated images are closer to"
         " training images than real ones are"
     )

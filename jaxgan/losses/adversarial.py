@@ -20,7 +20,8 @@ import jax
 import jax.numpy as jnp
 
 
-def _require_equal_shapes(*arrays: jax.Array) -> None:
+def require_equal_shapes(*arrays: jax.Array) -> None:
+    """Raises ValueError unless all arrays have the same shape: nothing is broadcast."""
     shapes = [jnp.shape(array) for array in arrays]
     if len(set(shapes)) > 1:
         raise ValueError(f"a loss needs equal shapes, got {shapes}")
@@ -39,7 +40,7 @@ def sigmoid_cross_entropy(logits: jax.Array, targets: jax.Array) -> jax.Array:
     Returns:
       The same shape.
     """
-    _require_equal_shapes(logits, targets)
+    require_equal_shapes(logits, targets)
     return -targets * jax.nn.log_sigmoid(logits) - (1 - targets) * jax.nn.log_sigmoid(-logits)
 
 
@@ -54,20 +55,20 @@ def minimax(logits: jax.Array, targets: jax.Array) -> jax.Array:
 
 def least_squares(logits: jax.Array, targets: jax.Array) -> jax.Array:
     """(l - t)^2 / 2 (Mao et al. 2017, eq. 9 with a = 0, b = c = 1). Shapes as above."""
-    _require_equal_shapes(logits, targets)
+    require_equal_shapes(logits, targets)
     return jnp.square(logits - targets) / 2
 
 
 def hinge(logits: jax.Array, targets: jax.Array) -> jax.Array:
     """max(0, 1 - s l), s = 2 t - 1: the discriminator's hinge loss (Lim and Ye 2017, eq. 3)."""
-    _require_equal_shapes(logits, targets)
+    require_equal_shapes(logits, targets)
     return jax.nn.relu(1 - (2 * targets - 1) * logits)
 
 
 def wasserstein(logits: jax.Array, targets: jax.Array) -> jax.Array:
     """-s l, s = 2 t - 1: both losses of the Wasserstein GAN, whose critic must be Lipschitz
     (Arjovsky et al. 2017, eq. 2), and the generator's hinge loss (Lim and Ye 2017, eq. 3)."""
-    _require_equal_shapes(logits, targets)
+    require_equal_shapes(logits, targets)
     return -(2 * targets - 1) * logits
 
 

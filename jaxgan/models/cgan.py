@@ -13,7 +13,7 @@ import jax.numpy as jnp
 
 from jaxgan.models.dcgan import doubling, map_sizes
 from jaxgan.models.latents import Latent, joined
-from jaxgan.models.layers import Network, beside_image, flat, max_pool
+from jaxgan.models.layers import Network, concatenate_condition, flat, max_pool
 
 # MXNet's Xavier(rnd_type="gaussian", factor_type="avg", magnitude=3).
 XAVIER = nn.initializers.variance_scaling(3.0, "fan_avg", "normal")
@@ -74,7 +74,7 @@ class Discriminator(_Convolutional):
 
         embedded = self.embed(condition)
         if embedded is not None and embedded.ndim > 2:  # The condition is an image, not a label.
-            x, embedded = beside_image(x, embedded), None
+            x, embedded = concatenate_condition(x, embedded), None
         x = self.conv(self.scaled(24), 3, 1, "conv_1", "VALID", bias=False)(x, embedded)
         x = max_pool(activate(x, "conv_1"), 2)
         x = self.conv(self.scaled(32), 3, 2, "conv_2", "VALID", bias=False)(x)
@@ -104,7 +104,7 @@ class Inpainter(_Upsampling):
             x = self.conv(features, 4, 2, f"down_{i}", bias=False)(x)
             x = nn.relu(self.norm(x, f"down_{i}", train))
             maps.append(x)
-        x = beside_image(maps.pop(), latent.noise)
+        x = concatenate_condition(maps.pop(), latent.noise)
         for i in range(2, depth + 1):
             x = nn.relu(self.norm(self.up(i)(x), f"conv_{i}", train))
             x = jnp.concatenate([x, maps.pop()], axis=-1)

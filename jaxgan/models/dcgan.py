@@ -14,7 +14,7 @@ import jax.numpy as jnp
 
 from jaxgan.models.convolutions import Padding, transposed_padding
 from jaxgan.models.latents import Latent, joined
-from jaxgan.models.layers import Network, beside_image, flat, leaky_relu
+from jaxgan.models.layers import Network, concatenate_condition, flat, leaky_relu
 
 NORMAL = nn.initializers.normal(0.02)
 
@@ -115,7 +115,7 @@ class Discriminator(Network):
     def __call__(self, x: jax.Array, condition: Any, train: bool) -> tuple[jax.Array, jax.Array]:
         depth = len(map_sizes(x.shape[1])) - 1
         if condition is not None:
-            x = beside_image(x, self.embed(condition))
+            x = concatenate_condition(x, self.embed(condition))
         for i in range(1, depth + 1):
             x = self.conv(self.scaled(map_channels(i)), self.kernel, 2, f"conv_{i}")(x)
             if i > 1:

@@ -15,7 +15,7 @@ from jaxgan.common.errors import UserError
 from jaxgan.common.rng import stream
 
 # Limit on a categorical code's values: a sample sheet has a row for each.
-MOST = 1_000
+MAX_CODE_VALUES = 1_000
 # The ends of the uniform priors of noise.
 UNIFORM = {"uniform": (-1, 1), "unit_uniform": (-(3**0.5), 3**0.5), "hypercube": (0, 1)}
 
@@ -88,8 +88,8 @@ def parse_codes(text: str) -> tuple[Code, ...]:
     for part in filter(None, text.split("+")):
         kind, _, number = part.strip().partition(":")
         count = int(number) if re.fullmatch("[0-9]{1,9}", number) else (1 if not number else 0)
-        if count > MOST:
-            raise UserError(f"latent.codes: '{part}' is more than {MOST:,}", "use fewer")
+        if count > MAX_CODE_VALUES:
+            raise UserError(f"latent.codes: '{part}' is more than {MAX_CODE_VALUES:,}", "use fewer")
         if kind == "categorical" and count >= 2:
             codes.append(Code(kind, count))
         elif kind in ("uniform", "gaussian") and count >= 1:

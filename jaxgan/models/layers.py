@@ -216,8 +216,8 @@ class Network(nn.Module):
       scale_init: initialiser of BatchNorm's gamma.
       momentum, epsilon: of BatchNorm; moving statistics become
         momentum * old + (1 - momentum) * the batch's.
-      normalization: what `normalize` does: "batch", "layer", "instance" or "none"; with "spectral"
-        it does nothing, and each kernel is `spectrally_normalized`.
+      normalization: what `normalize` does: "batch", "layer", "instance", "none", or "spectral":
+        activations are left as they are, and each kernel is `spectrally_normalized`.
       embedding: size of a label's learned embedding; 0 for the one-hot vector itself.
       dtype: the dtype in which the layers compute.
       param_dtype: the dtype of the parameters and of the network's outputs.
@@ -234,13 +234,13 @@ class Network(nn.Module):
     dtype: Any = jnp.float32
     param_dtype: Any = jnp.float32
 
-    def types(self) -> dict[str, Any]:
+    def dtypes(self) -> dict[str, Any]:
         """Arguments that give a layer this network's dtypes."""
         return {"dtype": self.dtype, "param_dtype": self.param_dtype}
 
-    def weighted(self) -> dict[str, Any]:
+    def kernel_options(self) -> dict[str, Any]:
         """The same for a layer with a kernel."""
-        return {"spectral": self.normalization == "spectral", **self.types()}
+        return {"spectral": self.normalization == "spectral", **self.dtypes()}
 
     def scaled(self, features: int) -> int:
         """An inner layer's size at this network's width: rounded, at least 1."""
@@ -262,16 +262,19 @@ class Network(nn.Module):
             use_scale=scale,
             scale_init=self.scale_init,
             name=name,
-            **self.types(),
+            **self.dtypes(),
         )
 
     def normalize(
         self, name: str, train: bool, scale: bool = True
     ) -> Callable[[jax.Array], jax.Array]:
-        """A discriminator's normalisation: BatchNorm, or one that keeps examples apart, as a
-        gradient penalty requires. "layer" is over all of an example (Ba et al. 2016), "instance"
-        over each channel of it (Ulyanov et al. 2016) and leaves a vector, or a map of one pixel, as
-        it is; both scale and shift each channel."""
+        """The layer that `normalization` names: BatchNorm, or one that treats each example by
+        itself, as a gradient penalty requires; the identity for "none" and "spectral".
+
+        "layer" is over all of an example (Ba et al. 2016), "instance" over each channel of it
+        (Ulyanov et al. 2016) and leaves a vector, or a map of one pixel, as it is; both scale and
+        shift each channel.
+        """
         if self.normalization == "batch":
             return self.batch_norm(name, train, scale)
 
@@ -288,7 +291,7 @@ class Network(nn.Module):
                 use_scale=scale,
                 reduction_axes=over,
                 name=name,
-                **self.types(),
+                **self.dtypes(),
             )
             return layer(x)
 
@@ -299,7 +302,7 @@ class Network(nn.Module):
     ) -> Dense:
         """A dense layer of exactly `features` units."""
         init = init or self.kernel_init
-        return Dense(features, use_bias=bias, kernel_init=init, name=name, **self.weighted())
+        return Dense(features, use_bias=bias, kernel_init=init, name=name, **self.kernel_options())
 
     def conv(
         self,
@@ -321,7 +324,7 @@ class Network(nn.Module):
             use_bias=bias,
             kernel_init=self.conv_init or self.kernel_init,
             name=name,
-            **self.weighted(),
+            **self.kernel_options(),
         )
 
     def conv_transpose(self, *arguments: Any, **keywords: Any) -> Any:
@@ -348,7 +351,7 @@ def flat(x: jax.Array) -> jax.Array:
     return x.reshape(x.shape[0], -1)
 
 
-def beside_image(x: jax.Array, condition: jax.Array) -> jax.Array:
+def concatenate_condition(x: jax.Array, condition: jax.Array) -> jax.Array:
     """Concatenates a condition to an image [B, H, W, C] as further channels; a vector [B, K] is
     first broadcast to [B, H, W, K]."""
     if condition.ndim == 2:

@@ -101,7 +101,7 @@ class MaxoutDiscriminator(_ImageDiscriminator):
     def maxout(self, units: int, pieces: int, name: str) -> Maxout:
         """A maxout layer at this network's width."""
         units, init = self.scaled(units), self.kernel_init
-        return Maxout(units, pieces, kernel_init=init, name=name, **self.weighted())
+        return Maxout(units, pieces, kernel_init=init, name=name, **self.kernel_options())
 
 
 class DropoutGenerator(Network):

@@ -25,7 +25,7 @@ def test_an_error_names_the_file_the_reason_and_the_remedy(tmp_path):
 def test_only_regular_files_are_opened(tmp_path):
     os.mkfifo(tmp_path / "pipe")
     for path in (tmp_path, tmp_path / "pipe", "/dev/zero"):
-        with pytest.raises(ValueError, match="no regular file"):
+        with pytest.raises(ValueError, match="not a regular file"):
             open_file(str(path))
 
 

@@ -18,7 +18,7 @@ from jaxgan.metrics.extractors.classifier import Recipe
 from jaxgan.metrics.extractors.thumbnails import thumbnails
 from jaxgan.metrics.images import kernel_distance, precision_recall
 from jaxgan.metrics.images.class_score import class_score
-from jaxgan.metrics.images.memorisation import memorisation
+from jaxgan.metrics.images.memorisation import CopyingTest
 from jaxgan.metrics.images.nearest_neighbour import nearest_neighbour_error, two_sample_accuracy
 from jaxgan.models.conditions import Label, MaskedImage
 from jaxgan.reporting.images import cut, neighbours
@@ -115,8 +115,8 @@ def test_memorisation_has_validation_images_as_reference(dataset):
     )
     for drawn in (images(9, 100), dataset.train.images[:100]):
         rows = of(feature_metrics.memorisation(drawn_by(context, drawn)))
-        found = memorisation(train, real, thumbnails(drawn))
-        floor = memorisation(train, real, held_out)
+        found = CopyingTest(train, real).of(thumbnails(drawn))
+        floor = CopyingTest(train, real).of(held_out)
         row, closer = rows["memorisation"], rows["memorisation_closer"]
         assert (row.value, row.reference) == pytest.approx((found.statistic, floor.statistic))
         assert (closer.value, closer.reference) == pytest.approx((found.closer, floor.closer))

@@ -8,7 +8,7 @@ from jaxgan.metrics.images.class_score import class_score
 from jaxgan.metrics.images.conditional_accuracy import conditional_accuracy
 from jaxgan.metrics.images.frechet import frechet_distance
 from jaxgan.metrics.images.kernel_distance import kernel_distance
-from jaxgan.metrics.images.memorisation import memorisation
+from jaxgan.metrics.images.memorisation import CopyingTest
 from jaxgan.metrics.images.nearest_neighbour import nearest_neighbour_error, two_sample_accuracy
 from jaxgan.metrics.images.pairwise_distance import pairwise_distance
 from jaxgan.metrics.images.parzen import choose_sigma, parzen_log_likelihood
@@ -76,7 +76,7 @@ MEASURES = {
         lambda d, x, y: -abs(two_sample_accuracy(d.test[0], x).accuracy - 0.5),
         0.05,
     ),
-    "memory": (lambda d, x, y: memorisation(d.train[0], d.test[0], x, cells=3).statistic, 5),
+    "memory": (lambda d, x, y: CopyingTest(d.train[0], d.test[0], 3).of(x).statistic, 5),
     "as asked": (lambda d, x, y: conditional_accuracy(y, d.reader.predict(x)), 0.2),
     "fitted on": (lambda d, x, y: -nearest_neighbour_error(x, y, *d.test), 0.2),
 }

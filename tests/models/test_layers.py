@@ -8,7 +8,7 @@ import pytest
 
 from jaxgan.models import convolutions, layers
 from jaxgan.models.convolutions import conv_transpose
-from jaxgan.models.layers import Conv, ConvTranspose, Network, beside_image
+from jaxgan.models.layers import Conv, ConvTranspose, Network, concatenate_condition
 
 # For convolutions that are worth it there are other forms on the CPU than XLA's own.
 FORMS = pytest.mark.parametrize("other_forms", [False, True], ids=["plain", "other forms"])
@@ -46,7 +46,7 @@ def assert_equal_to_flax(ours, theirs, x, tolerance=1e-11):
 @pytest.mark.parametrize("stride", [1, 2])
 @PADDINGS
 def test_transposed_equal_to_flax(float64, monkeypatch, size, kernel, stride, padding, other_forms):
-    monkeypatch.setattr(convolutions, "_pays", lambda kernel: other_forms)
+    monkeypatch.setattr(convolutions, "_may_rewrite", lambda kernel: other_forms)
     x = normal(0, 2, *size, 3)
     square, strides = (kernel, kernel), (stride, stride)
     ours = ConvTranspose(4, square, strides, padding, param_dtype=jnp.float64)
@@ -59,7 +59,7 @@ def test_transposed_equal_to_flax(float64, monkeypatch, size, kernel, stride, pa
 @pytest.mark.parametrize("stride", [1, 2])
 @PADDINGS
 def test_convolution_equal_to_flax(float64, monkeypatch, kernel, stride, padding, other_forms):
-    monkeypatch.setattr(convolutions, "_pays", lambda kernel: other_forms)
+    monkeypatch.setattr(convolutions, "_may_rewrite", lambda kernel: other_forms)
     x = normal(0, 24, 7, 6, 3)
     square, strides = (kernel, kernel), (stride, stride)
     ours = Conv(4, square, strides, padding, param_dtype=jnp.float64)
@@ -94,7 +94,7 @@ def test_conv_of_a_vector_equals_conv_of_more_channels(float64):
     vector = jax.random.normal(jax.random.key(1), (2, 4), jnp.float64)
     ours = Conv(5, (3, 3), padding="VALID", param_dtype=jnp.float64)
     variables = ours.init(jax.random.key(2), x, vector)
-    joined = ours.init(jax.random.key(2), beside_image(x, vector))
+    joined = ours.init(jax.random.key(2), concatenate_condition(x, vector))
     assert jax.tree.map(jnp.shape, variables) == jax.tree.map(jnp.shape, joined)
 
     def of(function):
@@ -103,7 +103,7 @@ def test_conv_of_a_vector_equals_conv_of_more_channels(float64):
         )
 
     ours_of = of(lambda v, vector: ours.apply(v, x, vector))
-    theirs_of = of(lambda v, vector: ours.apply(v, beside_image(x, vector)))
+    theirs_of = of(lambda v, vector: ours.apply(v, concatenate_condition(x, vector)))
     for a, b in zip(jax.tree.leaves(ours_of), jax.tree.leaves(theirs_of), strict=True):
         np.testing.assert_allclose(a, b, rtol=1e-11)
 
@@ -160,7 +160,7 @@ def test_gradients_can_be_differentiated_again(
 ):
     """A penalty on the gradient by the input, by the input and by the kernel, as by XLA's rules; in
     the other forms, a kernel larger than the map included."""
-    monkeypatch.setattr(convolutions, "_pays", lambda kernel: other_forms)
+    monkeypatch.setattr(convolutions, "_may_rewrite", lambda kernel: other_forms)
     x, kernel = jnp.asarray(normal(0, 2, side, side, 2)), jnp.asarray(normal(1, 4, 4, 2, 3))
 
     def penalty(convolve, x, kernel):

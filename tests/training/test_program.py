@@ -137,7 +137,7 @@ def test_pmap_twin_agrees(monkeypatch):
             use_scale=scale,
             axis_name="data",
             name=name,
-            **self.types(),
+            **self.dtypes(),
         )
 
     def averaged(gan, state, players, gradients, stats, metrics):

@@ -25,9 +25,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from jaxgan.metrics.codes.mig import check
 from jaxgan.metrics.codes.r_squared import r_squared
-from jaxgan.metrics.codes.variables import columns, is_categorical
+from jaxgan.metrics.codes.variables import check_variables, columns, is_categorical
 
 TREES, LEAF = 50, 10
 
@@ -57,8 +56,8 @@ def dci(
     Raises:
       ValueError: if one has not N or M values, or a factor is constant in the test set.
     """
-    check(codes, factors)
-    check(test_codes, test_factors)
+    check_variables(codes, factors)
+    check_variables(test_codes, test_factors)
     for j, factor in enumerate(test_factors):
         if (factor == factor[0]).all():
             raise ValueError(f"factor {j} has one value only in the test set")

@@ -17,7 +17,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from jaxgan.metrics.codes.variables import BINS, discretised
+from jaxgan.metrics.codes.variables import BINS, check_variables, discretised
 
 
 class InformationGap(NamedTuple):
@@ -41,7 +41,7 @@ def mutual_information_gap(
     Raises:
       ValueError: if one has not N values, or a factor is constant.
     """
-    check(codes, factors)
+    check_variables(codes, factors)
     code_bins = [discretised(code, bins) for code in codes]
     factor_bins = [discretised(factor, bins) for factor in factors]
     entropies = np.array([mutual_information(factor, factor) for factor in factor_bins])
@@ -60,12 +60,3 @@ def mutual_information(one: np.ndarray, other: np.ndarray) -> float:
     from sklearn.metrics import mutual_info_score
 
     return float(mutual_info_score(one, other))
-
-
-def check(codes: Sequence[np.ndarray], factors: Sequence[np.ndarray]) -> None:
-    """Raises ValueError unless there are codes and factors, each [N] with one N above 0."""
-    if not codes or not factors:
-        raise ValueError(f"{len(codes)} codes and {len(factors)} factors: at least one of each")
-    shapes = {variable.shape for variable in (*codes, *factors)}
-    if len(shapes) > 1 or len(codes[0].shape) != 1 or not len(codes[0]):
-        raise ValueError(f"codes and factors are {sorted(shapes)}: all must be [N]")

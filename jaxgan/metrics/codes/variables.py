@@ -1,5 +1,7 @@
 """Codes and factors as arrays [N]: integers are a category, floats a number."""
 
+from collections.abc import Sequence
+
 import numpy as np
 
 BINS = 20
@@ -39,3 +41,12 @@ def variance(variable: np.ndarray) -> float:
         return float(np.var(variable.astype(np.float64)))
     shares = np.unique(variable, return_counts=True)[1] / len(variable)
     return float(1 - np.square(shares).sum())
+
+
+def check_variables(codes: Sequence[np.ndarray], factors: Sequence[np.ndarray]) -> None:
+    """Raises ValueError unless there are codes and factors, each [N] with one N above 0."""
+    if not codes or not factors:
+        raise ValueError(f"{len(codes)} codes and {len(factors)} factors: at least one of each")
+    shapes = {variable.shape for variable in (*codes, *factors)}
+    if len(shapes) > 1 or len(codes[0].shape) != 1 or not len(codes[0]):
+        raise ValueError(f"codes and factors are {sorted(shapes)}: all must be [N]")

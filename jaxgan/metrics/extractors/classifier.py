@@ -46,7 +46,7 @@ FEATURES = 128
 # Images per forward pass.
 _BATCH = 250
 # Most images that the accuracy is measured on.
-_MOST_JUDGED = 10_000
+_MAX_TEST_IMAGES = 10_000
 
 
 class ReferenceNetwork(nn.Module):
@@ -187,8 +187,8 @@ def _cached(
         classified = _read(network, _variables(arrays), unseen.images)[1].argmax(axis=-1)
         accuracy = np.mean(classified == unseen.labels)
         say(
-            f"reference classifier of {dataset.name}: {accuracy:.2%} of {len(unseen)} {judged}"
-            f" images right, {seconds:.0f} s"
+            f"reference classifier of {dataset.name}: accuracy {accuracy:.2%} on {len(unseen)}"
+            f" {judged} images, {seconds:.0f} s"
         )
         return {**arrays, "accuracy": accuracy}
 
@@ -210,8 +210,8 @@ def _judged(dataset: Dataset) -> tuple[str, Split]:
     for name in ("test", "validation"):
         split: Split = getattr(dataset, name)
         if len(split) and split.labels is not None:
-            return name, split.first(_MOST_JUDGED)
-    return "train", dataset.train.first(_MOST_JUDGED)
+            return name, split.first(_MAX_TEST_IMAGES)
+    return "train", dataset.train.first(_MAX_TEST_IMAGES)
 
 
 def _train(

@@ -1,7 +1,7 @@
-"""How often a conditional generator generates the class that it was asked for.
+"""How often a conditional generator generates the class that was requested.
 
 Source: in common use since conditional GANs (Mirza and Osindero 2014 only show sample sheets). A
-generator is asked for class y_i, and a classifier (see `classifier`) predicts r_i for its image:
+generator is given class y_i, and a classifier (see `classifier`) predicts r_i for its image:
 
     conditional_accuracy = (1 / N) sum_i [r_i = y_i]
 
@@ -13,56 +13,55 @@ is the reference. Fractions in [0, 1]; chance is 1 / classes.
 import numpy as np
 
 from jaxgan.common.files import text_table
+from jaxgan.metrics.codes.code_accuracy import contingency
 
 
-def conditional_accuracy(asked: np.ndarray, read: np.ndarray) -> float:
-    """The fraction of images classified as the class that was asked for, in [0, 1].
+def conditional_accuracy(requested: np.ndarray, predicted: np.ndarray) -> float:
+    """The fraction of images classified as the class that was requested, in [0, 1].
 
     Args:
-      asked: the classes that the generator was given, int [N].
-      read: the classes predicted for its images, int [N].
+      requested: the classes that the generator was given, int [N].
+      predicted: the classes predicted for its images, int [N].
 
     Raises:
       ValueError: if the two differ in shape or are empty.
     """
-    _check(asked, read)
-    return float(np.mean(asked == read))
+    _check(requested, predicted)
+    return float(np.mean(requested == predicted))
 
 
-def per_class(asked: np.ndarray, read: np.ndarray, classes: int) -> np.ndarray:
-    """The same fraction for each class that was asked for: float64 [classes], NaN for a class that
-    was never asked for. Arguments and errors as in `confusion`."""
-    counts = confusion(asked, read, classes)
+def per_class(requested: np.ndarray, predicted: np.ndarray, classes: int) -> np.ndarray:
+    """The same fraction for each class that was requested: float64 [classes], NaN for a class that
+    was never requested. Arguments and errors as in `confusion`."""
+    counts = confusion(requested, predicted, classes)
     totals = counts.sum(axis=1)
     shares = np.full(classes, np.nan)
     np.divide(np.diagonal(counts), totals, out=shares, where=totals > 0)
     return shares
 
 
-def confusion(asked: np.ndarray, read: np.ndarray, classes: int) -> np.ndarray:
-    """Counts of each class asked for (rows) and predicted (columns): int64 [classes, classes].
+def confusion(requested: np.ndarray, predicted: np.ndarray, classes: int) -> np.ndarray:
+    """Counts of each class requested (rows) and predicted (columns): int64 [classes, classes].
 
     Args:
-      asked, read: int [N], in [0, classes).
+      requested, predicted: int [N], in [0, classes).
       classes: number of classes.
 
     Raises:
       ValueError: if the two differ in shape or are empty, or a class is out of range.
     """
-    _check(asked, read)
-    for name, values in (("asked", asked), ("read", read)):
+    _check(requested, predicted)
+    for name, values in (("requested", requested), ("predicted", predicted)):
         if values.min() < 0 or values.max() >= classes:
             raise ValueError(
                 f"{name} runs from {values.min()} to {values.max()}, there are {classes} classes"
             )
-    counts = np.zeros((classes, classes), np.int64)
-    np.add.at(counts, (asked, read), 1)
-    return counts
+    return contingency(requested, predicted, classes, classes)
 
 
 def confusion_table(counts: np.ndarray, names: tuple[str, ...]) -> str:
-    """A confusion matrix as text: a row for each class asked for, ending with its accuracy ("-" if
-    the class was never asked for).
+    """A confusion matrix as text: a row for each class requested, ending with its accuracy ("-" if
+    the class was never requested).
 
     Args:
       counts: int [classes, classes], from `confusion`.
@@ -73,7 +72,7 @@ def confusion_table(counts: np.ndarray, names: tuple[str, ...]) -> str:
     """
     if counts.shape != (len(names), len(names)):
         raise ValueError(f"counts are {counts.shape} for {len(names)} names")
-    lines = [("asked \\ read", *names, "right")]
+    lines = [("requested \\ predicted", *names, "accuracy")]
     for i, name in enumerate(names):
         total = counts[i].sum()
         share = f"{counts[i, i] / total:.1%}" if total else "-"
@@ -81,8 +80,10 @@ def confusion_table(counts: np.ndarray, names: tuple[str, ...]) -> str:
     return text_table(lines, right=True)
 
 
-def _check(asked: np.ndarray, read: np.ndarray) -> None:
-    if asked.shape != read.shape or asked.ndim != 1:
-        raise ValueError(f"asked is {asked.shape}, read is {read.shape}: both must be [N]")
-    if not len(asked):
+def _check(requested: np.ndarray, predicted: np.ndarray) -> None:
+    if requested.shape != predicted.shape or requested.ndim != 1:
+        raise ValueError(
+            f"requested is {requested.shape}, predicted is {predicted.shape}: both must be [N]"
+        )
+    if not len(requested):
         raise ValueError("no examples")

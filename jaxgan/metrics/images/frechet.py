@@ -15,6 +15,8 @@ and covariances.
 
 import numpy as np
 
+from jaxgan.metrics.arrays import matrices
+
 
 def frechet_distance(real: np.ndarray, generated: np.ndarray) -> float:
     """d^2 between the Gaussians fitted to two sets of features.
@@ -24,7 +26,7 @@ def frechet_distance(real: np.ndarray, generated: np.ndarray) -> float:
     covariances without full rank (fewer images than features) are no special case.
 
     Args:
-      real, generated: features, [N, F] and [M, F]; converted to float64.
+      real, generated: features, [N, ...] and [M, ...]; converted to float64.
 
     Returns:
       At least 0.
@@ -33,12 +35,7 @@ def frechet_distance(real: np.ndarray, generated: np.ndarray) -> float:
       ValueError: if there are fewer than 2 examples, the numbers of features differ, or one of them
         is not finite.
     """
-    if real.ndim != 2 or generated.ndim != 2 or real.shape[1] != generated.shape[1]:
-        raise ValueError(f"features are {real.shape} and {generated.shape}, not [N, F] and [M, F]")
-    if min(len(real), len(generated)) < 2:
-        raise ValueError(
-            f"{len(real)} and {len(generated)} examples: a covariance needs 2 examples"
-        )
+    real, generated = matrices(real, generated, least=2)
     mean_r, root_r = _gaussian(real)
     mean_g, root_g = _gaussian(generated)
     # With C = A^T A for both, Tr (C_r C_g)^(1/2) is the sum of the singular values of A_r A_g^T.
@@ -51,9 +48,6 @@ def frechet_distance(real: np.ndarray, generated: np.ndarray) -> float:
 
 def _gaussian(features: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """The mean [F], and a matrix A, [at most F, F], whose A^T A is the covariance."""
-    features = features.astype(np.float64)
-    if not np.isfinite(features).all():
-        raise ValueError("the features are not finite")
     mean = features.mean(axis=0)
     centred = (features - mean) / np.sqrt(len(features) - 1)
     # A from the covariance would have half the correct digits, because of the squares.

@@ -35,7 +35,7 @@ import numpy as np
 from jaxgan.metrics.arrays import matrices
 
 # Minimum number of test and of generated images for a cell to count.
-LEAST = 20
+MIN_IMAGES_PER_CELL = 20
 
 
 class Nearest(NamedTuple):
@@ -120,7 +120,7 @@ class CopyingTest:
         z, counts = [], []
         for cell in range(self._cells):
             ours, theirs = distances[cells == cell], self._test_distances[self._test_cells == cell]
-            if min(len(ours), len(theirs)) >= LEAST:
+            if min(len(ours), len(theirs)) >= MIN_IMAGES_PER_CELL:
                 z.append(rank_statistic(ours, theirs))
                 counts.append(len(theirs))
         whole = rank_statistic(distances, self._test_distances)
@@ -131,13 +131,6 @@ class CopyingTest:
             cells=len(z),
             covered=sum(counts) / len(self._test_distances),
         )
-
-
-def memorisation(
-    train: np.ndarray, test: np.ndarray, generated: np.ndarray, cells: int = 10, seed: int = 0
-) -> CopyingResult:
-    """Tests one set of generated images; arguments and errors as in `CopyingTest`."""
-    return CopyingTest(train, test, cells, seed).of(generated)
 
 
 def rank_statistic(generated: np.ndarray, test: np.ndarray) -> float:

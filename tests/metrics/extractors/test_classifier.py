@@ -79,7 +79,7 @@ def test_learns_the_digits_and_reports_it(learnt):
     assert trained.accuracy == pytest.approx(right.mean())
     assert said[0] == "training the reference classifier of digits on 1501 images, once"
     assert "40 updates, about" in said[1]
-    assert f"{trained.accuracy:.2%} of 296 test images" in said[2]
+    assert f"accuracy {trained.accuracy:.2%} on 296 test images" in said[2]
     assert len(said) == 3
     assert trained.name == f"reference classifier {classifier.VERSION} (digits)"
     assert len(trained.digest) == 16

@@ -197,7 +197,7 @@ def test_refuses_files_that_are_no_weights(tmp_path):
         assert len(what.split("\n")) == 2
 
     refused("none.npz", r"cannot be read \(No such file")
-    refused("", r"cannot be read \(it is no regular file")
+    refused("", r"cannot be read \(it is not a regular file")
     np.savez(tmp_path / "empty.npz")
     refused("empty.npz", "lacks 470 of Inception-v3's 470 arrays, such as ")
     np.savez(tmp_path / "one.npz", **{"Conv2d_1a_3x3.conv.weight": np.zeros((32, 3, 3, 3))})
@@ -206,10 +206,10 @@ def test_refuses_files_that_are_no_weights(tmp_path):
     (tmp_path / "torn.npz").write_bytes(content[:-100])
     refused("torn.npz", "cannot be read")
     (tmp_path / "text.npz").write_text("weights")
-    refused("text.npz", "it is no .npz file")
+    refused("text.npz", "it is not an .npz file")
     np.save(tmp_path / "array.npy", np.zeros(3))
     (tmp_path / "array.npy").rename(tmp_path / "array.npz")
-    refused("array.npz", "it is no .npz file")
+    refused("array.npz", "it is not an .npz file")
 
 
 def test_weights_of_another_network_are_refused():

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from jaxgan.metrics.images.memorisation import memorisation, nearest_training, rank_statistic
+from jaxgan.metrics.images.memorisation import CopyingTest, nearest_training, rank_statistic
 from jaxgan.reporting.images import cut, grid, neighbours
 
 SEEDS = st.integers(0, 2**32 - 1)
@@ -80,21 +80,21 @@ def test_statistic_is_the_mean_over_cells_weighted_by_test_images():
         )
         for i in range(3)
     ]
-    result = memorisation(train, test, generated, cells=3)
+    result = CopyingTest(train, test, 3).of(generated)
     assert result.statistic == pytest.approx((30 * z[0] + 90 * z[1]) / 120, abs=1e-6)
     assert (result.cells, result.covered) == (2, pytest.approx(120 / 160))
     # K-means adds up what its threads found in no fixed order.
-    assert memorisation(train, test, generated, cells=3) == pytest.approx(result)
+    assert CopyingTest(train, test, 3).of(generated) == pytest.approx(result)
     # With no cell that counts, and with one cell, it is the plain test.
-    few = memorisation(train, test[:19], generated, cells=3)
+    few = CopyingTest(train, test[:19], 3).of(generated)
     assert (few.statistic, few.cells, few.covered) == pytest.approx((few.z, 0, 0))
-    one = memorisation(train, test, generated, cells=1)
+    one = CopyingTest(train, test, 1).of(generated)
     assert (one.statistic, one.cells, one.covered) == pytest.approx((result.z, 1, 1))
 
 
 def test_cells_depend_on_the_seed_alone():
     train, test, generated = (normal(seed, 300) for seed in range(3))
-    first, again, other = (memorisation(train, test, generated, 5, seed) for seed in (0, 0, 1))
+    first, again, other = (CopyingTest(train, test, 5, seed).of(generated) for seed in (0, 0, 1))
     assert again == pytest.approx(first)
     assert other.statistic != pytest.approx(first.statistic, rel=1e-3)
     assert other.z == pytest.approx(first.z)
@@ -102,7 +102,7 @@ def test_cells_depend_on_the_seed_alone():
 
 def test_fair_samples_give_a_standard_normal():
     results = [
-        memorisation(normal(s, 300), normal(s + 500, 200), normal(s + 1_000, 200), cells=3)
+        CopyingTest(normal(s, 300), normal(s + 500, 200), 3).of(normal(s + 1_000, 200))
         for s in range(40)
     ]
     z = np.array([result.z for result in results])
@@ -118,17 +118,19 @@ def test_copies_score_low_and_noise_high():
     copies = [train + amount * noise for amount in (0.0, 0.2, 0.4)]
     # A quarter, a half and all of the images copied.
     shares = [np.concatenate([train[:n], fair[n:]]) for n in (250, 500, 1_000)]
-    statistics = [memorisation(train, test, x).statistic for x in (*copies, fair)]
+    statistics = [CopyingTest(train, test).of(x).statistic for x in (*copies, fair)]
     assert all(a + 0.5 < b for a, b in itertools.pairwise(statistics))
     assert statistics[0] < -8
     assert abs(statistics[-1]) < 3
-    falling = [memorisation(train, test, x).statistic for x in (fair, *shares)]
+    falling = [CopyingTest(train, test).of(x).statistic for x in (fair, *shares)]
     assert all(a > b + 0.5 for a, b in itertools.pairwise(falling))
     assert falling[1] < -1
-    noisy = [memorisation(train, test, fair + amount * noise).statistic for amount in (0.0, 0.5, 1)]
+    noisy = [
+        CopyingTest(train, test).of(fair + amount * noise).statistic for amount in (0.0, 0.5, 1)
+    ]
     assert all(a + 0.5 < b for a, b in itertools.pairwise(noisy))
     assert noisy[-1] > 3
-    assert memorisation(train, test, train).closer == pytest.approx(1)
+    assert CopyingTest(train, test).of(train).closer == pytest.approx(1)
 
 
 def test_noise_in_one_cell_does_not_hide_copies_in_another():
@@ -140,8 +142,8 @@ def test_noise_in_one_cell_does_not_hide_copies_in_another():
     half = fair[~right[2]] + normal(9, (~right[2]).sum(), 3)
     generated = np.concatenate([half, train[right[0]]])
     test = np.concatenate([test[~right[1]][:300], test[right[1]]])
-    assert memorisation(train, test, generated, 1).z < 0
-    assert memorisation(train, test, generated, 2).statistic < -15
+    assert CopyingTest(train, test, 1).of(generated).z < 0
+    assert CopyingTest(train, test, 2).of(generated).statistic < -15
 
 
 def test_refuses_shapes_that_do_not_fit():
@@ -149,9 +151,9 @@ def test_refuses_shapes_that_do_not_fit():
     with pytest.raises(ValueError, match="31 nearest of 30"):
         nearest_training(x, x, 31)
     with pytest.raises(ValueError, match="31 cells of 30"):
-        memorisation(x, x, x, 31)
+        CopyingTest(x, x, 31)
     with pytest.raises(ValueError, match="1 are needed"):
-        memorisation(x, x, x[:0])
+        CopyingTest(x, x).of(x[:0])
     with pytest.raises(ValueError, match="same F"):
         nearest_training(x, x[:, :2])
 
