@@ -21,10 +21,11 @@ from jaxgan.common.files import free_path, write_whole
 from jaxgan.common.reading import as_numbers, read_array
 from jaxgan.data.tagging.types import Tagged, Tags
 from jaxgan.inference.loading import load, read_about
+from jaxgan.inference.pictures import grid
 from jaxgan.inference.tagging import generated_tags
 from jaxgan.inference.trained_run import Run
 from jaxgan.models.conditions import Features
-from jaxgan.reporting.images import grid, save_png, scatter
+from jaxgan.reporting.images import save_png, scatter
 from jaxgan.reporting.sample_sheets import TAGGED, draw_tags
 from jaxgan.training import jax_setup, run_folder
 

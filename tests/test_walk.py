@@ -14,10 +14,11 @@ from jaxgan import walk
 from jaxgan.common.errors import UserError
 from jaxgan.config.presets import update
 from jaxgan.inference import interpolation
+from jaxgan.inference.pictures import GROUND
 from jaxgan.inference.trained_run import Run
 from jaxgan.models.conditions import Label
 from jaxgan.reporting import latent_figures, sheet_paths
-from jaxgan.reporting.images import GROUND, cut, read_png, save_gif, save_png
+from jaxgan.reporting.images import cut, read_png, save_gif, save_png
 from jaxgan.training.gan import build_gan
 from jaxgan.training.state import initialise, networks
 

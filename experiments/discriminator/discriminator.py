@@ -15,8 +15,9 @@ from jaxgan import data
 from jaxgan.inference.feature_maps import convolution_maps
 from jaxgan.inference.guided_backprop import GuidedGradients, shown
 from jaxgan.inference.networks import NetworkFunctions
+from jaxgan.inference.pictures import enlarged, grid
 from jaxgan.models.variables import Variables
-from jaxgan.reporting.images import enlarged, grid, save_png
+from jaxgan.reporting.images import save_png
 from jaxgan.training.gan import Gan
 from jaxgan.training.state import initialise, networks
 

@@ -12,7 +12,8 @@ from scipy.ndimage import sobel, uniform_filter
 
 import jaxgan
 from jaxgan.inference import feature_map_ablation
-from jaxgan.reporting.images import enlarged, grid, save_png
+from jaxgan.inference.pictures import enlarged, grid
+from jaxgan.reporting.images import save_png
 
 # Marked samples, as many as in the paper; other samples; random choices of maps as a control.
 MARKED, UNSEEN, CONTROLS = 150, 500, 5

@@ -17,7 +17,7 @@ from PIL import Image
 
 from jaxgan.data.near_duplicates import ALIKE, BITS, REACH, codes, group_of, train_autoencoder
 from jaxgan.data.sources import tfds
-from jaxgan.reporting.images import grid
+from jaxgan.inference.pictures import grid
 
 HERE = pathlib.Path(__file__).resolve().parent
 SIZES = {"cifar10": 32, "mnist": 28}

@@ -1,4 +1,5 @@
-"""The picture by which a notebook shows a trained run; arrays as Pillow images and as PNG files."""
+"""Grids of images; the one by which a notebook shows a trained run; arrays as Pillow images and PNG
+files."""
 
 import io
 from typing import TYPE_CHECKING, Any
@@ -10,9 +11,39 @@ from jaxgan.models import conditions
 if TYPE_CHECKING:
     from jaxgan.inference.trained_run import Run
 
-COLUMNS, MOST_ROWS, GAP, GROUND = 10, 10, 2, 32
-# Pixels that an image should have at least on each side.
-_SIDE = 56
+COLUMNS, MOST_ROWS = 10, 10
+# The grey level of a sheet's background, and the pixels between its images and around them.
+GROUND, GAP = 40, 2
+
+
+def grid(images: np.ndarray, columns: int, gap: int = GAP) -> np.ndarray:
+    """Lays images out row by row on a dark background.
+
+    Args:
+      images: uint8 [N, H, W, C], C 1 or 3.
+      columns: images in a row.
+      gap: pixels between and around the images.
+
+    Returns:
+      uint8 [height, width, C]; cells after the last image are empty.
+    """
+    n, height, width, channels = images.shape
+    rows = -(-n // columns)
+    sheet = np.full(
+        (rows * (height + gap) + gap, columns * (width + gap) + gap, channels), GROUND, np.uint8
+    )
+    for i, image in enumerate(images):
+        top = gap + (i // columns) * (height + gap)
+        left = gap + (i % columns) * (width + gap)
+        sheet[top : top + height, left : left + width] = image
+    return sheet
+
+
+def enlarged(picture: np.ndarray, side: int, least: int = 56) -> np.ndarray:
+    """Enlarges a picture by a whole factor, so that its images grow from `side` pixels to at least
+    `least`."""
+    times = max(1, -(-least // side))
+    return picture.repeat(times, 0).repeat(times, 1)
 
 
 def sheet(run: "Run") -> np.ndarray:
@@ -27,11 +58,7 @@ def sheet(run: "Run") -> np.ndarray:
         rows = [run.sample(COLUMNS, code=i) for i in range(min(codes[0], MOST_ROWS))]
     else:
         rows = np.split(run.sample(5 * COLUMNS), 5)
-    edges = ((0, 0), (0, 0), (0, GAP), (0, GAP), (0, 0))
-    images = np.pad(np.stack(rows), edges, constant_values=GROUND)
-    picture = np.concatenate([np.concatenate(list(row), axis=1) for row in images])
-    times = -(-_SIDE // images.shape[2])
-    return picture.repeat(times, axis=0).repeat(times, axis=1)
+    return enlarged(grid(np.concatenate(rows), COLUMNS), rows[0].shape[1])
 
 
 def to_png(picture: np.ndarray) -> bytes:

@@ -16,11 +16,10 @@ import jax.numpy as jnp
 import numpy as np
 
 from jaxgan.inference import interpolation
-from jaxgan.inference.pictures import to_png
+from jaxgan.inference.pictures import grid, to_png
 from jaxgan.inference.trained_run import Run
 from jaxgan.models.conditions import Label
 from jaxgan.models.latents import Latent
-from jaxgan.reporting.images import grid
 from jaxgan.reporting.latent_figures import drawer
 
 # Bytes of a report that its explorers may have: half of the 5 MB that fit into a message.

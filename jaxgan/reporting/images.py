@@ -1,4 +1,4 @@
-"""Grids, strips and sheets of images, and PNG and GIF files."""
+"""Strips and sheets of images, and PNG and GIF files."""
 
 import math
 import os
@@ -8,34 +8,8 @@ from typing import Any
 import numpy as np
 
 from jaxgan.common.files import write_whole
-from jaxgan.inference.pictures import to_pil
+from jaxgan.inference.pictures import GAP, GROUND, grid, to_pil
 from jaxgan.reporting.lettering import lettered
-
-# The grey level of a sheet's background, and the pixels between its images and around them.
-GROUND, GAP = 40, 2
-
-
-def grid(images: np.ndarray, columns: int, gap: int = GAP) -> np.ndarray:
-    """Lays images out row by row on a dark background.
-
-    Args:
-      images: uint8 [N, H, W, C], C 1 or 3.
-      columns: images in a row.
-      gap: pixels between and around the images.
-
-    Returns:
-      uint8 [height, width, C]; cells after the last image are empty.
-    """
-    n, height, width, channels = images.shape
-    rows = -(-n // columns)
-    sheet = np.full(
-        (rows * (height + gap) + gap, columns * (width + gap) + gap, channels), GROUND, np.uint8
-    )
-    for i, image in enumerate(images):
-        top = gap + (i // columns) * (height + gap)
-        left = gap + (i % columns) * (width + gap)
-        sheet[top : top + height, left : left + width] = image
-    return sheet
 
 
 def cut(sheet: np.ndarray, height: int, width: int, gap: int = GAP) -> np.ndarray:
@@ -44,13 +18,6 @@ def cut(sheet: np.ndarray, height: int, width: int, gap: int = GAP) -> np.ndarra
     rows, columns = inner.shape[0] // (height + gap), inner.shape[1] // (width + gap)
     cells = inner.reshape(rows, height + gap, columns, width + gap, -1)
     return cells[:, :height, :, :width].transpose(0, 2, 1, 3, 4)
-
-
-def enlarged(picture: np.ndarray, side: int, least: int = 56) -> np.ndarray:
-    """Enlarges a picture by a whole factor, so that its images grow from `side` pixels to at least
-    `least`."""
-    times = max(1, -(-least // side))
-    return picture.repeat(times, 0).repeat(times, 1)
 
 
 def titled(picture: np.ndarray, line: str) -> np.ndarray:

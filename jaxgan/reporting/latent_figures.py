@@ -12,11 +12,12 @@ from jaxgan.data.dataset import label_number
 from jaxgan.data.pixels import to_uint8
 from jaxgan.evaluation.features import RealFeatures
 from jaxgan.inference import interpolation
+from jaxgan.inference.pictures import GROUND, enlarged, grid
 from jaxgan.inference.trained_run import Run
 from jaxgan.models.conditions import Label
 from jaxgan.models.latents import Latent
 from jaxgan.reporting import sheet_paths
-from jaxgan.reporting.images import GROUND, enlarged, grid, read_png, titled
+from jaxgan.reporting.images import read_png, titled
 from jaxgan.training import run_folder
 
 Draw = Callable[[Latent], np.ndarray]

@@ -11,11 +11,12 @@ from jaxgan.data.dataset import Dataset
 from jaxgan.data.pixels import to_network, to_uint8
 from jaxgan.data.tagging.types import Tagged, Tags
 from jaxgan.inference.networks import NetworkFunctions
+from jaxgan.inference.pictures import grid
 from jaxgan.inference.tagging import generated_tags
 from jaxgan.models.conditions import Features, Label, MaskedImage
 from jaxgan.models.latents import Latent
 from jaxgan.models.variables import Variables
-from jaxgan.reporting.images import cut, grid, scatter, strip, tag_sheet
+from jaxgan.reporting.images import cut, scatter, strip, tag_sheet
 from jaxgan.training.gan import Gan
 
 # Images in a row of a sheet, and images on a sheet of tags.

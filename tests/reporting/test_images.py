@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from jaxgan.reporting.images import GROUND, cut, grid, read_png, save_png, strip, titled
+from jaxgan.inference.pictures import GROUND, grid
+from jaxgan.reporting.images import cut, read_png, save_png, strip, titled
 
 
 def test_a_grid_puts_every_image_in_its_place(tmp_path):

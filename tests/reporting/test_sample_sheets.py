@@ -4,7 +4,8 @@ import types
 
 import numpy as np
 
-from jaxgan.reporting.images import cut, grid
+from jaxgan.inference.pictures import grid
+from jaxgan.reporting.images import cut
 from jaxgan.reporting.sample_sheets import Sheet, even_steps, over_time
 
 

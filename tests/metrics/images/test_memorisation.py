@@ -7,8 +7,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from jaxgan.inference.pictures import grid
 from jaxgan.metrics.images.memorisation import CopyingTest, nearest_training, rank_statistic
-from jaxgan.reporting.images import cut, grid, neighbours
+from jaxgan.reporting.images import cut, neighbours
 
 SEEDS = st.integers(0, 2**32 - 1)
 quick = settings(max_examples=15)
