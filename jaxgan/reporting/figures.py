@@ -1,5 +1,6 @@
 """Curves of a run's metrics, drawn with matplotlib: `curves.png` and the plots of the report."""
 
+import logging
 import math
 from collections.abc import Mapping, Sequence
 from statistics import fmean
@@ -21,6 +22,11 @@ _MEAN_POINTS = 50
 _PLOT_POINTS, _CURVE_POINTS = 4000, 240
 _PLAYERS = ("discriminator", "discriminator_real", "discriminator_fake", "generator")
 _ADVERSARIAL = tuple(f"loss/{name}" for name in _PLAYERS)
+
+# On a machine where matplotlib is new, it lists the fonts, and warns if that takes over 5 s.
+logging.getLogger("matplotlib.font_manager").addFilter(
+    lambda record: "building the font cache" not in record.getMessage()
+)
 
 
 class CurveGroup(NamedTuple):

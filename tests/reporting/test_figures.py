@@ -1,6 +1,7 @@
 """Loss curves."""
 
 import numpy as np
+from conftest import run_python
 
 from jaxgan.reporting.figures import curves
 
@@ -23,3 +24,13 @@ def test_curves_are_drawn_for_every_loss():
     short = [{k: v for k, v in row.items() if not any(x in k for x in codes)} for row in rows]
     assert len(curves(short, "hinge")) < len(picture)
     assert not np.array_equal(curves(rows[:-2], "minimax"), picture)
+
+
+def test_the_first_figure_on_a_machine_prints_nothing(tmp_path):
+    # matplotlib's warning comes after 5 s of listing fonts.
+    at_once = "threading.Timer = lambda seconds, warn: Timer(0, warn)"
+    draw = "from jaxgan.reporting.figures import curves; curves([], 'minimax')"
+    code = f"import threading; from threading import Timer; {at_once}; {draw}"
+    done = run_python("-c", code, MPLCONFIGDIR=str(tmp_path))
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+    assert list(tmp_path.glob("fontlist*"))
