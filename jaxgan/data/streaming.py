@@ -5,6 +5,7 @@ import contextlib
 import dataclasses
 import math
 import multiprocessing
+import pickle
 import queue
 import signal
 from collections.abc import Callable, Iterator
@@ -252,7 +253,9 @@ class _Workers:
 def _ask(process: Any, connection: Any, step: int) -> np.ndarray:
     """Lets a worker process read the batch of a step."""
     try:
-        connection.send(step)
+        # As connection.send(step), whose error keeps a view of a BytesIO. Python 3.13 complains of
+        # one when it is collected.
+        connection.send_bytes(pickle.dumps(step))
         answer = connection.recv()
     except (EOFError, OSError) as error:
         process.join()

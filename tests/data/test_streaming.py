@@ -1,6 +1,7 @@
 import contextlib
 import dataclasses
 import functools
+import gc
 import os
 import pathlib
 import signal
@@ -158,6 +159,19 @@ def test_a_worker_that_dies_is_reported():
     stream = Streamed(_Dies(np.zeros((4, 1, 1, 1), np.uint8), processes=True))
     with pytest.raises(ProcessDied, match=r"worker process .* \(exit code 3\)"):
         next(streaming.batches(stream, Places(0, 4), 0, 5, 1))
+
+
+def test_the_error_of_a_dead_worker_is_collected_without_a_word():
+    workers = streaming._Workers(abs, 1)
+    assert workers(-3) == 3
+    (process,) = workers._processes
+    process.kill()
+    process.join()
+    with pytest.raises(ProcessDied) as caught:
+        workers(-4)
+    caught.value.itself = caught.value  # A cycle, as a thread's result is.
+    del caught
+    gc.collect()  # What is written here fails the test.
 
 
 def test_a_killed_worker_ends_the_run_in_two_lines(classes, tmp_path):
