@@ -9,8 +9,8 @@ shift
 on_every_host() {
   gcloud compute tpus tpu-vm ssh "$name" --zone="${ZONE:?set ZONE}" --worker=all --command="$1"
 }
-# The libtpu that jaxlib 0.10.2 needs: the pin of its own tpu extra.
-on_every_host "cd jaxgan && ./run.sh setup && .venv/bin/pip install --quiet 'libtpu==0.0.42.*'"
+# The extra tpu of the installed jax pins the libtpu that suits it.
+on_every_host "cd jaxgan && ./run.sh setup && .venv/bin/pip install --quiet 'jax[tpu]'"
 # nohup: the training outlives this connection. To follow it: tail -f jaxgan/train.log.
 command=$(printf '%q ' .venv/bin/python -m jaxgan.main "$@")
 on_every_host "cd jaxgan && (nohup $command > train.log 2>&1 &)"
