@@ -23,10 +23,11 @@ _PLOT_POINTS, _CURVE_POINTS = 4000, 240
 _PLAYERS = ("discriminator", "discriminator_real", "discriminator_fake", "generator")
 _ADVERSARIAL = tuple(f"loss/{name}" for name in _PLAYERS)
 
-# On a machine where matplotlib is new, it lists the fonts, and warns if that takes over 5 s.
-logging.getLogger("matplotlib.font_manager").addFilter(
-    lambda record: "building the font cache" not in record.getMessage()
-)
+# Where matplotlib is new it lists the fonts, logs that, and warns if it takes over 5 s. In commands
+# absl shows what is logged.
+_FONTS_LOG = logging.getLogger("matplotlib.font_manager")
+_FONTS_LOG.setLevel(logging.WARNING)
+_FONTS_LOG.addFilter(lambda record: "building the font cache" not in record.getMessage())
 
 
 class CurveGroup(NamedTuple):

@@ -30,7 +30,8 @@ def test_the_first_figure_on_a_machine_prints_nothing(tmp_path):
     # matplotlib's warning comes after 5 s of listing fonts.
     at_once = "threading.Timer = lambda seconds, warn: Timer(0, warn)"
     draw = "from jaxgan.reporting.figures import curves; curves([], 'minimax')"
-    code = f"import threading; from threading import Timer; {at_once}; {draw}"
+    log = "import logging; logging.basicConfig(level=logging.INFO)"
+    code = f"import threading; from threading import Timer; {at_once}; {log}; {draw}"
     done = run_python("-c", code, MPLCONFIGDIR=str(tmp_path))
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
     assert list(tmp_path.glob("fontlist*"))
