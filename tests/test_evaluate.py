@@ -142,13 +142,13 @@ def test_only_the_named_metrics_are_computed(folder, run):
 def test_the_page_and_the_table_of_labels_are_made_anew(folder, run, monkeypatch, capsys):
     """Before results.json: where the disk is full there, the figures are as they were."""
     before = (folder / "results.json").read_text()
-    found = runner.EvaluationResult([], {}, {}, {1: "asked  7\n7  3"})
+    found = runner.EvaluationResult([], {}, {}, {1: "requested  7\n7  3"})
     monkeypatch.setattr(runner, "evaluate", lambda *_: found)
     (folder / "report.html").unlink()
     assert run(WORKDIR=str(folder), N=40) == 0
     assert "frechet_distance" in (folder / "report.html").read_text(encoding="utf-8")
     assert (folder / "confusion_seed_1.txt").read_text() == (
-        "best networks, step 2\nasked  7\n7  3\n"
+        "best networks, step 2\nrequested  7\n7  3\n"
     )
     assert ">seed 1<" in (folder / "report.html").read_text(encoding="utf-8")
 
@@ -199,7 +199,7 @@ def test_metrics_that_need_more_images_are_named(folder, run, capsys):
         " memorisation, svm_accuracy"
     )
     assert run(WORKDIR=str(folder), N=40, CHECKPOINT="last", SEED=0) == 0
-    assert "convolutions: svm_accuracy\n" in capsys.readouterr().out
+    assert "convolutions): svm_accuracy\n" in capsys.readouterr().out
 
 
 def test_a_run_of_few_images_is_warned_before_it_trains(tmp_path, capsys):
@@ -219,7 +219,7 @@ def test_a_run_of_few_images_is_warned_before_it_trains(tmp_path, capsys):
 
 def test_a_file_that_cannot_be_written_is_a_mistake(folder, run, monkeypatch, capsys):
     before = (folder / "results.json").read_text()
-    found = runner.EvaluationResult([], {}, {}, {1: "asked  7\n7  3"})
+    found = runner.EvaluationResult([], {}, {}, {1: "requested  7\n7  3"})
     monkeypatch.setattr(runner, "evaluate", lambda *_: found)
     (folder / "confusion_seed_1.txt").unlink(missing_ok=True)
     (folder / "confusion_seed_1.txt").mkdir()
@@ -449,7 +449,7 @@ def test_measures_labels_of_generated_images():
     assert (error.n_generated, error.n_real, error.split) == (50, 50, "test")
     assert 0.05 < error.reference < 0.6 < error.value
     lines = found.confusion[5].splitlines()
-    assert [line.split()[0] for line in lines] == ["asked", *map(str, range(10))]
+    assert [line.split()[0] for line in lines] == ["requested", *map(str, range(10))]
     right = sum(int(line.split()[1 + i]) for i, line in enumerate(lines[1:]))
     assert right / 50 == pytest.approx(of["conditional_accuracy"].value)
     assert all(sum(map(int, line.split()[1:11])) == 5 for line in lines[1:])

@@ -383,7 +383,7 @@ def test_many_seeds_leave_rows_sheets_and_measures_each(here, tmp_path, capsys):
     assert [m for m in results["measures"] if m["seed"] == 0] == its_results["measures"]
     assert {m["seed"] for m in results["measures"]} == {0}
     assert "not finite" in results["ended"]["1"]
-    assert "left out: seed 1" in capsys.readouterr().out
+    assert "stopped: seed 1" in capsys.readouterr().out
     assert max(row["step"] for row in rows if row["seed"] == 1) < 40
     assert (folder / "samples" / "step_000040_seed_0.png").exists()
     assert not (folder / "samples" / "step_000040_seed_1.png").exists()

@@ -197,7 +197,7 @@ def test_a_module_named_in_the_information_is_not_imported(ran, tmp_path):
 
 def test_tfds_runs_no_postscript(ran, tmp_path):
     write_tfds(tmp_path, of_features(image=IMAGE), [example(POSTSCRIPT)] * 4)
-    assert_refused(lambda: load_tfds(tmp_path), "split train cannot be read", ran)
+    assert_refused(lambda: load_tfds(tmp_path), "split train: cannot be read", ran)
 
 
 # --- Other files

@@ -186,7 +186,9 @@ def _check_condition(config: ConfigDict) -> None:
             f"best_by=code_information: {system} has no codes",
             "choose parzen_log_likelihood, frechet_distance or none",
         )
-    if config.best_by == "code_information" and "categorical" not in config.latent.codes:
+    kinds = {part.partition(":")[0].strip() for part in config.latent.codes.split("+")}
+    # A code of an unknown kind is named where the codes are made.
+    if config.best_by == "code_information" and kinds <= {"", "uniform", "gaussian"}:
         raise UserError(
             f"best_by=code_information: latent.codes={config.latent.codes} has no categorical code",
             "choose parzen_log_likelihood, frechet_distance or none",
