@@ -4,8 +4,10 @@ own slice of each batch. A single process takes the same code path.
 
 import atexit
 import contextlib
+import importlib.metadata
 import logging
 import os
+import re
 import signal
 import socket
 import sys
@@ -42,7 +44,8 @@ def initialize(
       timeout: seconds after which this process ends if another one does not answer.
 
     Raises:
-      UserError: if the coordinator's port is taken, or JAX cannot connect the cluster's processes.
+      UserError: if the coordinator's port is taken, JAX cannot connect the cluster's processes, or
+        Orbax is too old for several.
     """
     if not coordinator and _slurm_tasks() == 1:
         return  # Nobody to connect to, and the node's name may not even be known.
@@ -99,10 +102,20 @@ def _start_heartbeat(timeout: int) -> None:
     from jax._src.distributed import global_state as state
 
     if state.num_processes > 1:
+        check_orbax()
         _heartbeat = Heartbeat(state.client, state.process_id, state.num_processes, timeout)
         _heartbeat.start()
         # Runs before JAX closes the store, because it is registered later.
         atexit.register(_heartbeat.stop)
+
+
+def check_orbax() -> None:
+    """Raises UserError if Orbax is older than 0.12.3, which cannot save from several processes
+    without JAX's preemption service. (jax2onnx, of the extra `export`, needs an older one.)"""
+    version = importlib.metadata.version("orbax-checkpoint")
+    if tuple(map(int, re.findall(r"\d+", version)[:3])) < (0, 12, 3):
+        what = f"orbax-checkpoint {version} cannot save a run of several processes"
+        raise UserError(what, "pip install 'orbax-checkpoint>=0.12.3'")
 
 
 def _check_port_free(coordinator: str) -> None:

@@ -168,9 +168,33 @@ def left_at_20(run):
     return rows, json.loads((run / "checkpoints" / "20" / "digests" / "metadata").read_text())
 
 
+def skip_if_orbax_is_too_old():
+    with contextlib.suppress(UserError):
+        distributed.check_orbax()
+        return
+    pytest.skip("orbax-checkpoint is too old for several processes")
+
+
+@pytest.mark.parametrize(
+    ("version", "said"),
+    [
+        ("0.11.36", "orbax-checkpoint 0.11.36 cannot"),
+        ("0.12.2", "0.12.2"),
+        ("0.12.3", ""),
+        ("1", ""),
+    ],
+)
+def test_an_orbax_that_cannot_save_from_several_processes_is_refused(monkeypatch, version, said):
+    monkeypatch.setattr(distributed.importlib.metadata, "version", lambda name: version)
+    refused = pytest.raises(UserError, match=said) if said else contextlib.nullcontext()
+    with refused:
+        distributed.check_orbax()
+
+
 def test_two_processes_equal_one_run(tmp_path, float64):
     """The first is killed, and the second does not wait for it; started again, both write the same
     bits as before; a signal to the second stops both; all agrees with one process."""
+    skip_if_orbax_is_too_old()
     run, step_20 = tmp_path / "0", tmp_path / "0" / "checkpoints" / "20"
     hosts = Hosts(tmp_path)
     hosts.wait_for(step_20)
@@ -207,6 +231,7 @@ def test_two_processes_equal_one_run(tmp_path, float64):
 
 def test_a_process_that_hangs_ends_the_other(tmp_path):
     """Each in turn is stopped by a signal: shortly, then for good. Continued, it ends too."""
+    skip_if_orbax_is_too_old()
     config = tmp_path / "waiting.py"
     config.write_text(WAITING)
     pairs = []
