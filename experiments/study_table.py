@@ -3,6 +3,7 @@
 import math
 import pathlib
 import statistics
+import textwrap
 
 from jaxgan.common.errors import UserError
 from jaxgan.common.files import write_text
@@ -223,17 +224,25 @@ def figure(study: dict, results: dict[str, list[dict]], path: pathlib.Path) -> N
             axis.axvline(row["paper"], color="tab:red", linestyle="--")
         axis.set_yticks([])
         axis.margins(x=0.1)
-        axis.set_title(f"{row['what']} ({row['checkpoint']})", fontsize=8, loc="left")
+        title = textwrap.fill(f"{row['what']} ({row['checkpoint']})", 90)
+        axis.set_title(title, fontsize=8, loc="left")
         axis.tick_params(labelsize=7)
-    for measure in {row["measure"] for row, _ in rows}:
-        # One scale, so that the rows of a measure can be compared.
-        same = [axes[i, 0] for i, (row, _) in enumerate(rows) if row["measure"] == measure]
+    measures = [row["measure"] for row, _ in rows]
+    for stem in {_stem(measure, measures) for measure in measures}:
+        # One scale, so that the rows of a measure, and of its variants, can be compared.
+        same = [axes[i, 0] for i, name in enumerate(measures) if _stem(name, measures) == stem]
         low, high = zip(*(axis.get_xlim() for axis in same), strict=True)
         for axis in same:
             axis.set_xlim(min(low), max(high))
     drawn.tight_layout()
     drawn.savefig(path, dpi=110)
     plt.close(drawn)
+
+
+def _stem(name: str, measures: list[str]) -> str:
+    """The shortest of the measures of which `name` is a variant, such as precision_linear of
+    precision."""
+    return min((one for one in measures if f"{name}_".startswith(f"{one}_")), key=len)
 
 
 def replace_section(path: pathlib.Path, name: str, text: str) -> None:

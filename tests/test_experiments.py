@@ -490,3 +490,9 @@ def test_a_real_command_is_logged(tmp_path):
 def test_a_smaller_frechet_distance_is_the_better_one():
     assert {name for name, sign in search.MEASURES.items() if sign < 0} == {"frechet_distance"}
     assert search.MEASURES["code_information"] == 1
+
+
+def test_variants_of_a_measure_have_its_scale():
+    measures = ["tag_precision_linear", "tag_recall", "tag_precision", "tag_precisions"]
+    stems = [study_table._stem(name, measures) for name in measures]
+    assert stems == ["tag_precision", "tag_recall", "tag_precision", "tag_precisions"]
