@@ -71,6 +71,11 @@ def test_a_label_by_name_or_number(folders):
             run.sample(1, label=label)
 
 
+def test_an_unknown_checkpoint_is_refused(folders):
+    with pytest.raises(UserError, match=r"checkpoint='bets': not one of best, last, raw"):
+        jaxgan.load(str(folders / "mlp"), "bets")
+
+
 def test_labels_and_codes_may_be_lists_and_numpy_numbers(folders):
     run = jaxgan.load(str(folders / "mlp"))
     mixed = run.sample(4, label=["9", np.int64(3), 7])

@@ -236,8 +236,7 @@ def _check_contract(gan: Gan) -> None:
     parameters = returned(gan.q, read[1])
     continuous = (GaussianParameters, PointParameters)
     wanted = [CategoricalParameters if code.categorical else continuous for code in codes]
-    # The parameters of a single code are a (named) tuple too.
-    given = parameters if type(parameters) is tuple else ()
+    given = parameters if isinstance(parameters, tuple) else ()
     if len(given) != len(wanted) or not all(map(isinstance, given, wanted)):
         kinds = "CategoricalParameters, GaussianParameters or PointParameters"
         what = f"q: returns {_shapes(parameters)} for {len(codes)} codes"
