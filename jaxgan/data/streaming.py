@@ -135,13 +135,13 @@ class ArraySource:
 
 
 def too_large(shape: tuple[int, ...]) -> bool:
-    """Whether uint8 images of this shape exceed `MAX_RESIDENT_BYTES` bytes."""
+    """Whether uint8 images of this shape exceed `MAX_RESIDENT_BYTES`."""
     return math.prod(shape) > MAX_RESIDENT_BYTES
 
 
 def wanted(streamed: str, shape: tuple[int, ...]) -> bool:
     """Whether to stream a dataset of this shape, (N, H, W, C) with N over all splits. `streamed` is
-    the key dataset.streamed; "auto" streams datasets above `MAX_RESIDENT_BYTES` bytes."""
+    the key dataset.streamed; "auto" streams datasets above `MAX_RESIDENT_BYTES`."""
     return streamed == "yes" or (streamed == "auto" and too_large(shape))
 
 

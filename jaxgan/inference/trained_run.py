@@ -94,7 +94,7 @@ class Run:
 
     def _repr_png_(self) -> bytes | None:
         """What a notebook shows: samples, a row for each label or value of the first code."""
-        return None if self.draws_no_images_alone else pictures.to_png(pictures.sheet(self))
+        return None if self.shows_no_images else pictures.to_png(pictures.sheet(self))
 
     def sample(
         self,
@@ -202,7 +202,7 @@ class Run:
         ]
 
     @property
-    def draws_no_images_alone(self) -> bool:
+    def shows_no_images(self) -> bool:
         """Whether noise, codes and a label are not enough for an image: the examples are points or
         word vectors, or an image or features must be given."""
         made_of = (conditions.MaskedImage, conditions.Features)

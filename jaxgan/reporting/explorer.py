@@ -96,7 +96,7 @@ def explorer(run: Run, budget: int = BUDGET) -> Explorer | None:
       label, or the coarsest layout does not fit.
     """
     gan = run.gan
-    if run.draws_no_images_alone:
+    if run.shows_no_images:
         return None
     choice, options = _choice(run)
     names = [f"Code {i}" for i, code in enumerate(gan.latent.codes) if not code.categorical]

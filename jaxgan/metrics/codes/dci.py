@@ -82,7 +82,7 @@ def dci(
 def _forest(
     inputs: np.ndarray, factor: np.ndarray, test_inputs: np.ndarray, truth: np.ndarray
 ) -> tuple[np.ndarray, float]:
-    """The importance of each input column, and S on the test_inputs examples."""
+    """The importance of each input column, and S on the test examples."""
     from sklearn.ensemble import RandomForestClassifier, RandomForestRegressor
 
     categorical = is_categorical(factor)
