@@ -13,6 +13,7 @@ import jax
 import jax.numpy as jnp
 
 from jaxgan.models.convolutions import Padding, transposed_padding
+from jaxgan.models.dropout import Dropout
 from jaxgan.models.latents import Latent, joined
 from jaxgan.models.layers import Network, concatenate_condition, flat, leaky_relu
 
@@ -85,7 +86,7 @@ class Generator(Network):
         def activate(x: jax.Array, name: str) -> jax.Array:
             x = self.activation(self.batch_norm(f"{name}_norm", train)(x))
             deterministic = not train and not self.sample_dropout
-            return nn.Dropout(self.dropout, deterministic=deterministic, name=f"{name}_dropout")(x)
+            return Dropout(self.dropout, deterministic=deterministic, name=f"{name}_dropout")(x)
 
         size, channels = self.image_shape[0], self.image_shape[2]
         *inner, last = stages(size, self.kernel, self.first_kernel)
@@ -120,7 +121,7 @@ class Discriminator(Network):
             x = self.conv(self.scaled(map_channels(i)), self.kernel, 2, f"conv_{i}")(x)
             if i > 1:
                 x = self.normalize(f"conv_{i}_norm", train)(x)
-            drop = nn.Dropout(self.dropout, deterministic=not train, name=f"conv_{i}_dropout")
+            drop = Dropout(self.dropout, deterministic=not train, name=f"conv_{i}_dropout")
             x = drop(self.activation(x))
         features = flat(x)
         logit = self.dense(1, "logit")(features)[:, 0]

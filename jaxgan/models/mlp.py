@@ -11,6 +11,7 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
+from jaxgan.models.dropout import Dropout
 from jaxgan.models.latents import Latent, joined
 from jaxgan.models.layers import Maxout, Network, flat, leaky_relu
 
@@ -96,7 +97,7 @@ class MaxoutDiscriminator(_ImageDiscriminator):
 
     def drop(self, x: jax.Array, rate: float, name: str, train: bool) -> jax.Array:
         """Dropout named after the layer before or after it."""
-        return nn.Dropout(rate, deterministic=not train, name=f"{name}_dropout")(x)
+        return Dropout(rate, deterministic=not train, name=f"{name}_dropout")(x)
 
     def maxout(self, units: int, pieces: int, name: str) -> Maxout:
         """A maxout layer at this network's width."""
@@ -116,7 +117,7 @@ class DropoutGenerator(Network):
         """A hidden layer of `features` units at this network's width: [B, F]."""
         deterministic = not train and not self.sample_dropout
         x = nn.relu(self.dense(self.scaled(features), name)(x))
-        return nn.Dropout(self.dropout, deterministic=deterministic, name=f"{name}_dropout")(x)
+        return Dropout(self.dropout, deterministic=deterministic, name=f"{name}_dropout")(x)
 
 
 class ConditionalGenerator(DropoutGenerator):

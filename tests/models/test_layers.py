@@ -189,6 +189,23 @@ def test_the_same_under_vmap_over_kernels():
         np.testing.assert_allclose(together[i], gradient(x[i], kernels[i]), rtol=2e-4, atol=1e-4)
 
 
+@pytest.mark.parametrize("several", [False, True])
+def test_materialized_array_is_stored_and_passes_gradients_on(several):
+    def function(x):
+        y = convolutions.materialize(jnp.sin(x))
+        return y, y.T
+
+    x = jnp.linspace(-1, 1, 12).reshape(3, 4)
+    compiled = jax.jit(jax.vmap(function) if several else function)
+    given = jnp.stack([x, x]) if several else x
+    if convolutions.on_cpu():
+        # XLA neither knows the condition nor turns it into a selection.
+        assert compiled.lower(given).compile().as_text().count(" conditional(") == 1
+    np.testing.assert_allclose(compiled(given)[0], jnp.sin(given), rtol=1e-6)
+    gradient = jax.grad(lambda x: jnp.sum(convolutions.materialize(jnp.sin(x)) ** 2))
+    np.testing.assert_allclose(gradient(x), jnp.sin(2 * x), rtol=1e-5)
+
+
 def test_an_unknown_padding_raises():
     with pytest.raises(ValueError, match="SAME"):
         conv_transpose(jnp.zeros((1, 2, 2, 1)), jnp.zeros((3, 3, 1, 1)), (1, 1), "FULL")
