@@ -156,11 +156,12 @@ def _kernel_gradient(x: Any, y: Any, window: Any, strides: Any, padding: Any) ->
     return jax.linear_transpose(lambda k: _by_rows(x, k, strides, padding), kernel)(y)[0]
 
 
-def _conv_backward(strides: Any, padding: Any, given: Any, y: Any) -> Any:
-    (x, kernel), y = given, materialize(y)
+def _conv_backward(strides: Any, padding: Any, residuals: Any, gradient: Any) -> Any:
+    x, kernel = residuals
+    gradient = materialize(gradient)
     return (
-        _input_gradient(y, kernel, x.shape[1:3], strides, padding),
-        _kernel_gradient(x, y, kernel.shape[:2], strides, padding),
+        _input_gradient(gradient, kernel, x.shape[1:3], strides, padding),
+        _kernel_gradient(x, gradient, kernel.shape[:2], strides, padding),
     )
 
 
@@ -256,17 +257,20 @@ def _by_taps(x: Any, kernel: Any, strides: Any, first: Any, sizes: Any) -> jax.A
 
 
 def materialize(x: jax.Array) -> jax.Array:
-    """The same array, which XLA stores instead of computing it again in each consumer.
+    """Returns x, of any shape and dtype, and makes XLA store it on the CPU.
 
-    A kernel's gradient reads its operands transposed, and XLA for the CPU recomputes what is in
-    front of them (BatchNorm's whole gradient) inside that strided loop. It also recomputes a
-    dropout mask wherever that is used. It cannot do so across a conditional. Its own means,
-    `lax.optimization_barrier`, is removed before such loops are made, but after conditionals are
-    simplified: so the condition below stays. Whole step on one core, with `dropout.py`: dcgan:mnist
-    930 -> 660 ms, dcgan:cifar10 1,080 -> 800, dcgan:size=64 26.2 -> 19.0 s.
+    A kernel's gradient reads its operands transposed. XLA would recompute the operations in front
+    of them (BatchNorm's whole gradient) inside that strided loop, and a dropout mask in each of its
+    consumers; it fuses nothing across a conditional. `lax.optimization_barrier` alone does not
+    help: XLA removes it before fusion, but after it has simplified conditionals, so it hides that
+    the condition is constant. Whole step on one core: dcgan:size=64 26.2 -> 19.0 s; with the masks
+    of `dropout.py` too, dcgan:mnist 930 -> 660 ms and dcgan:cifar10 1,080 -> 800 ms.
     """
-    if not on_cpu():
-        return x
+    return _stored(x) if on_cpu() else x
+
+
+@jax.jit  # Otherwise each call outside a jit would compile a conditional of its own.
+def _stored(x: jax.Array) -> jax.Array:
     return lax.cond(lax.optimization_barrier(True), lambda x: x, jnp.zeros_like, x)
 
 

@@ -204,6 +204,17 @@ def test_materialized_array_is_stored_and_passes_gradients_on(several):
     np.testing.assert_allclose(compiled(given)[0], jnp.sin(given), rtol=1e-6)
     gradient = jax.grad(lambda x: jnp.sum(convolutions.materialize(jnp.sin(x)) ** 2))
     np.testing.assert_allclose(gradient(x), jnp.sin(2 * x), rtol=1e-5)
+    second = jax.grad(lambda x: jnp.sum(gradient(x)))
+    np.testing.assert_allclose(second(x), 2 * jnp.cos(2 * x), rtol=1e-5)
+
+
+def test_materialize_outside_a_jit_compiles_once():
+    x = jnp.ones((5, 3))
+    convolutions.materialize(x)
+    before = convolutions._stored._cache_size()
+    for _ in range(3):
+        convolutions.materialize(x)
+    assert convolutions._stored._cache_size() == before
 
 
 def test_an_unknown_padding_raises():

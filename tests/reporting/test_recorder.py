@@ -135,7 +135,8 @@ def test_rows_before_a_failure_are_kept(tmp_path, monkeypatch):
     monkeypatch.setattr(recorder.RunRecorder, "add_metrics", broken)
     monkeypatch.setattr(intervals, "CALL_SECONDS", 100.0)
     values = {"log_every": 4, "sample_every": 200, "eval_every": 200, "steps": 200}
-    with pytest.raises(recorder.NotFinite, match="an earlier update of the discriminator not finite at step 58"):
+    what = "an earlier update of the discriminator not finite at step 58"
+    with pytest.raises(recorder.NotFinite, match=what):
         train(update(small_config(), values), str(tmp_path / "run"))
     lines = (tmp_path / "run" / "metrics.jsonl").read_text().splitlines()
     assert [json.loads(line)["step"] for line in lines] == list(range(4, 58, 4))
