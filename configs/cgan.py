@@ -5,7 +5,7 @@ part of the image.
 
 Without ARG: the document's convolutional networks on the embedded digits, conditioned on the digit.
 
-    mnist             the same on MNIST: 2,400 updates of 64, some 9 minutes on one core; .969 of the
+    mnist             the same on MNIST: 2,400 updates of 64, 9 minutes on one core; .969 of the
                       images show the requested label, .985 with ema_decay=0.999, and .998 with
                       mismatched_factor=0.5,fake_factor=0.5 too (means of five seeds)
     mnist,mlp         the paper's fully connected networks, SGD; best step by Parzen log-likelihood
