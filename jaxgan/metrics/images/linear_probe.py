@@ -7,7 +7,8 @@ L2-SVM. A discriminator trained on ImageNet-1k reaches 82.8 % on CIFAR-10, and 2
 
     (|w|^2 + b^2) / 2 + C sum_i max(0, 1 - y_i (w . x_i + b))^2
 
-(scikit-learn's LinearSVC; the usual form does not penalise b).
+(scikit-learn's LinearSVC; the usual form does not penalise b). Many examples are fitted in
+`newton_svm.py`.
 
 Protocol: a layer's activations are the next layer's input: after BatchNorm (recalibrated on
 training images), activation and the network's own pooling, without dropout. The pooling is
@@ -23,11 +24,11 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from jaxgan.metrics.images.newton_svm import NewtonSvm
+
 CS = (0.01, 0.1, 1.0, 10.0)
 # Liblinear's stopping criterion: 0.01 gives 1e-4's accuracies to .001 in a third of the time.
 _TOLERANCE = 0.01
-# The mean change of a weight in Newton's last step.
-_NEWTON_TOLERANCE = 1e-4
 
 # Weights [K, F], bias [K], classes.
 Fit = tuple[np.ndarray, np.ndarray, np.ndarray]
@@ -75,9 +76,11 @@ def fit_svm(features: np.ndarray, labels: np.ndarray, cs: tuple[float, ...] = CS
     mean, scale = _scaling(features)
     standard = (features - mean) * scale
     x, back = _compressed(standard)
+    many = NewtonSvm(x) if kept > x.shape[1] else None
 
     def fitted(c: float, n: int) -> Svm:
-        weights, bias, classes = _fit(x[:n], labels[:n], c)
+        found = _fit(x[:n], labels[:n], c) if many is None else many.fit(labels[:n], c)
+        weights, bias, classes = found
         weights = back(weights) * scale
         return Svm(weights, bias - weights.astype(np.float64) @ mean, classes, c)
 
@@ -123,10 +126,7 @@ def _compressed(x: np.ndarray) -> tuple[np.ndarray, Any]:
 
 
 def _fit(x: np.ndarray, labels: np.ndarray, c: float) -> Fit:
-    """Weights float32 [K, F], bias float64 [K] and classes: by Newton's method where there are more
-    examples than features, else by LinearSVC's dual."""
-    if len(x) > x.shape[1]:
-        return _fit_many(x, labels, c)
+    """Weights float32 [K, F], bias float64 [K] and classes, by LinearSVC's dual."""
     from sklearn.exceptions import ConvergenceWarning
     from sklearn.svm import LinearSVC
 
@@ -136,49 +136,3 @@ def _fit(x: np.ndarray, labels: np.ndarray, c: float) -> Fit:
         warnings.simplefilter("ignore", ConvergenceWarning)
         svm.fit(x, labels)
     return svm.coef_.astype(np.float32), svm.intercept_, svm.classes_
-
-
-def _fit_many(x: np.ndarray, labels: np.ndarray, c: float) -> Fit:
-    """The same as `_fit` for more examples than features, for all classes at once on the device:
-    Newton's method needs only products with x. Of 50,000 examples LinearSVC makes a float64 copy of
-    four times the size, and takes hours."""
-    import jax
-    import jax.numpy as jnp
-    from scipy.optimize import minimize
-
-    classes, indices = np.unique(labels, return_inverse=True)
-    scored = np.arange(len(classes)) if len(classes) > 2 else np.array([1])
-    signs = jnp.where(indices[:, None] == scored, 1.0, -1.0).astype(jnp.float32)
-    with_one = jnp.concatenate([jnp.asarray(x), jnp.ones((len(x), 1), jnp.float32)], 1)
-    shape = with_one.shape[1], len(scored)
-
-    def objective(w: jax.Array, x: jax.Array, signs: jax.Array) -> jax.Array:
-        scores = jnp.matmul(x, w, precision=jax.lax.Precision.HIGHEST)
-        return jnp.sum(w**2) / 2 + c * jnp.sum(jnp.maximum(0, 1 - signs * scores) ** 2)
-
-    gradient = jax.jit(jax.value_and_grad(objective))
-
-    @jax.jit
-    def product(w: jax.Array, v: jax.Array, x: jax.Array, signs: jax.Array) -> jax.Array:
-        return jax.jvp(lambda w: jax.grad(objective)(w, x, signs), (w,), (v,))[1]
-
-    def on_device(flat: np.ndarray) -> jax.Array:
-        return jnp.asarray(flat.reshape(shape), jnp.float32)
-
-    def value_and_gradient(flat: np.ndarray) -> tuple[float, np.ndarray]:
-        value, slope = gradient(on_device(flat), with_one, signs)
-        return float(value), np.asarray(slope, np.float64).ravel()
-
-    def hessian_product(flat: np.ndarray, direction: np.ndarray) -> np.ndarray:
-        found = product(on_device(flat), on_device(direction), with_one, signs)
-        return np.asarray(found, np.float64).ravel()
-
-    found = minimize(
-        value_and_gradient,
-        np.zeros(shape).ravel(),
-        jac=True,
-        hessp=hessian_product,
-        method="Newton-CG",
-        options={"xtol": _NEWTON_TOLERANCE},
-    ).x.reshape(shape)
-    return found[:-1].T.astype(np.float32), found[-1], classes

@@ -20,8 +20,8 @@ def test_svm_equals_scikit_learns_on_standardised_features(monkeypatch, numbers,
     """With fewer features than examples, by Newton's method, and with more, in a smaller space."""
     from sklearn.svm import LinearSVC
 
-    for name in ("_TOLERANCE", "_NEWTON_TOLERANCE"):
-        monkeypatch.setattr(f"jaxgan.metrics.images.linear_probe.{name}", 1e-6)
+    monkeypatch.setattr("jaxgan.metrics.images.linear_probe._TOLERANCE", 1e-6)
+    monkeypatch.setattr("jaxgan.metrics.images.newton_svm.TOLERANCE", 1e-6)
     x, labels = clusters(120, numbers, classes)
     unseen, _ = clusters(50, numbers, classes, seed=1)
     x[:, 5], unseen[:, 5] = 7, 8  # A feature that never varies says nothing.
