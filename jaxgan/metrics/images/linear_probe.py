@@ -7,8 +7,7 @@ L2-SVM. A discriminator trained on ImageNet-1k reaches 82.8 % on CIFAR-10, and 2
 
     (|w|^2 + b^2) / 2 + C sum_i max(0, 1 - y_i (w . x_i + b))^2
 
-(scikit-learn's LinearSVC; the usual form does not penalise b). Many examples are fitted in
-`newton_svm.py`.
+(as scikit-learn's LinearSVC does; the usual form does not penalise b), by `newton_svm.py`.
 
 Protocol: a layer's activations are the next layer's input: after BatchNorm (recalibrated on
 training images), activation and the network's own pooling, without dropout. The pooling is
@@ -19,7 +18,6 @@ then all are fitted. Baselines: raw pixels, and an untrained discriminator of th
 The result is the fraction of test images classified correctly.
 """
 
-import warnings
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -27,11 +25,6 @@ import numpy as np
 from jaxgan.metrics.images.newton_svm import NewtonSvm
 
 CS = (0.01, 0.1, 1.0, 10.0)
-# Liblinear's stopping criterion: 0.01 gives 1e-4's accuracies to .001 in a third of the time.
-_TOLERANCE = 0.01
-
-# Weights [K, F], bias [K], classes.
-Fit = tuple[np.ndarray, np.ndarray, np.ndarray]
 
 
 class Svm(NamedTuple):
@@ -76,11 +69,10 @@ def fit_svm(features: np.ndarray, labels: np.ndarray, cs: tuple[float, ...] = CS
     mean, scale = _scaling(features)
     standard = (features - mean) * scale
     x, back = _compressed(standard)
-    many = NewtonSvm(x) if kept > x.shape[1] else None
+    problem = NewtonSvm(x)
 
     def fitted(c: float, n: int) -> Svm:
-        found = _fit(x[:n], labels[:n], c) if many is None else many.fit(labels[:n], c)
-        weights, bias, classes = found
+        weights, bias, classes = problem.fit(labels[:n], c)
         weights = back(weights) * scale
         return Svm(weights, bias - weights.astype(np.float64) @ mean, classes, c)
 
@@ -123,16 +115,3 @@ def _compressed(x: np.ndarray) -> tuple[np.ndarray, Any]:
         return np.asarray(a.T.astype(np.float32) @ x)
 
     return lower, back
-
-
-def _fit(x: np.ndarray, labels: np.ndarray, c: float) -> Fit:
-    """Weights float32 [K, F], bias float64 [K] and classes, by LinearSVC's dual."""
-    from sklearn.exceptions import ConvergenceWarning
-    from sklearn.svm import LinearSVC
-
-    svm = LinearSVC(C=c, dual=True, tol=_TOLERANCE, random_state=0)
-    with warnings.catch_warnings():
-        # 1,000 passes are enough to compare two sets of features.
-        warnings.simplefilter("ignore", ConvergenceWarning)
-        svm.fit(x, labels)
-    return svm.coef_.astype(np.float32), svm.intercept_, svm.classes_

@@ -1,4 +1,4 @@
-"""L2-SVMs of more examples than features, for all classes at once on the device.
+"""L2-SVMs of many examples, for all classes at once on the device.
 
 Source: Keerthi and DeCoste 2005, "A modified finite Newton method for fast solution of large scale
 linear SVMs": Newton's method, whose linear systems are solved by conjugate gradients. These are

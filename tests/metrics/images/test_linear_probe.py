@@ -17,10 +17,9 @@ def clusters(n, numbers, classes=3, spread=0.3, seed=0):
 @pytest.mark.parametrize("classes", [2, 3])
 @pytest.mark.parametrize("numbers", [6, 400])
 def test_svm_equals_scikit_learns_on_standardised_features(monkeypatch, numbers, classes):
-    """With fewer features than examples, by Newton's method, and with more, in a smaller space."""
+    """With fewer features than examples, and with more, in a smaller space."""
     from sklearn.svm import LinearSVC
 
-    monkeypatch.setattr("jaxgan.metrics.images.linear_probe._TOLERANCE", 1e-6)
     monkeypatch.setattr("jaxgan.metrics.images.newton_svm.TOLERANCE", 1e-6)
     x, labels = clusters(120, numbers, classes)
     unseen, _ = clusters(50, numbers, classes, seed=1)
