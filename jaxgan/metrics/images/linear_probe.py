@@ -67,9 +67,12 @@ def fit_svm(features: np.ndarray, labels: np.ndarray, cs: tuple[float, ...] = CS
     if len(np.unique(labels[:kept])) < 2:
         raise ValueError("a classifier needs two classes")
     mean, scale = _scaling(features)
-    standard = (features - mean) * scale
+    # In place, and let go of: 50,000 images have 2.9 GB of features.
+    standard = features - mean
+    standard *= scale
     x, back = _compressed(standard)
     problem = NewtonSvm(x)
+    del standard, x
 
     def fitted(c: float, n: int) -> Svm:
         weights, bias, classes = problem.fit(labels[:n], c)
