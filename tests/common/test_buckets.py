@@ -74,8 +74,8 @@ def _wait_for(url):
 
 @pytest.fixture
 def impatient(monkeypatch):
-    monkeypatch.setattr(buckets, "LEASE", 0.4)
-    monkeypatch.setattr(buckets, "INTERVAL", 0.05)
+    monkeypatch.setattr(buckets.lock, "LEASE", 0.4)
+    monkeypatch.setattr(buckets.copies, "INTERVAL", 0.05)
 
 
 def put(folder, name, text):
@@ -150,7 +150,7 @@ def test_a_lock_lasts_while_files_are_transferred(store, impatient, monkeypatch)
 
     monkeypatch.setattr(buckets.Bucket, "send", slowly(send))
     monkeypatch.setattr(buckets.Bucket, "fetch", slowly(fetch))
-    monkeypatch.setattr(buckets, "LEASE", 1.0)
+    monkeypatch.setattr(buckets.lock, "LEASE", 1.0)
     with buckets.working_copy(url) as local:
         put(Path(local), "metrics.jsonl", "1")
     assert buckets.Bucket(url).read("metrics.jsonl") == b"1"
@@ -262,7 +262,7 @@ import os, runpy, signal, threading
 from jaxgan.common import buckets
 from jaxgan.reporting.recorder import RunRecorder
 
-buckets.LEASE, buckets.INTERVAL = 2.0, 0.1
+buckets.lock.LEASE, buckets.copies.INTERVAL = 2.0, 0.1
 if os.environ.get("KILL"):
     send = buckets.Mirror.send
 
