@@ -19,6 +19,7 @@ from jaxgan.common.errors import DISK_FULL, UserError
 from jaxgan.common.stop_signals import stopping_signals
 from jaxgan.config import files as config_files
 from jaxgan.config import keys
+from jaxgan.training import run_files
 
 _DATA_DIR_KEY = re.compile(r"(?<![\w.-])(--config\.)?dataset\.data_dir\b")
 _DOTTED = re.compile(r"(?<![\w./-])[a-z]+\.[a-z_]+\b")
@@ -45,7 +46,7 @@ WORKDIR = define_path(
 CHECKPOINT = flags.DEFINE_enum(
     "checkpoint",
     None,
-    ["best", "last", "raw"],
+    run_files.CHECKPOINTS,
     "Which networks; default best, in evaluation all. raw: the last ones without moving averages.",
 )
 SEED = flags.DEFINE_integer(

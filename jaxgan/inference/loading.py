@@ -22,9 +22,6 @@ from jaxgan.training.checkpoint import Checkpoints
 from jaxgan.training.gan import build_gan
 from jaxgan.training.state import first_best, has_averages, initialise, networks, raw_networks
 
-# Of a run's networks: best on the validation split; the last ones; those without moving averages.
-CHECKPOINTS = ("best", "last", "raw")
-
 
 def load(
     workdir: str, checkpoint: str = "best", seed: int | None = None, modules: Modules | None = None
@@ -45,8 +42,9 @@ def load(
         config.json is damaged or of another version; if the networks are not those of the run, or
         its own ones are not given; or if it is in float64 and JAX's 64-bit types are off.
     """
-    if checkpoint not in CHECKPOINTS:
-        raise UserError(f"checkpoint={checkpoint!r}: not one of {', '.join(CHECKPOINTS)}")
+    if checkpoint not in run_files.CHECKPOINTS:
+        known = ", ".join(run_files.CHECKPOINTS)
+        raise UserError(f"checkpoint={checkpoint!r}: not one of {known}")
     with buckets.reading_copy(workdir) as folder:
         step, runs, finite = _restore(folder, modules)
         chosen = run_folder.chosen_seed(folder, step)

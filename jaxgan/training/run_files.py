@@ -15,6 +15,8 @@ from jaxgan.common.reading import open_file
 from jaxgan.config.keys import KEYS
 
 CONFIG, METRICS, RESULTS = "config.json", "metrics.jsonl", "results.json"
+# Of a run's networks: best on the validation split; the last ones; those without moving averages.
+CHECKPOINTS = ("best", "last", "raw")
 
 _Count = Annotated[int, msgspec.Meta(ge=0, lt=2**31)]
 _Int64 = Annotated[int, msgspec.Meta(ge=-(2**63), le=2**63 - 1)]
