@@ -3,7 +3,7 @@
     python -m jaxgan.main --config=configs/infogan.py[:ARG]
 
 Without ARG: the embedded digits, one code of ten values, the paper's networks at a quarter of their
-width, Q on transformed images; four seeds, 1,500 updates, three and a half minutes on two cores.
+width, Q on transformed images; four seeds, 1,500 updates, four to five minutes on two cores.
 The code then agrees with the digit on .880 of the test images (mean of 16 seeds, .828 to .939).
 
 Words of ARG: a dataset (`digits`, `glyphs`, `mnist`, `fashion_mnist`), the source of networks and

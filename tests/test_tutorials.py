@@ -1,5 +1,5 @@
 """The commands in docs/tutorials/ name configs, words, keys and flags that exist, and runs that an
-earlier command trains."""
+earlier command trains; no folder of theirs or of the README's holds two different runs."""
 
 import re
 import shlex
@@ -10,6 +10,7 @@ from conftest import ROOT
 from jaxgan.config import KEYS, parse_value, update
 from jaxgan.config.files import from_file
 from jaxgan.config.validation import validate
+from jaxgan.main import default_workdir
 
 TUTORIALS = sorted((ROOT / "docs/tutorials").glob("*.md"))
 
@@ -57,6 +58,22 @@ def test_commands_name_what_exists(path):
         for flag in flags:
             assert re.search(rf"""\(\s*"{flag}",""", known), f"{words}: --{flag}"
         assert flags["workdir"] in trained, f"{words}: no command above it trains this run"
+
+
+def test_no_folder_is_trained_in_with_two_configs():
+    """A reader who follows one page after another is never refused."""
+    trained = {}
+    for path in (ROOT / "README.md", *TUTORIALS):
+        for words in commands(path.read_text()):
+            trains = words[0] == "./run.sh" and all(word.startswith("--") for word in words[1:])
+            if not trains:
+                continue
+            flags = flags_of(words)
+            config = flags.pop("config", "configs/infogan.py")
+            workdir = flags.pop("workdir", default_workdir(config))
+            trained.setdefault(workdir, set()).add((config, *sorted(flags.items())))
+    assert trained.keys() >= {"runs/infogan", "runs/cgan", "runs/gan"}
+    assert {folder: found for folder, found in trained.items() if len(found) > 1} == {}
 
 
 @pytest.mark.parametrize("path", TUTORIALS, ids=lambda path: path.stem)
