@@ -4,6 +4,7 @@ import contextlib
 import itertools
 import json
 import os
+import secrets
 from collections.abc import Callable, Sequence
 from typing import Any, BinaryIO
 
@@ -18,17 +19,21 @@ def no_follow(path: str, flags: int) -> int:
     return os.open(path, flags | os.O_NOFOLLOW, 0o666)
 
 
+def part_of(path: str) -> str:
+    """A name beside a file for its content until it is complete, different at each call: processes
+    on several hosts may write the same file."""
+    return f"{path}.{secrets.token_hex(4)}.part"
+
+
 def write_whole(path: str, write: Callable[[BinaryIO], Any]) -> None:
     """Writes a file atomically: to a temporary file, which is synced and renamed.
 
-    Of processes that write the same file at once, the last one wins.
+    Of processes and threads that write the same file at once, the last one wins.
 
     Raises:
       OSError: naming `path`; the temporary file is removed.
     """
-    part = f"{path}.{os.getpid()}.part"
-    with contextlib.suppress(FileNotFoundError):
-        os.remove(part)
+    part = part_of(path)
     try:
         with open(part, "xb") as file:
             write(file)

@@ -133,6 +133,26 @@ def test_a_checkpoint_that_is_deleted_while_it_is_sent_is_not_complete(
     assert bucket.names() == set()
 
 
+def test_a_checkpoint_is_completed_although_the_first_try_failed(store, tmp_path, monkeypatch):
+    bucket = buckets.Bucket(f"{store[0]}/completed")
+    put(tmp_path, "checkpoints/10/arrays/a", "a")
+    mirror = buckets.Mirror(bucket, str(tmp_path))
+    write = buckets.Bucket.write
+
+    def failing(self, name, content):
+        if name.endswith(".complete"):
+            raise UserError("cannot be reached")
+        write(self, name, content)
+
+    monkeypatch.setattr(buckets.Bucket, "write", failing)
+    with pytest.raises(UserError):
+        mirror.send()
+    monkeypatch.undo()
+    assert bucket.names() == {"checkpoints/10/arrays/a"}
+    mirror.send()
+    assert bucket.names() == {"checkpoints/10/arrays/a", "checkpoints/10.complete"}
+
+
 def test_a_lock_lasts_while_files_are_transferred(store, impatient, monkeypatch):
     """They take longer than a lock that is not renewed, at the beginning and at the end."""
     url = f"{store[0]}/slow"
@@ -337,3 +357,21 @@ def test_a_killed_run_in_a_bucket_ends_with_the_bits_of_one_on_disk(
     assert result.returncode == 0, result.stderr
     assert added in buckets.Bucket(url).names()
     assert jaxgan.load(url).sample(3).shape == (3, 1, 1, 2)
+
+
+def test_two_processes_may_fetch_the_same_file(store, tmp_path, monkeypatch):
+    """The second begins and ends while the first is at work."""
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    bucket = buckets.Bucket(f"{store[0]}/both")
+    bucket.write("a", b"whole")
+    fetch = buckets.Bucket.fetch
+
+    def second(self, name, path):
+        monkeypatch.setattr(buckets.Bucket, "fetch", fetch)
+        fetch(self, name, path)
+        buckets.fetched(f"{bucket.url}/a")
+
+    monkeypatch.setattr(buckets.Bucket, "fetch", second)
+    local = Path(buckets.fetched(f"{bucket.url}/a"))
+    assert local.read_bytes() == b"whole"
+    assert [path.name for path in local.parent.iterdir()] == ["a"]

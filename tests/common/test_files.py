@@ -35,3 +35,15 @@ def test_the_next_name_is_a_free_one(tmp_path):
         path = free_path(str(tmp_path), "sampled", ".png")
         assert path == str(tmp_path / name)
         (tmp_path / name).touch()
+
+
+def test_the_last_of_two_writers_wins(tmp_path):
+    path = tmp_path / "x"
+
+    def meanwhile(file):
+        file.write(b"first")
+        write_whole(str(path), lambda other: other.write(b"second"))
+
+    write_whole(str(path), meanwhile)
+    assert path.read_bytes() == b"first"
+    assert [p.name for p in tmp_path.iterdir()] == ["x"]

@@ -13,6 +13,7 @@ from jaxgan.common.buckets.mirror import Mirror
 from jaxgan.common.buckets.store import Bucket, is_remote
 from jaxgan.common.cache import cache_folder
 from jaxgan.common.errors import UserError
+from jaxgan.common.files import part_of
 
 # Seconds between two attempts to send changes, and between two renewals of the lock.
 INTERVAL = 10.0
@@ -147,8 +148,13 @@ def fetched(url: str, part: str = "") -> str:
     for name in names:
         path = os.path.join(local, name)
         if not os.path.exists(path):
-            bucket.fetch(name, path + ".part")
-            os.replace(path + ".part", path)
+            part = part_of(path)
+            try:
+                bucket.fetch(name, part)
+                os.replace(part, path)
+            finally:
+                with contextlib.suppress(FileNotFoundError):
+                    os.remove(part)
     return os.path.join(local, last) if names == [last] else local
 
 

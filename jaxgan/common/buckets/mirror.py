@@ -22,6 +22,8 @@ class Mirror:
         self.bucket, self.local = bucket, local
         self._sent: dict[str, tuple[int, int]] = {}
         names = bucket.names()
+        markers = [name for name in names if name.endswith(_COMPLETE)]
+        self._completed = {name.removesuffix(_COMPLETE) for name in markers}
         for name in sorted(names):
             folder = _checkpoint(name)
             whole = folder is None or folder + _COMPLETE in names
@@ -42,24 +44,26 @@ class Mirror:
             else:
                 checkpoints.setdefault(folder, set()).add(name)
         for folder, parts in checkpoints.items():
-            new = [self._send_file(name) for name in sorted(parts)]
+            for name in sorted(parts):
+                self._send_file(name)
             # A checkpoint that is being deleted meanwhile has lost files.
-            if any(new) and set(_local_names(self.local, folder)) == parts:
+            left = set(_local_names(self.local, folder))
+            if folder not in self._completed and left == parts <= self._sent.keys():
                 self.bucket.write(folder + _COMPLETE, b"")
+                self._completed.add(folder)
         self._remove(self._sent.keys() - set(names), checkpoints.keys())
 
-    def _send_file(self, name: str) -> bool:
-        """Sends a file unless the bucket has it; returns whether it was sent."""
+    def _send_file(self, name: str) -> None:
+        """Sends a file unless the bucket has it."""
         path = os.path.join(self.local, name)
         try:
             stamp = _stamp(path)
             if self._sent.get(name) == stamp:
-                return False
+                return
             self.bucket.send(path, name)
         except FileNotFoundError:
-            return False  # It has been replaced or removed; the next sending sees that.
+            return  # It has been replaced or removed; the next sending sees that.
         self._sent[name] = stamp
-        return True
 
     def _remove(self, gone: set[str], left: Collection[str]) -> None:
         """Removes files, and first the objects that complete their checkpoints: without it a
@@ -70,6 +74,7 @@ class Mirror:
           left: the folders of the checkpoints that are still there.
         """
         folders = {folder for folder in map(_checkpoint, gone) if folder and folder not in left}
+        self._completed -= folders
         self.bucket.remove([folder + _COMPLETE for folder in sorted(folders)] + sorted(gone))
         for name in gone:
             del self._sent[name]
