@@ -63,7 +63,7 @@ class DocumentGenerator(_Generator):
     @nn.compact
     def __call__(self, latent: Latent, train: bool) -> jax.Array:
         act, wide, quarter = self.activation, self.scaled(512), self.image_shape[0] // 4
-        x = self.dense(quarter * quarter * wide, "dense", GLOROT)(joined(latent))
+        x = self.dense(quarter * quarter * wide, "dense")(joined(latent))
         x = self.batch_norm("dense_norm", train)(act(x))
         x = x.reshape(-1, quarter, quarter, wide)
         x = act(self.conv(self.scaled(128), 4, 1, "conv")(x))

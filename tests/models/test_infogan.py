@@ -158,6 +158,22 @@ def test_images_lie_in_the_networks_range(arg, low):
     assert low <= images.min() < images.max() <= 1
 
 
+@pytest.mark.parametrize("arg", ["document", "paper"])
+def test_weights_are_normal_but_in_the_documents_heads(arg):
+    """The document leaves Keras's Glorot-uniform weights in D's and Q's dense layers."""
+    gan = build_gan(load_config("infogan", arg), (28, 28, 1))
+    state = initialise(gan, jax.random.key(0))
+    for player in (state.generator, state.discriminator, state.q):
+        for path, leaf in jax.tree_util.tree_leaves_with_path(player.params):
+            name = jax.tree_util.keystr(path)
+            if "kernel" not in name or leaf.size < 1_000:
+                continue
+            head = arg == "document" and ("logit" in name or player is state.q)
+            glorot = np.sqrt(2 / sum(leaf.shape))
+            expected = glorot if head else 0.02
+            np.testing.assert_allclose(np.std(leaf), expected, rtol=0.1, err_msg=name)
+
+
 def test_other_numbers_of_codes_change_only_the_ends():
     found = tables("paper", **{"latent.codes": "categorical:5+categorical:7+gaussian:1"})
     assert found["generator"][0].parameters == (62 + 13) * 1024 + 1024
