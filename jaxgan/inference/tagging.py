@@ -7,7 +7,7 @@ import numpy as np
 from jaxgan.common.rng import stream
 from jaxgan.data.tagging.types import WordVectors
 from jaxgan.inference.networks import NetworkFunctions
-from jaxgan.metrics.tag_lists import tags_of_samples
+from jaxgan.metrics.tag_lists import tags_of_samples, unit
 from jaxgan.models.latents import Latent
 from jaxgan.models.variables import Variables
 
@@ -37,7 +37,7 @@ def generated_tags(
       frequent first.
     """
     key = stream(jax.random.key(seed), "tags")
-    gan = functions.gan
+    gan, directions = functions.gan, unit(vocabulary.vectors)
     tags = []
     for i, start in enumerate(range(0, len(features), _BLOCK)):
         block = features[start : start + _BLOCK]
@@ -47,5 +47,5 @@ def generated_tags(
         latent = Latent(noise, (), np.repeat(condition, SAMPLES, axis=0))
         vectors = functions.sample(generator, latent, stream(key, "block", i))
         for samples in vectors.reshape(_BLOCK, SAMPLES, -1)[: len(block)]:
-            tags.append(tags_of_samples(samples, vocabulary.vectors))
+            tags.append(tags_of_samples(samples, directions))
     return np.stack(tags)

@@ -24,21 +24,28 @@ NEIGHBOURS = (5, 20, 50, 100)
 RIDGE = (1e1, 1e2, 1e3, 1e4, 1e5)
 # Images per block of the neighbour search.
 _BLOCK = 500
+# Scores of words in memory at once: a vocabulary may have hundreds of thousands.
+_SCORES = 10_000_000
 
 
-def _unit(x: np.ndarray) -> np.ndarray:
+def unit(x: np.ndarray) -> np.ndarray:
     """Scales rows to length 1; a row of zeros is unchanged."""
     lengths = np.linalg.norm(x, axis=1, keepdims=True)
     return np.asarray(x / np.where(lengths > 0, lengths, 1))
 
 
 def _highest(scores: np.ndarray, count: int) -> np.ndarray:
-    """Columns of each row's `count` highest scores, highest first, ties in the columns' order: int
-    [N, count]."""
-    return np.argsort(-scores, axis=1, kind="stable")[:, :count]
+    """Columns of each row's `count` highest scores (of all, if there are fewer), highest first,
+    ties in the columns' order: int [N, count]."""
+    count = min(count, scores.shape[1])
+    lists = []
+    for row in scores:
+        high = np.flatnonzero(row >= np.partition(row, -count)[-count])
+        lists.append(high[np.argsort(-row[high], kind="stable")[:count]])
+    return np.stack(lists)
 
 
-def tags_of_samples(samples: np.ndarray, vectors: np.ndarray, count: int = TAGS) -> np.ndarray:
+def tags_of_samples(samples: np.ndarray, directions: np.ndarray, count: int = TAGS) -> np.ndarray:
     """The words with the most votes from some samples.
 
     Each sample votes for the 20 words (or all, if there are fewer) whose vectors are nearest by
@@ -46,16 +53,16 @@ def tags_of_samples(samples: np.ndarray, vectors: np.ndarray, count: int = TAGS)
 
     Args:
       samples: float [S, D].
-      vectors: word vectors, float [V, D].
+      directions: word vectors of length 1, float [V, D].
       count: number of words to return.
 
     Returns:
       Word indices, int [min(count, V)], the most votes first.
     """
-    similarity = _unit(samples) @ _unit(vectors).T
-    nearest = min(NEAREST, len(vectors))
+    similarity = unit(samples) @ directions.T
+    nearest = min(NEAREST, len(directions))
     voted = np.argpartition(-similarity, nearest - 1, axis=1)[:, :nearest]
-    votes = np.bincount(voted.ravel(), minlength=len(vectors))
+    votes = np.bincount(voted.ravel(), minlength=len(directions))
     return np.lexsort((-similarity.mean(axis=0), -votes))[:count]
 
 
@@ -79,18 +86,21 @@ def constant_lists(train: Tagged, words: int, images: int) -> np.ndarray:
 def neighbour_lists(train: Tagged, words: int, features: np.ndarray, k: int) -> np.ndarray:
     """The most frequent words of the k training images with the nearest features: int [M, 10]. Ties
     are in order of the words' frequency in training."""
-    has_word = np.zeros((len(train), words), np.float32)
-    for i, own in enumerate(train.tags):
-        has_word[i, own] = 1
+    from scipy.sparse import csr_array
+
+    own = [np.unique(tags) for tags in train.tags]
+    rows = np.repeat(np.arange(len(train)), [len(tags) for tags in own])
+    ones = np.ones(len(rows), np.float32)
+    has_word = csr_array((ones, (rows, np.concatenate(own))), shape=(len(train), words))
     # Always below one vote, so it only breaks ties.
-    tie_break = has_word.mean(axis=0) / 2
-    known, asked = _unit(train.features), _unit(features)
+    tie_break = has_word.sum(axis=0) / np.float32(2 * len(train))
+    known, asked = unit(train.features), unit(features)
     k = min(k, len(train))
     lists = []
     for start in range(0, len(asked), _BLOCK):
         similarity = asked[start : start + _BLOCK] @ known.T
-        nearest = np.argpartition(-similarity, k - 1, axis=1)[:, :k]
-        lists.append(_highest(has_word[nearest].sum(axis=1) + tie_break, TAGS))
+        for nearest in np.argpartition(-similarity, k - 1, axis=1)[:, :k]:
+            lists.append(_highest(has_word[nearest].sum(axis=0)[None] + tie_break, TAGS))
     return np.concatenate(lists)
 
 
@@ -107,7 +117,10 @@ def linear_lists(tags: Tags, features: np.ndarray, weight: float) -> np.ndarray:
     ridge = Ridge(alpha=weight, solver="cholesky")
     ridge.fit((train.features - mean) / deviation, targets, sample_weight=sizes)
     predicted = ridge.predict((features - mean) / deviation)
-    return _highest(_unit(predicted) @ _unit(vectors).T, TAGS)
+    predicted, directions = unit(predicted), unit(vectors)
+    size = max(_SCORES // len(vectors), 1)
+    blocks = [predicted[start : start + size] for start in range(0, len(predicted), size)]
+    return np.concatenate([_highest(block @ directions.T, TAGS) for block in blocks])
 
 
 def best_neighbours(tags: Tags, features: np.ndarray) -> tuple[np.ndarray, int]:

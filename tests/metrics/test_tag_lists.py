@@ -18,10 +18,11 @@ def test_the_tags_of_samples_by_hand(monkeypatch):
     monkeypatch.setattr(lists_of, "NEAREST", 3)
     # Each names its own direction and its two neighbours: 7 0 1, 0 1 2, 0 1 2.
     degrees = np.radians([10, 40, 50])
+    directions = lists_of.unit(DIRECTIONS)
     samples = np.stack([np.cos(degrees), np.sin(degrees)], axis=1) * [[1], [5], [0.1]]
     # Votes: 1 three, 0 three; 1 is nearer on average. Then 2 with two and 7 with one.
-    assert lists_of.tags_of_samples(samples, DIRECTIONS, 4).tolist() == [1, 0, 2, 7]
-    assert lists_of.tags_of_samples(samples, DIRECTIONS[:2], 10).tolist() == [1, 0]
+    assert lists_of.tags_of_samples(samples, directions, 4).tolist() == [1, 0, 2, 7]
+    assert lists_of.tags_of_samples(samples, directions[:2], 10).tolist() == [1, 0]
 
 
 def test_precision_and_recall_by_hand():
@@ -60,3 +61,25 @@ def test_a_linear_map_finds_what_is_linear():
     ]
     assert found[0] < 0.4
     assert min(found[1:]) > 0.6
+
+
+def test_the_neighbours_words_are_those_of_a_dense_count():
+    draw = np.random.default_rng(0)
+    features = draw.normal(size=(60, 5))
+    own = [draw.choice(40, draw.integers(1, 8), replace=True) for _ in features]
+    asked = draw.normal(size=(30, 5)).astype(np.float32)
+    has_word = np.array([[word in tags for word in range(40)] for tags in own], np.float32)
+    known = features / np.linalg.norm(features, axis=1, keepdims=True)
+    nearest = np.argsort(-(asked @ known.T), axis=1)[:, :20]
+    scores = has_word[nearest].sum(axis=1) + has_word.mean(axis=0) / 2
+    expected = np.argsort(-scores, axis=1, kind="stable")[:, :10]
+    found = lists_of.neighbour_lists(tagged(features, own), 40, asked, 20)
+    assert found.tolist() == expected.tolist()
+
+
+def test_scores_of_a_large_vocabulary_are_taken_in_blocks(monkeypatch):
+    tags = tag_data.table(60).tags
+    features = tags.train.features
+    whole = lists_of.linear_lists(tags, features, 10.0)
+    monkeypatch.setattr(lists_of, "_SCORES", 7 * 12)
+    assert lists_of.linear_lists(tags, features, 10.0).tolist() == whole.tolist()
