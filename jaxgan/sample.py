@@ -23,7 +23,7 @@ from jaxgan.data.tagging.types import Tagged, Tags
 from jaxgan.inference.loading import load, read_about
 from jaxgan.inference.pictures import grid
 from jaxgan.inference.tagging import generated_tags
-from jaxgan.inference.trained_run import Run
+from jaxgan.inference.trained_run import Run, check_asked
 from jaxgan.models.conditions import Features
 from jaxgan.reporting.images import save_png, scatter
 from jaxgan.reporting.sample_sheets import TAGGED, draw_tags
@@ -80,14 +80,16 @@ def tag(run: Run, workdir: str, out: str) -> None:
     for flag in (_LABEL, _CODE, _CONTINUOUS):
         if flag.value:
             raise UserError(f"--{flag.name}: the run tags images; it takes only their features")
+    count, seed = TAGGED if N.value is None else N.value, SEED.value or 0
+    check_asked(count, seed)
     if DATA_DIR.value is not None:
         run.config.dataset.data_dir = DATA_DIR.value
     dataset = data.load(run.config)
     run_folder.check_same_data(workdir, read_about(workdir), dataset)
-    tags, seed = dataset.tags, SEED.value or 0
+    tags = dataset.tags
     assert tags is not None
     if _IMAGE.value is None:
-        images = tags.split("test")[1].first(TAGGED if N.value is None else N.value)
+        images = tags.split("test")[1].first(count)
         draw_sheet(run, tags, images, out)
         print(f"{len(images)} images tagged by the {run.checkpoint} networks: {out}")
         return
@@ -100,7 +102,7 @@ def tag(run: Run, workdir: str, out: str) -> None:
     if len(own_tags):
         print(f"its own: {' '.join(words[i] for i in own_tags)}")
     if OUT.value:
-        index = int(_IMAGE.value) if _IMAGE.value.isdigit() else -1
+        index = int(_IMAGE.value) if _IMAGE.value.isdecimal() else -1
         draw_sheet(run, tags, Tagged(features[None], (own_tags,), np.array([index])), out)
 
 
@@ -109,7 +111,7 @@ def read_features(image: str, run: Run, tags: Tags) -> tuple[np.ndarray, np.ndar
     if there is no such image, or its features cannot be read or computed."""
     assert isinstance(run.gan.condition, Features)
     no_tags = np.zeros(0, np.int32)
-    if image.isdigit():
+    if image.isdecimal():
         found = tags.find(int(image))
         if found is None:
             raise UserError(f"--image={image}: the data has no tagged image of that number")

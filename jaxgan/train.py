@@ -20,6 +20,7 @@ from jaxgan.common.notebook import print_wide
 from jaxgan.common.stop_signals import StopSignals
 from jaxgan.config import keys, validation
 from jaxgan.data.dataset import Dataset
+from jaxgan.data.loader import BatchLoader
 from jaxgan.evaluation import registry
 from jaxgan.inference import loading
 from jaxgan.inference.trained_run import Run
@@ -147,11 +148,12 @@ def _train_until_stop(
         recorder = RunRecorder(
             config, workdir, dataset, gan, seeds, start, gather(programs, states), rollback
         )
-    loaders = seed_groups.make_loaders(config, gan, programs, dataset, start)
 
     # --- The loop
     sheets, saves = intervals.spacings(config)
+    loaders: list[BatchLoader] = []
     try:
+        loaders += seed_groups.make_loaders(config, gan, programs, dataset, start)
         with stop:
             step, stopping = start, distributed.all_max(stop.asked)
             if step == 0:
@@ -294,9 +296,8 @@ def _check_same_run(config: ConfigDict, dataset: Dataset) -> None:
     """Raises UserError in every process if they were started for different runs."""
     values = sorted(item for item in config_lib.leaves(config) if item[0] not in keys.PLACES)
     distributed.check_same("the config", str(values))
-    distributed.check_same(
-        f"the data of {dataset.name}", f"{dataset.digest()} {len(dataset.train)}"
-    )
+    data = f"{dataset.digest()} {dataset.content} {len(dataset.train)} {dataset.alike}"
+    distributed.check_same(f"the data of {dataset.name}", data)
 
 
 def _check_not_past(config: ConfigDict, workdir: str, step: int) -> None:

@@ -104,7 +104,7 @@ KEYS: dict[str, Key] = {
     ),
     "penalty.kind": Key("none", ("none", "gradient", "r1", "r2")),
     "penalty.weight": Key(10.0, low=0),
-    "penalty.every": Key(1, low=1),
+    "penalty.every": Key(1, low=1, high=2**31 - 1),
     "real_target": Key(1.0, low=0, high=1),
     "fake_target": Key(0.0, low=0, high=1),
     "generator_target": Key(1.0, low=0, high=1),

@@ -32,6 +32,9 @@ def validate(config: ConfigDict) -> None:
         if -1 < get(config, path) < 0:
             what = f"{path}={get(config, path)}: neither -1 nor a time"
             raise UserError(what, "-1 leaves it to the kind of device")
+    if config.seed + config.seeds > 2**31:
+        what = f"seed={config.seed}: with seeds={config.seeds} the last one is above {2**31 - 1:,}"
+        raise UserError(what, "lower the seed")
     _check_condition(config)
     if config.networks == "authors" and config.system != "infogan":
         what = "networks=authors: only infogan has these networks"
@@ -204,7 +207,8 @@ def _check_losses(config: ConfigDict) -> None:
             " are never in one update",
             "choose discriminator_batches=together",
         )
-    if kind == "gradient" and config.condition.prior == "uniform":
+    uniform = config.condition.kind == "label" and config.condition.prior == "uniform"
+    if kind == "gradient" and uniform:
         raise UserError(
             "penalty.kind=gradient: with condition.prior=uniform a point between a real and a"
             " generated image has two labels",
@@ -346,6 +350,6 @@ def check_value(path: str, value: Any, key: Key) -> None:
         if not math.isfinite(value):
             raise UserError(f"{path}={value}: not a finite number")
         if key.low is not None and value < key.low:
-            raise UserError(f"{path}={value}: must be at least {key.low:g}")
+            raise UserError(f"{path}={value}: must be at least {key.low}")
         if key.high is not None and value > key.high:
-            raise UserError(f"{path}={value}: must be at most {key.high:g}")
+            raise UserError(f"{path}={value}: must be at most {key.high}")

@@ -118,6 +118,17 @@ def check_holding_out(count: int, available: int, name: str) -> None:
         )
 
 
+def check_batch(size: int, images: int, name: str) -> None:
+    """Raises UserError if a batch is larger than a training split of some images."""
+    if size > images:
+        raise UserError(
+            f"a batch of {size} is larger than {name}'s {images} training images (the others are"
+            " held out)",
+            "lower batch_size (or discriminator_batch_size), such as"
+            f" batch_size={2 ** (images.bit_length() - 1)}",
+        )
+
+
 class Modes(NamedTuple):
     """The modes of a mixture of Gaussians: centres, float64 [M, D], and one standard deviation."""
 
@@ -262,16 +273,6 @@ class Dataset:
             raise UserError(what, "choose fewer; 0 takes all")
         train = self.train.take(slice(0, images))
         return dataclasses.replace(self, train=train, unfiltered=self.whole)
-
-    def require_batch(self, size: int) -> None:
-        """Raises UserError if a batch is larger than the training split."""
-        if size > len(self.train):
-            fits = 2 ** (len(self.train).bit_length() - 1)
-            raise UserError(
-                f"a batch of {size} is larger than {self.name}'s {len(self.train)} training images"
-                " (the others are held out)",
-                f"lower batch_size (or discriminator_batch_size), such as batch_size={fits}",
-            )
 
 
 def label_number(name: str, label_names: Sequence[str]) -> int:

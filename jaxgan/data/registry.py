@@ -6,7 +6,7 @@ from ml_collections import ConfigDict
 
 from jaxgan.common import buckets
 from jaxgan.config.keys import FROM_FILES
-from jaxgan.data.dataset import Dataset, Split
+from jaxgan.data.dataset import Dataset, Split, check_batch
 from jaxgan.data.streaming import ArraySource, Streamed
 
 
@@ -26,7 +26,8 @@ def load(config: ConfigDict) -> Dataset:
     dataset = dataset.only(config.dataset.classes).limited(config.dataset.images)
     if config.dataset.near_duplicates == "leave_out":
         dataset = _without_near_duplicates(dataset)
-    dataset.require_batch(config.discriminator_batch_size or config.batch_size)
+    batch = config.discriminator_batch_size or config.batch_size
+    check_batch(batch, len(dataset.train), dataset.name)
     return dataset
 
 

@@ -41,9 +41,6 @@ class Source(Protocol):
     def read(self, indices: np.ndarray) -> np.ndarray:
         """Reads images, [n, H, W, C], by index, int [n]; raises UserError naming the file."""
 
-    def fingerprint(self) -> str:
-        """Identifies the source's content without reading it all."""
-
 
 class Streamed:
     """Some images of a source in some order, read on access; behaves like an array [N, H, W, C].
@@ -79,10 +76,6 @@ class Streamed:
         """Selects images without reading them."""
         return Streamed(self.source, self._indices[indices])
 
-    def fingerprint(self) -> str:
-        """Identifies the source and the number of selected images."""
-        return f"{self.source.fingerprint()} {len(self)} images"
-
 
 @dataclasses.dataclass(frozen=True)
 class Concatenated:
@@ -107,9 +100,6 @@ class Concatenated:
             start += len(part)
         return images
 
-    def fingerprint(self) -> str:
-        return " and ".join(part.fingerprint() for part in self.parts)
-
 
 @dataclasses.dataclass(frozen=True)
 class ArraySource:
@@ -129,9 +119,6 @@ class ArraySource:
 
     def read(self, indices: np.ndarray) -> np.ndarray:
         return self.array[indices]
-
-    def fingerprint(self) -> str:
-        return f"array {self.array.shape}"
 
 
 def too_large(shape: tuple[int, ...]) -> bool:

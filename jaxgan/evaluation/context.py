@@ -199,11 +199,13 @@ class GeneratedSamples:
         return stream(jax.random.key(self.about["seed"]), "evaluate/generated")
 
     def _condition(self, count: int) -> Any:
-        """The conditions of `count` samples: each label equally often, in the labels' order; or the
-        known parts of the real images."""
+        """The conditions of `count` samples: each label equally often, or once more than others
+        where `count` is no multiple of the labels, in the labels' order; or the known parts of the
+        real images."""
         condition, gan = self.gan.condition, self.gan
         if isinstance(condition, Label):
-            return condition.every(-(-count // len(condition.members)), gan.dtype)[:count]
+            labels = condition.every(-(-count // len(condition.members)), gan.dtype)
+            return labels[even_indices(len(labels), count)]
         if isinstance(condition, MaskedImage):
             images = np.resize(self.real.first(count).images, (count, *gan.image_shape))
             return condition.of(to_network(images, gan.low, gan.dtype), None, gan.dtype)

@@ -12,7 +12,7 @@ from jaxgan.data.dataset import Split
 from jaxgan.evaluation.context import EvaluationContext, GeneratedSamples
 from jaxgan.evaluation.results import MetricResult
 from jaxgan.inference.feature_maps import FeatureReader
-from jaxgan.metrics.images.linear_probe import fit_svm
+from jaxgan.metrics.images.linear_probe import can_fit, fit_svm
 from jaxgan.models.variables import Variables
 from jaxgan.training.gan import Gan
 from jaxgan.training.state import initialise
@@ -47,10 +47,12 @@ class Accuracy(NamedTuple):
 def svm_accuracy(samples: GeneratedSamples) -> list[MetricResult]:
     """The accuracy of an L2-SVM on the convolutions of the discriminator, on those of an untrained
     discriminator, and on raw pixels. [] for a conditional discriminator, one without convolutions,
-    or a dataset without labels."""
+    a dataset without labels, or one whose training images are nearly all of one class."""
     context, seed = samples.context, samples.about["seed"]
     split, test = context.dataset.split("test")
     if context.gan.condition is not None or len(context.dataset.classes) < 2 or test.labels is None:
+        return []
+    if "" not in _training_sets(context):
         return []
     trained = _discriminator_accuracies(context, samples.networks.discriminator)
     if not trained:
@@ -93,7 +95,11 @@ def _training_sets(context: EvaluationContext) -> dict[str, Split]:
         if min(map(len, of_each)) == EACH:
             few = generator.permutation(np.concatenate(of_each))
             sets[f"_{len(few)}_labels"] = few
-        return {name: train.take(indices).first(len(indices)) for name, indices in sets.items()}
+        return {
+            name: train.take(indices).first(len(indices))
+            for name, indices in sets.items()
+            if can_fit(train.labels[indices])
+        }
 
     return context.once("svm_training_sets", draw)
 

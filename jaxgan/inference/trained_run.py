@@ -232,13 +232,7 @@ class Run:
         Raises:
           UserError: if n or the seed is out of range, or `asked` does not fit the run.
         """
-        if n < 1:
-            raise UserError(f"n={n}: must be at least 1")
-        if n > MAX_EXAMPLES:
-            remedy = "sample several times, with other seeds"
-            raise UserError(f"n={n}: must be at most {MAX_EXAMPLES:,}", remedy)
-        if not 0 <= seed < 2**31:
-            raise UserError(f"seed={seed}: must be from 0 to {2**31 - 1}")
+        check_asked(n, seed)
         latent = self.gan.latent.sample(stream(jax.random.key(seed), "sample"), n)
         codes = self._with_values(latent.codes, n, asked)
         return latent._replace(codes=codes, condition=self._condition(n, asked))
@@ -306,6 +300,17 @@ class Run:
             remedy = f"there are: {', '.join(names[i] for i in members)}"
             raise UserError(f"label={label}: the run was not trained on such a label", remedy)
         return index
+
+
+def check_asked(n: int, seed: int) -> None:
+    """Raises UserError if a number of examples, or the seed of their noise, is out of range."""
+    if n < 1:
+        raise UserError(f"n={n}: must be at least 1")
+    if n > MAX_EXAMPLES:
+        remedy = "sample several times, with other seeds"
+        raise UserError(f"n={n}: must be at most {MAX_EXAMPLES:,}", remedy)
+    if not 0 <= seed < 2**31:
+        raise UserError(f"seed={seed}: must be from 0 to {2**31 - 1}")
 
 
 def _value(parameters: CodeParameters) -> np.ndarray:

@@ -9,9 +9,10 @@ from ml_collections import ConfigDict
 
 from jaxgan.common.errors import UserError
 from jaxgan.data.batches import Batch
+from jaxgan.data.dataset import check_batch, check_holding_out
 from jaxgan.data.sources import glyphs, ring, stacked, tfds
 from jaxgan.data.streaming import wanted
-from jaxgan.data.tagging import glyph_tags
+from jaxgan.data.tagging import glyph_features, glyph_tags
 from jaxgan.data.tagging.types import Rows
 from jaxgan.training.gan import Gan
 from jaxgan.training.program import row_major
@@ -41,8 +42,6 @@ class Sizes(NamedTuple):
 _DOWNLOADED = {"mnist": 60_000, "fashion_mnist": 60_000, "cifar10": 50_000}
 _CHANNELS = {"cifar10": 3}
 _DIGITS = 1_205
-# The network that reads glyphs has 256 features.
-_GLYPH_FEATURES = 256
 
 
 def sizes(config: ConfigDict, examples: int | None, classes: int | None = None) -> Sizes:
@@ -75,6 +74,7 @@ def sizes(config: ConfigDict, examples: int | None, classes: int | None = None) 
     channels = config.dataset.channels or _CHANNELS.get(single, 1 if known else 3)
     shape = (size, size, stacked.CHANNELS if single != name else channels)
     n = examples or known or 0
+    check_batch(config.discriminator_batch_size or config.batch_size, n, name)
     # Images of several digits are put together when they are needed, unless streamed=no.
     streamed = single != name and config.dataset.streamed != "no"
     resident = not (streamed or wanted(config.dataset.streamed, (n, *shape)))
@@ -88,7 +88,9 @@ def _training_images(config: ConfigDict) -> int | None:
     if name.startswith(stacked.PREFIX):
         return stacked.SIZES["train"]
     if name in _DOWNLOADED:
-        return _DOWNLOADED[name] - (tfds.HELD_OUT[name] if held_out < 0 else held_out)
+        count = tfds.HELD_OUT[name] if held_out < 0 else held_out
+        check_holding_out(count, _DOWNLOADED[name], name)
+        return _DOWNLOADED[name] - count
     return {"digits": _DIGITS, "glyphs": glyphs.SIZES["train"]}.get(name)
 
 
@@ -105,7 +107,7 @@ def _tag_sizes(config: ConfigDict, examples: int | None) -> Sizes:
         (1, 1, config.dataset.vector_size),
         0,
         images,
-        _GLYPH_FEATURES,
+        glyph_features.FEATURES,
     )
 
 

@@ -18,6 +18,7 @@ from jaxgan.common.files import write_json
 from jaxgan.common.progress import Progress
 from jaxgan.data.dataset import Dataset
 from jaxgan.evaluation import registry, selection
+from jaxgan.evaluation.results import MetricResult
 from jaxgan.evaluation.runner import TrainingMetrics
 from jaxgan.inference.networks import NetworkFunctions
 from jaxgan.inference.trained_run import Run
@@ -310,9 +311,7 @@ class RunRecorder:
             return {}, float("nan")
         about = {"seed": seed, "step": step, "checkpoint": "last"}
         results = self.metrics.at_evaluation(networks(state), about, self.config.eval_images)
-        several = len({m.code for m in results}) > 1
-        row = {f"eval/{m.name}" + (f"_{m.code}" if several else ""): m.value for m in results}
-        return row, registry.score(self.config.best_by, results)
+        return evaluation_row(results), registry.score(self.config.best_by, results)
 
     def finish(self, states: list[GanState], bests: list[Best]) -> None:
         """Draws the summary figures, evaluates the last and the best networks, and writes
@@ -364,3 +363,11 @@ class RunRecorder:
         self.progress.close()
         self.rows.close()
         self.board.close()
+
+
+def evaluation_row(results: Sequence[MetricResult]) -> dict[str, float]:
+    """The values of an evaluation under `eval/`; a metric of one code, where several codes have
+    results, ends in the code's index."""
+    several = len({m.code for m in results} - {None}) > 1
+    endings = [f"_{m.code}" if several and m.code is not None else "" for m in results]
+    return {f"eval/{m.name}{end}": m.value for m, end in zip(results, endings, strict=True)}

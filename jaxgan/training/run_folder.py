@@ -4,7 +4,6 @@ import errno
 import fcntl
 import fnmatch
 import importlib.metadata
-import itertools
 import os
 import platform
 import shlex
@@ -17,7 +16,7 @@ from ml_collections import ConfigDict
 
 import jaxgan.config as config_lib
 from jaxgan.common.errors import DISK_FULL, UserError, file_errors
-from jaxgan.common.files import write_json, write_text
+from jaxgan.common.files import free_path, write_json, write_text
 from jaxgan.common.version import VERSION
 from jaxgan.data.dataset import Dataset
 from jaxgan.models import summary
@@ -158,9 +157,7 @@ def check_same_data(workdir: str, saved: dict[str, Any], dataset: Dataset) -> No
 def put_results_aside(workdir: str, error: UserError) -> None:
     """Renames a `results.json` that cannot be read, and says so: it can be measured again."""
     path = os.path.join(workdir, run_files.RESULTS)
-    suffixes = itertools.chain([""], (f"_{i}" for i in itertools.count(2)))
-    names = (f"{path}.damaged{suffix}" for suffix in suffixes)
-    kept = next(name for name in names if not os.path.lexists(name))
+    kept = free_path(workdir, f"{run_files.RESULTS}.damaged")
     with file_errors(path, ANOTHER):
         os.rename(path, kept)
     print(f"{error.what}; kept as {os.path.basename(kept)}", file=sys.stderr, flush=True)

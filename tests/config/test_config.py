@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from jaxgan import config as config_lib
 from jaxgan.common.errors import UserError
 from jaxgan.config.keys import KEYS
-from jaxgan.config.presets import apply_argument, base, get, leaves
+from jaxgan.config.presets import apply_argument, base, get, leaves, update
 from jaxgan.config.validation import validate
 
 WORDS = {
@@ -74,6 +74,7 @@ def test_bad_arguments_are_named(arg, said):
         ("generator.output_bias", "data", "does not end in a dense layer"),
         ("batch_size", -3, "batch_size=-3"),
         ("seeds", 0, "seeds=0"),
+        ("penalty.every", 2**31, "must be at most 2147483647"),
         ("width", float("nan"), "not a finite number"),
         ("steps", 2.5, "the type is float, not int"),
         ("steps", True, "the type is bool, not int"),
@@ -87,6 +88,13 @@ def test_bad_arguments_are_named(arg, said):
 def test_values_out_of_their_limits_are_refused(path, value, said):
     with pytest.raises(UserError, match=said):
         validate(with_value(path, value))
+
+
+def test_every_seed_of_a_run_is_within_the_limit():
+    last = {"seed": 2**31 - 1}
+    validate(update(base(), last))
+    with pytest.raises(UserError, match=r"seed=2147483647: with seeds=2 the last one is above"):
+        validate(update(base(), last | {"seeds": 2}))
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,7 @@
 import functools
 import json
 
+import jax
 import numpy as np
 import pytest
 from conftest import tiny_config
@@ -9,6 +10,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from jaxgan import data
+from jaxgan.common import cache
 from jaxgan.common.errors import UserError
 from jaxgan.data import near_duplicates
 from jaxgan.data.dataset import Dataset, Split
@@ -75,6 +77,27 @@ def test_the_second_search_is_read_from_the_cache(monkeypatch):
     for other in ({"images": images}, {"images": again, "bits": 3}, {"images": again, "reach": 0}):
         with pytest.raises(TypeError):  # Looked for anew.
             near_duplicates.near_duplicates(**other)
+
+
+def test_a_run_in_float64_finds_the_same_groups(monkeypatch):
+    def found():
+        trained.clear()
+        group = near_duplicates.near_duplicates(planted(), lambda _: None).members
+        return [one.tolist() for one in group], trained[0]
+
+    trained, train = [], near_duplicates.train_autoencoder
+
+    def noted(images):
+        trained.append(train(images))
+        return trained[0]
+
+    monkeypatch.setattr(near_duplicates, "train_autoencoder", noted)
+    monkeypatch.setattr(cache, "cached", lambda name, find, say: find())
+    single, weights = found()
+    with jax.enable_x64(True):
+        double, others = found()
+    assert single == double
+    jax.tree.map(np.testing.assert_array_equal, weights, others)
 
 
 def test_large_sets_are_searched_for_equal_codes_only(monkeypatch):

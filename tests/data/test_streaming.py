@@ -293,4 +293,4 @@ def test_tfds_streams_the_same_images():
     places = Places(0, 10_000)
     got = list(streaming.batches(stream, places, 2, 5))
     np.testing.assert_array_equal(got, expected(resident.images, places, 2, 5), strict=True)
-    assert "cifar10/3.0.2 test (10000," in stream.fingerprint()
+    assert "cifar10/3.0.2 test (10000," in source.fingerprint()

@@ -296,3 +296,14 @@ def test_stacked_digits_are_read_channel_by_channel(monkeypatch):
     # With the mode as the condition, samples are read back.
     assert RealFeatures(stack, label_condition=True).classifier is classifier
     assert RealFeatures(stack, classify=False).extractor.name == "8x8 thumbnails"
+
+
+@pytest.mark.parametrize("count", [3, 20, 2_000])
+def test_labels_are_asked_for_equally_often(dataset, count):
+    condition = Label(62, tuple(range(62)))
+    functions = SimpleNamespace(gan=SimpleNamespace(condition=condition, dtype=np.float32))
+    samples = GeneratedSamples(context_of(dataset, count, functions), None, ABOUT)
+    assert len(samples.labels) == count
+    assert samples.labels.tolist() == sorted(samples.labels)
+    counts = np.bincount(samples.labels, minlength=62)
+    assert counts.max() - counts.min() <= 1

@@ -1,5 +1,7 @@
 """The rows of the linear probe."""
 
+import dataclasses
+
 import jax
 import numpy as np
 from conftest import load_config
@@ -8,7 +10,7 @@ from two_convolutions import small
 from jaxgan.config.presets import update
 from jaxgan.data.dataset import Dataset, Split
 from jaxgan.evaluation.context import GeneratedSamples, make_context
-from jaxgan.evaluation.linear_probe import svm_accuracy
+from jaxgan.evaluation.linear_probe import SEED, svm_accuracy
 from jaxgan.inference.networks import NetworkFunctions
 from jaxgan.training.gan import build_gan
 from jaxgan.training.state import initialise, networks
@@ -58,3 +60,14 @@ def test_no_measures_without_convolutions_or_labels():
     dense = build_gan(config, (20, 20, 3))
     state = initialise(dense, jax.random.key(0))
     assert probe(dense, networks(state), data()) == []
+
+
+def test_no_measures_where_nearly_all_images_are_of_one_class():
+    """The only image of the other class is among those that C is chosen on."""
+    gan, nets = small()
+    dataset = data()
+    order = np.random.default_rng(SEED).permutation(len(dataset.train.labels))
+    labels = np.zeros_like(dataset.train.labels)
+    labels[order[119]] = 1
+    train = Split(dataset.train.images, labels)
+    assert probe(gan, nets, dataclasses.replace(dataset, train=train)) == []

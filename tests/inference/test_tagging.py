@@ -177,6 +177,10 @@ def test_the_command_prints_ten_tags(monkeypatch, run, capsys, tmp_path):
         ({"image": "cat.jpg"}, "features come from elsewhere"),
         ({"image": "none.npy"}, "--image=none.npy: cannot be read"),
         ({"label": "9"}, "--label: the run tags images"),
+        ({"n": 0}, "n=0: must be at least 1"),
+        ({"n": -5}, "n=-5: must be at least 1"),
+        ({"seed": 2**31}, "seed=2147483648: must be from 0"),
+        ({"image": "²"}, "features come from elsewhere"),
         ({"out": "x.npz"}, "tags are drawn on a sheet"),
     ],
 )

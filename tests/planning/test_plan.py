@@ -180,6 +180,12 @@ def test_sizes_that_are_not_known_are_asked_for():
     assert sizes(labelled, 9_000, 26).classes == 26
     held_out = update(load_config("gan", "mnist"), {"dataset.validation": 10_000})
     assert sizes(held_out, None).examples == 50_000
+    for wrong, said in (
+        ({"dataset.validation": 70_000}, r"dataset\.validation=70000"),
+        ({"batch_size": 60_000}, "a batch of 60000 is larger than mnist's 55000"),
+    ):
+        with pytest.raises(UserError, match=said):
+            sizes(update(load_config("gan", "mnist"), wrong), None)
     with pytest.raises(UserError, match="its features are not known"):
         sizes(load_config("tags", "table,dataset.data_dir=here"), 100)
     assert sizes(load_config("tags"), None)[0] == 150_000

@@ -9,6 +9,7 @@ from conftest import load_config
 
 from jaxgan import data
 from jaxgan.config.presets import update
+from jaxgan.evaluation.results import MetricResult
 from jaxgan.reporting import recorder
 from jaxgan.train import train
 from jaxgan.training import intervals, program
@@ -162,4 +163,21 @@ def test_the_clock_is_read_before_anything_waits_for_the_devices(tmp_path, monke
         (0, "sample"),
         *((2, name) for name in ("log", "sample")),
         *((4, name) for name in ("log", "sample", "evaluate")),
+    ]
+
+
+def test_only_metrics_of_one_code_of_several_are_named_after_it():
+    def row(name, code):
+        return MetricResult(name, 1.0, "share", "test", 0, 1, "last", "", code=code)
+
+    single = [row("frechet_distance", None), row("code_information", 0)]
+    assert list(recorder.evaluation_row(single)) == [
+        "eval/frechet_distance",
+        "eval/code_information",
+    ]
+    several = recorder.evaluation_row([*single, row("code_information", 2)])
+    assert list(several) == [
+        "eval/frechet_distance",
+        "eval/code_information_0",
+        "eval/code_information_2",
     ]

@@ -92,7 +92,3 @@ class Stack:
     def read(self, indices: np.ndarray) -> np.ndarray:
         single = self.indices[indices]  # [n, 3]
         return np.concatenate([self.images[single[:, i]] for i in range(CHANNELS)], axis=-1)
-
-    def fingerprint(self) -> str:
-        # The dataset has its own.
-        return f"stack {self.shape}"

@@ -316,6 +316,7 @@ def _key(dataset: Dataset, recipe: Recipe, classes: int) -> str:
     hasher = hashlib.sha256(
         f"{VERSION} {recipe} {classes} {dataset.image_shape} {dataset.digest()} {judged}".encode()
     )
+    hasher.update(dataset.content.encode())
     for part in (dataset.train.labels, unseen.images, unseen.labels):
         hasher.update(hashlib.sha256(part.tobytes()).digest())
     return hasher.hexdigest()[:16]

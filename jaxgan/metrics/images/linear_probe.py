@@ -49,6 +49,16 @@ class Svm(NamedTuple):
         return np.asarray(self.classes[best])
 
 
+def _kept(labels: np.ndarray) -> int:
+    """The number of examples that C is not chosen on."""
+    return len(labels) - len(labels) // 5
+
+
+def can_fit(labels: np.ndarray) -> bool:
+    """Whether the examples that C is not chosen on show two classes."""
+    return len(np.unique(labels[: _kept(labels)])) > 1
+
+
 def fit_svm(features: np.ndarray, labels: np.ndarray, cs: tuple[float, ...] = CS) -> Svm:
     """Fits the L2-SVM, choosing C on the last fifth of the examples.
 
@@ -63,9 +73,9 @@ def fit_svm(features: np.ndarray, labels: np.ndarray, cs: tuple[float, ...] = CS
     """
     if features.ndim != 2 or len(features) != len(labels):
         raise ValueError(f"features are {features.shape}, labels {labels.shape}")
-    kept = len(labels) - len(labels) // 5
-    if len(np.unique(labels[:kept])) < 2:
+    if not can_fit(labels):
         raise ValueError("a classifier needs two classes")
+    kept = _kept(labels)
     mean, scale = _scaling(features)
     # In place, and let go of: 50,000 images have 2.9 GB of features.
     standard = features - mean

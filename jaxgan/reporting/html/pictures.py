@@ -170,7 +170,7 @@ def sheet_caption(run: Run, sheet: str) -> str:
         return "Generated points on a square from -3 to 3."
     return {
         "label": "A row for each label, a column for each noise.",
-        "known_part": "A row for each of ten test images: its known part, eight completions, and"
+        "known_part": "A row for each of ten images: its known part, eight completions, and"
         " the image itself.",
     }.get(str(run.config.get("condition.kind")), "The same noise at every step.")
 

@@ -8,6 +8,7 @@ from jaxgan.config.keys import KEYS
 from jaxgan.evaluation.registry import Better, better
 from jaxgan.evaluation.results import COMPARED_BY, half_interval
 from jaxgan.reporting.html.run_data import Run
+from jaxgan.training.run_files import CHECKPOINTS
 
 _SYSTEMS = {
     "gan": "GAN",
@@ -236,7 +237,7 @@ def _reference(rows: Sequence[Row]) -> str:
 
 # --- Confusion
 
-_NETWORKS = re.compile(r"(best|last) networks, step (\d+)")
+_NETWORKS = re.compile(rf"({'|'.join(CHECKPOINTS)}) networks, step (\d+)")
 
 
 def networks_in_words(checkpoint: str, step: int) -> str:

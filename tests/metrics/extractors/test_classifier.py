@@ -159,7 +159,7 @@ def relabelled(split):
 
 
 def test_another_dataset_has_another_file(cache):
-    """Other images, other labels, another split to be judged on, another recipe: not one shares."""
+    """Other images, labels, files, splits to be judged on, recipes: not one shares."""
     dataset = small()
     others = [
         dataset,
@@ -167,9 +167,10 @@ def test_another_dataset_has_another_file(cache):
         dataclasses.replace(dataset, train=relabelled(dataset.train)),
         dataclasses.replace(dataset, test=relabelled(dataset.test)),
         dataclasses.replace(dataset, test=dataset.test.first(0)),
+        dataclasses.replace(dataset, content="another"),
     ]
     keys = {classifier._key(other, SHORT, 10) for other in others}
-    assert len(keys | {classifier._key(dataset, LEARNS, 10)}) == 6
+    assert len(keys | {classifier._key(dataset, LEARNS, 10)}) == 7
     assert classifier._key(small(), SHORT, 10) in keys
 
 

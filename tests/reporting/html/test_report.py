@@ -24,6 +24,7 @@ from jaxgan.reporting.html.run_data import read_run
 from jaxgan.reporting.images import read_png as sheet_of
 from jaxgan.reporting.images import save_png
 from jaxgan.reporting.recorder import RunRecorder
+from jaxgan.training.run_files import CHECKPOINTS
 
 STEPS = (0, 10, 20, 30)
 NETWORKS = describe("generator", [Layer("dense", (16,), 80, 0), Layer("image", (8, 8, 1), 9, 0)])
@@ -400,11 +401,14 @@ def test_unreadable_confusion_matrix_is_shown_as_text():
     assert found == ("seed 1. The step is not recorded.", "a  b\n<c>  d  e\n")
 
 
+@pytest.mark.parametrize("checkpoint", CHECKPOINTS)
 @pytest.mark.parametrize(("step", "older"), [(20, False), (30, True)])
-def test_confusion_matrix_older_than_the_measures_says_so(step, older):
-    text = tables.networks_in_words("last", 20) + "\na  b\n1  2\n"
-    note, _ = tables.confusion("", text, [measure(0, 0.5, step=step)])
-    assert note == "Of the last networks, step 20" + ", older than the measures" * older + "."
+def test_confusion_matrix_older_than_the_measures_says_so(step, older, checkpoint):
+    text = tables.networks_in_words(checkpoint, 20) + "\na  b\n1  2\n"
+    note, _ = tables.confusion("", text, [measure(0, 0.5, step=step, checkpoint=checkpoint)])
+    assert (
+        note == f"Of the {checkpoint} networks, step 20" + ", older than the measures" * older + "."
+    )
 
 
 @pytest.mark.parametrize(
