@@ -9,10 +9,11 @@ import pytest
 from conftest import tiny_config
 
 from jaxgan.data.sources import digits
-from jaxgan.evaluation.code_metrics import codes_of_real_images
+from jaxgan.evaluation.code_metrics import codes_of_real_images, compare_with_labels
 from jaxgan.evaluation.context import GeneratedSamples, make_context
 from jaxgan.evaluation.registry import score
 from jaxgan.evaluation.results import MetricResult, format_table
+from jaxgan.evaluation.runner import TrainingMetrics
 from jaxgan.inference.networks import NetworkFunctions
 from jaxgan.training.gan import build_gan
 from jaxgan.training.state import initialise
@@ -46,6 +47,7 @@ def networks():
 
 
 ABOUT = {"seed": 0, "step": 1, "checkpoint": "last"}
+SPLITS = ("train", "validation", "test")
 
 
 def measured(networks, dataset):
@@ -81,3 +83,50 @@ def test_a_missing_split_is_replaced_and_named(networks):
     assert ("code_accuracy", "validation") in values
     _, values = measured(networks, dataclasses.replace(dataset, test=empty, validation=empty))
     assert {split for _, split in values} == {"train"}
+
+
+def test_the_matching_is_fitted_on_the_training_split():
+    """In it each code is the digit of its number; in the test split another one's."""
+    labels = np.repeat(np.arange(10), 5)
+    measured = compare_with_labels(labels, labels, (labels + 1) % 10, labels, 10)
+    values = {name: value for name, value, _, _ in measured}
+    assert values["code_accuracy"] == values["code_accuracy_many_to_one"] == 0
+    assert values["nmi"] == pytest.approx(1)
+
+
+def test_real_codes_are_read_with_statistics_of_training_images(networks, monkeypatch):
+    recalibrated, read = [], []
+    recalibrate, predict = NetworkFunctions.recalibrate_batch_norm, NetworkFunctions.predict_codes
+
+    def noting(self, discriminator, q, images):
+        found = recalibrate(self, discriminator, q, images)
+        recalibrated.append((images, found))
+        return found
+
+    def reading(self, discriminator, q, images):
+        read.append((discriminator, q))
+        return predict(self, discriminator, q, images)
+
+    monkeypatch.setattr(NetworkFunctions, "recalibrate_batch_norm", noting)
+    monkeypatch.setattr(NetworkFunctions, "predict_codes", reading)
+    dataset = digits.load()
+    measured(networks, dataset)
+    [(images, found)] = recalibrated
+    np.testing.assert_array_equal(images, dataset.train.images[:100])
+    assert len(read) == 3
+    assert all(one is other for pair in read for one, other in zip(pair, found, strict=True))
+
+
+@pytest.mark.parametrize("best_by", ["code_information", "frechet_distance"])
+def test_the_best_networks_are_chosen_on_the_validation_split(networks, best_by):
+    gan, state = networks
+    metrics = TrainingMetrics(NetworkFunctions(gan), thumbnailed(), best_by)
+    rows = metrics.at_evaluation(state_networks(state), ABOUT, 40)
+    assert {row.split for row in rows if row.name == best_by} == {"validation"}
+
+
+def thumbnailed():
+    """The digits without labels: distances need no classifier."""
+    found = digits.load()
+    splits = {s: dataclasses.replace(getattr(found, s), labels=None) for s in SPLITS}
+    return dataclasses.replace(found, label_names=(), **splits)

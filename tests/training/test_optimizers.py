@@ -77,3 +77,15 @@ def test_sgd_keeps_float64(float64):
     state = rule.init(np.zeros(3))
     updates, state = rule.update(np.ones(3), state)
     assert updates.dtype == state.velocity.dtype == np.float64
+
+
+def test_adam():
+    """Kingma and Ba 2015, algorithm 1."""
+    rule = optimizers.optimizer(settings(learning_rate=0.1, beta1=0.6, beta2=0.8, epsilon=1e-3))
+    place, mean, square, expected = np.zeros(3), np.zeros(3), np.zeros(3), []
+    for i, gradient in enumerate(GRADIENTS, 1):
+        mean = 0.6 * mean + 0.4 * gradient
+        square = 0.8 * square + 0.2 * gradient**2
+        place = place - 0.1 * mean / (1 - 0.6**i) / (np.sqrt(square / (1 - 0.8**i)) + 1e-3)
+        expected.append(place)
+    np.testing.assert_allclose(positions(rule), expected, rtol=1e-5)

@@ -6,7 +6,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from conftest import load_config, tiny_config
+from conftest import load_config
 from small_networks import small_infogan
 
 import jaxgan.training.step as step_lib
@@ -30,6 +30,7 @@ from jaxgan.training.state import (
 from jaxgan.training.step import (
     Batch,
     Examples,
+    GeneratedBatch,
     GeneratorInput,
     discriminator_update,
     generate,
@@ -179,9 +180,21 @@ def test_real_and_fake_are_normalised_each_by_themselves():
     assert "loss/discriminator_fake" not in alone
 
 
-@pytest.mark.parametrize("loss", ["non_saturating", "least_squares"])
-def test_the_accuracy_is_the_share_on_the_right_side(monkeypatch, loss):
-    """Of a stand-in discriminator whose logit is each image's first pixel."""
+def cross_entropy(logits, target):
+    return np.mean(np.logaddexp(0, logits) - target * logits)
+
+
+def half_square(logits, target):
+    return np.mean((logits - target) ** 2) / 2
+
+
+@pytest.mark.parametrize(
+    ("loss", "boundary", "by_hand"),
+    [("non_saturating", 0.0, cross_entropy), ("least_squares", 0.5, half_square)],
+)
+def test_losses_and_accuracies_by_hand(monkeypatch, loss, boundary, by_hand):
+    """Of a stand-in discriminator whose logit is each image's first pixel. The accuracy is the
+    share on the right side; each loss has a target of its own."""
     real, fake = np.array([0.6, 0.2, -0.1, 0.3]), np.array([-3.0, 0.4, 0.6, 0.1])
 
     def first_pixel(module, variables, images, condition, train, dropout):
@@ -189,13 +202,25 @@ def test_the_accuracy_is_the_share_on_the_right_side(monkeypatch, loss):
 
     monkeypatch.setattr(step_lib, "apply_network", first_pixel)
     monkeypatch.setattr(step_lib, "_apply_gradients", lambda *arguments: arguments[-1])
-    gan = build_gan(tiny_config(loss=loss, information="document"), (28, 28, 1))
-    state = GanState(0, 0, True, None, NetworkState(None, None, None), None, None)
+    targets = {"real_target": 0.9, "fake_target": 0.2, "generator_target": 0.7}
+    config = update(load_config("gan"), {"loss": loss, "penalty.kind": "none", **targets})
+    gan = build_gan(config, (28, 28, 1))
+    network = NetworkState(None, None, None)
+    state = GanState(0, 0, True, network, network, None, None)
     examples = [Examples(jnp.asarray(x, jnp.float32).reshape(4, 1, 1, 1)) for x in (real, fake)]
     metrics = discriminator_update(gan, state, *examples, KEY)
-    boundary = {"non_saturating": 0.0, "least_squares": 0.5}[loss]
     assert float(metrics["accuracy/real"]) == pytest.approx(np.mean(real > boundary))
     assert float(metrics["accuracy/fake"]) == pytest.approx(np.mean(fake < boundary))
+    generated = GeneratedBatch(examples[1].images, None, lambda gradient: (gradient,))
+    draw = GeneratorInput(gan.latent.sample(KEY, 4), KEY)
+    metrics |= generator_update(gan, state, draw, generated, KEY)
+    for name, logits, factor, target in (
+        ("discriminator_real", real, config.real_factor, 0.9),
+        ("discriminator_fake", fake, config.fake_factor, 0.2),
+        ("generator", fake, config.generator_factor, 0.7),
+    ):
+        expected = factor * by_hand(logits, target)
+        assert float(metrics[f"loss/{name}"]) == pytest.approx(expected, rel=1e-5), name
 
 
 @pytest.mark.parametrize("loss", ADVERSARIAL)
@@ -227,6 +252,58 @@ def test_every_order_trains_all_players(order, batches):
     assert all(np.isfinite(value) for value in metrics.values())
 
 
+@pytest.mark.parametrize(
+    ("order", "batches", "expected"),
+    [
+        ("discriminator_first", "together", ["real 8 fake 8", "generator 16"]),
+        ("discriminator_first", "real_fake", ["real 8", "fake 8", "generator 16"]),
+        ("generator_first", "fake_real", ["generator 16", "fake 8", "real 8"]),
+        ("simultaneous", "together", ["real 8 fake 8", "generator 16"]),
+    ],
+)
+def test_updates_have_their_order_and_sizes(monkeypatch, order, batches, expected):
+    seen = []
+
+    def discriminates(gan, state, real, fake, key):
+        shown = (("real", real), ("fake", fake))
+        seen.append(" ".join(f"{name} {len(x.images)}" for name, x in shown if x is not None))
+        return discriminator_update(gan, state, real, fake, key)
+
+    def generates(gan, state, draw, fake, key):
+        seen.append(f"generator {len(fake.images)}")
+        return generator_update(gan, state, draw, fake, key)
+
+    monkeypatch.setattr(step_lib, "discriminator_update", discriminates)
+    monkeypatch.setattr(step_lib, "generator_update", generates)
+    gan, state = make(
+        order=order,
+        discriminator_batches=batches,
+        discriminator_batch_size=8,
+        fresh_noise=True,
+        information="document",
+    )
+    jax.eval_shape(functools.partial(train_step, gan), state, Batch(real_images(n=8)), KEY)
+    assert seen == expected
+
+
+def test_real_images_are_mirrored_at_random():
+    gan, state = make(dataset__mirror=True)
+    batch = Batch(real_images())
+    [shown] = seen_by(gan, state, batch, discriminator_update=lambda *given: given[2].images)[
+        "discriminator_update"
+    ]
+    plain = np.asarray(batch.images[0]) / np.float32(255)
+    same = np.isclose(shown, plain, rtol=0, atol=1e-6).all(axis=(1, 2, 3))
+    turned = np.isclose(shown, plain[:, :, ::-1], rtol=0, atol=1e-6).all(axis=(1, 2, 3))
+    assert (same ^ turned).all()
+    assert 0 < same.sum() < 16
+
+
+def test_each_kind_of_code_has_its_own_weight():
+    weights = {"lambda_categorical": 0.75, "lambda_continuous": 0.25}
+    assert make("continuous", **weights)[0].code_weights == (0.75, 0.25, 0.25)
+
+
 def penalised(kind, step=0, **values):
     """The state before and after one update of the discriminator at a step, and its metrics."""
     gan, state = make(penalty__kind=kind, **values)
@@ -244,13 +321,18 @@ def test_a_penalty_moves_the_discriminator_alone(kind):
     assert metrics["loss/penalty"] > 0
     assert not any(changed(state.generator, after.generator))
     assert all(changed(weights(without.discriminator), weights(after.discriminator)))
-    assert not any(changed(without.discriminator.batch_stats, after.discriminator.batch_stats))
+    for a, b in zip(
+        *(jax.tree.leaves(x.discriminator.batch_stats) for x in (without, after)), strict=True
+    ):
+        np.testing.assert_allclose(a, b, rtol=1e-5, atol=1e-7)
 
 
 def test_a_lazy_penalty_enters_some_steps_with_as_many_times_the_weight():
     _, _, always = penalised("r1")
     found = [penalised("r1", step, penalty__every=3)[2]["loss/penalty"] for step in range(4)]
     np.testing.assert_allclose(found, np.float32([0, 0, 3, 0]) * always["loss/penalty"], rtol=1e-5)
+    half = penalised("r1", penalty__weight=5.0)[2]["loss/penalty"]
+    np.testing.assert_allclose(half, always["loss/penalty"] / 2, rtol=1e-5)
     _, without, _ = penalised("none", step=1)
     _, skipped, _ = penalised("r1", step=1, penalty__every=3)
     for a, b in zip(weights(without.discriminator), weights(skipped.discriminator), strict=True):
@@ -381,7 +463,8 @@ def test_a_step_that_is_not_finite_changes_nothing_and_ends_the_seed():
     after, metrics = step(state, Batch(real_images()), KEY)
     assert not bool(after.alive)
     assert int(after.step) == 0
-    assert not any(changed(state.generator, after.generator))
+    for player in ("generator", "discriminator", "q"):
+        jax.tree.map(np.testing.assert_array_equal, getattr(state, player), getattr(after, player))
     assert not np.isfinite(metrics["loss/discriminator_real"])
     # Mended or not, a seed that has ended stays as it is.
     mended = make()[1].replace(alive=after.alive)
@@ -542,6 +625,8 @@ def test_learning_rates_belong_to_their_player():
     state, after = discriminator_at_rest()
     assert not any(changed(state.discriminator.params, after.discriminator.params))
     assert all(changed(weights(state.generator), weights(after.generator)))
+    # Q is updated with the discriminator here, at its rate.
+    assert not any(changed(state.q.params, after.q.params))
 
 
 # With so large an epsilon Adam's first step is no mere sign, which rounding could turn.
