@@ -53,7 +53,7 @@ def read_study(folder: pathlib.Path) -> dict:
     """
     path = folder / "study.toml"
     try:
-        study = tomllib.loads(path.read_text())
+        study = tomllib.loads(path.read_text(encoding="utf-8"))
     except OSError:
         raise Mistake(f"{path}: no such file") from None
     except tomllib.TOMLDecodeError as error:
@@ -83,7 +83,7 @@ def write(study: dict, jobs: list[Job], folder: pathlib.Path) -> None:
         # Shorter runs stand in the table until the first one of full length is there.
         for partial in (False, True):
             found = [load_result(job, partial) for job in jobs if job.name == name]
-            results[name] = results.get(name) or [one for one in found if one is not None]
+            results[name] = results.get(name) or longest([one for one in found if one is not None])
     for run in study["runs"]:
         compared = comparison(run, folder, jobs)
         if compared is not None:
@@ -95,6 +95,12 @@ def write(study: dict, jobs: list[Job], folder: pathlib.Path) -> None:
     replace_section(folder.parent / "README.md", folder.name, text)
     figure(study, results, folder / "figure.png")
     print(text)
+
+
+def longest(results: list[dict]) -> list[dict]:
+    """The results of the runs with the most updates: others do not belong into their mean."""
+    most = max((one["step"] for one in results), default=0)
+    return [one for one in results if one["step"] == most]
 
 
 def main(argv: list[str] | None = None) -> int:

@@ -36,11 +36,13 @@ os.environ["JAX_PLATFORMS"] = "cpu"
 for _name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
     os.environ.setdefault(_name, "1")
 if "JAX_COMPILATION_CACHE_DIR" not in os.environ:
-    # The same small programs are compiled by many processes; workers inherit the folder.
+    # The same small programs are compiled by many processes; workers inherit the folders. A
+    # classifier that an earlier run of the tests has cached could hide a fault of its training.
     _CACHE = tempfile.mkdtemp(prefix="jaxgan-tests-")
     atexit.register(shutil.rmtree, _CACHE, ignore_errors=True)
     os.environ["JAX_COMPILATION_CACHE_DIR"] = _CACHE
     os.environ["JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS"] = "0"
+    os.environ["XDG_CACHE_HOME"] = f"{_CACHE}/cached"
 
 # What a terminal or its user prefers changes no output that a test reads.
 for _name in ("COLUMNS", "LINES", "FORCE_COLOR", "CLICOLOR_FORCE", "TTY_COMPATIBLE"):

@@ -5,7 +5,6 @@ import errno
 import functools
 import io
 import json
-import os
 import pickle
 import signal
 
@@ -40,7 +39,6 @@ SMALL = {
 @pytest.fixture(scope="module")
 def folders(tmp_path_factory):
     """Three runs: conditioned on a label, filling holes, and with codes."""
-    os.environ["XDG_CACHE_HOME"] = str(tmp_path_factory.mktemp("cache"))
     root = tmp_path_factory.mktemp("runs")
     few = {"dataset.classes": "3+7+9"}
     for name, arg, more in (

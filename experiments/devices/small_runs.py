@@ -65,4 +65,4 @@ def trained_params(
 
 def difference(a: list[np.ndarray], b: list[np.ndarray]) -> float:
     """The largest difference of any parameter."""
-    return max(float(np.abs(x - y).max()) for x, y in zip(a, b, strict=True))
+    return float(np.max([np.abs(x - y).max() for x, y in zip(a, b, strict=True)]))

@@ -98,9 +98,10 @@ def main() -> None:
         rows += [line(preset, seeds, plan)] if plan else []
     text = "".join(f"| {' | '.join(row)} |\n" for row in rows)
     page = ROOT / "docs" / "devices.md"
-    before, _, rest = page.read_text().partition("<!-- plans begin -->\n")
+    before, _, rest = page.read_text(encoding="utf-8").partition("<!-- plans begin -->\n")
     after = rest.partition("<!-- plans end -->")[2]
-    page.write_text(f"{before}<!-- plans begin -->\n{text}<!-- plans end -->{after}")
+    whole = f"{before}<!-- plans begin -->\n{text}<!-- plans end -->{after}"
+    page.write_text(whole, encoding="utf-8")
     print(text)
 
 

@@ -45,6 +45,8 @@ def study(workdirs: list[str], of: int, checkpoint: str) -> dict:
         raise UserError(f"{len(seeds)} seeds: a set has 2 to as many, and the data needs labels")
     codes = runs[0].gan.latent.codes
     alone = {seed.about["seed"]: accuracy(codes[0].values, seed.codes) for seed in seeds}
+    if len(alone) < len(seeds):
+        raise UserError("two folders have a run of the same seed", "name folders of other seeds")
     every = compare_seeds(codes, seeds)
     values = {name: of_seeds(every, name) for name in (INFORMATION, AGREEMENT)}
     sets = list(itertools.combinations(seeds, of))
@@ -55,7 +57,6 @@ def study(workdirs: list[str], of: int, checkpoint: str) -> dict:
         some = [alone[seed.about["seed"]] for seed in members]
         [consensus] = of_seeds(rows, "consensus_code_accuracy").values()
         for name, value in (
-            ("mean", float(np.mean(some))),
             ("chosen", alone[highest(of_seeds(rows, INFORMATION))]),
             ("chosen by agreement", alone[highest(of_seeds(rows, AGREEMENT))]),
             ("best", max(some)),
@@ -63,6 +64,7 @@ def study(workdirs: list[str], of: int, checkpoint: str) -> dict:
         ):
             found.setdefault(name, []).append(value)
     accuracies = list(alone.values())
+    found["random"] = accuracies
     return {
         "seeds": list(alone),
         "steps": [run.step for run in runs],

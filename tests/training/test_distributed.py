@@ -239,7 +239,7 @@ def test_a_process_that_hangs_ends_the_other(tmp_path):
         for hanging in range(2):
             folder = tmp_path / str(hanging)
             folder.mkdir()
-            pairs.append(Hosts(folder, config, "--host_timeout=4"))
+            pairs.append(Hosts(folder, config, "--host_timeout=10"))
             for path in (folder / "0", folder / "1"):
                 pairs[-1].wait_for(path)
             for number in (signal.SIGSTOP, signal.SIGCONT, signal.SIGSTOP):
@@ -252,7 +252,7 @@ def test_a_process_that_hangs_ends_the_other(tmp_path):
             ended = hosts.end()
             status, output = ended[1 - hanging]
             assert status == 1, output
-            line = f"jaxgan: no answer from process {hanging} for 4 s, so this one ends too\n"
+            line = f"jaxgan: no answer from process {hanging} for 10 s, so this one ends too\n"
             assert output.endswith(f"{line}{REMEDY}\n")
             # Here JAX may come first, which notices at the same moment that the other is gone.
             status, output = ended[hanging]
