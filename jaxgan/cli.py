@@ -79,9 +79,9 @@ def run_command(
     disk_full: str = "free some and try again",
     has_config: bool = False,
 ) -> int:
-    """Runs a command; returns its exit status: 0, 1 if the disk is full (the message then ends in
-    `disk_full`), or that of a UserError. Where an error names a key of the config, the line names
-    the command's flag for it: --data_dir, or any of them if the command `has_config`."""
+    """Runs a command; returns its exit status: 0, 1 if the memory or the disk is full (the message
+    then ends in `disk_full`), or that of a UserError. Where an error names a key of the config, the
+    line names the command's flag for it: --data_dir, or any of them if the command `has_config`."""
     try:
         command()
     except UserError as error:
@@ -91,7 +91,16 @@ def run_command(
         if error.errno not in DISK_FULL:
             raise
         return complain(f"{error.strerror}; {disk_full}", 1)
+    except (RuntimeError, MemoryError) as error:
+        if not is_memory_full(error):
+            raise
+        return complain("the memory is full\nask for fewer images", 1)
     return 0
+
+
+def is_memory_full(error: Exception) -> bool:
+    """Whether a device or the host had no memory left."""
+    return isinstance(error, MemoryError) or "RESOURCE_EXHAUSTED" in str(error)
 
 
 def with_config_flags(error: UserError) -> str:
@@ -214,7 +223,7 @@ def parse_flags(argv: list[str], own: Sequence[flags.FlagHolder]) -> list[str]:
         sys.exit(complain(error, 2))
     except SystemExit:  # absl exits with 1 after --help.
         sys.exit(0)
-    for holder in (CHECKPOINT, SEED, RUN_SEED, DATA_DIR, OUT, N):
+    for holder in (WORKDIR, MODULES, CHECKPOINT, SEED, RUN_SEED, DATA_DIR, OUT, N):
         if holder.present and holder.name not in [flag.name for flag in own]:
             sys.exit(complain(f"--{holder.name}: this command has no such flag\n--help", 2))
     if len(rest) > 1:

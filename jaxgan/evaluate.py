@@ -20,6 +20,7 @@ from jaxgan.cli import CHECKPOINT, DATA_DIR, MODULES, SEED, WORKDIR, N, start_co
 from jaxgan.common import buckets
 from jaxgan.common.errors import UserError, file_errors
 from jaxgan.common.files import write_json, write_text
+from jaxgan.config.keys import MOST_IMAGES
 from jaxgan.data.dataset import Dataset
 from jaxgan.evaluation import results as results_lib
 from jaxgan.evaluation import runner
@@ -27,7 +28,7 @@ from jaxgan.evaluation.context import SVM_IMAGES
 from jaxgan.evaluation.features import Extractor
 from jaxgan.evaluation.results import format_table
 from jaxgan.inference import loading
-from jaxgan.inference.trained_run import MAX_EXAMPLES, Run
+from jaxgan.inference.trained_run import Run
 from jaxgan.metrics.extractors import inception
 from jaxgan.reporting import sheet_paths
 from jaxgan.reporting.html.report import renew_report
@@ -60,8 +61,8 @@ def main(argv: list[str]) -> int:
 
     def command() -> None:
         workdir, n = cli.required_workdir(WORKDIR.value), 10_000 if N.value is None else N.value
-        if not 2 <= n <= MAX_EXAMPLES:
-            raise UserError(f"n={n}: must be from 2 to {MAX_EXAMPLES:,}")
+        if not 2 <= n <= MOST_IMAGES:
+            raise UserError(f"n={n}: must be from 2 to {MOST_IMAGES:,}")
         with buckets.working_copy(workdir) as folder:
             evaluate(folder, CHECKPOINT.value, SEED.value, n)
 

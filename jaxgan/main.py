@@ -2,9 +2,9 @@
 
 Trains a run, or continues it. `--config=infogan[:ARG]` is the same config from any folder. On
 several hosts outside of a cluster, also give `--coordinator=HOST:PORT --processes=N --process=I`.
-Exit status: 0 finished; 1 the losses are not finite, the disk is full, or another process died or
-hangs; 2 an error in the arguments; 128 + n stopped by signal n (with a checkpoint, if training had
-begun).
+Exit status: 0 finished; 1 the losses are not finite, the disk or the memory is full, or another
+process died or hangs; 2 an error in the arguments; 128 + n stopped by signal n (with a checkpoint,
+if training had begun).
 """
 
 import os
@@ -79,7 +79,10 @@ def main(argv: list[str]) -> int:
             raise
         remedy = "free some, and the same command goes on from the last checkpoint"
         status = complain(f"{workdir}: {error.strerror}; {remedy}", 1)
-    except (RuntimeError, ValueError) as error:
+    except (RuntimeError, ValueError, MemoryError) as error:
+        if cli.is_memory_full(error):
+            remedy = "lower batch_size, width or seeds (jaxgan.plan says what a run needs)"
+            return complain(f"the memory is full\n{remedy}", 1)
         if not distributed.is_peer_failure(error):
             raise
         distributed.mute_heartbeat()

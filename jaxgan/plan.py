@@ -27,7 +27,7 @@ _EXAMPLES = flags.DEFINE_integer(
 _CLASSES = flags.DEFINE_integer(
     "classes", None, "Number of labels, if the dataset's is not known.", lower_bound=2
 )
-_JSON = flags.DEFINE_string("json", None, "File for the plan as JSON.")
+_JSON = cli.define_path("json", "File for the plan as JSON.")
 
 parse_flags = functools.partial(training.parse_flags, own=(training.CONFIG,))
 
@@ -61,6 +61,7 @@ def plan(
     topologies.prepare(topology)
     # After `prepare`: these start JAX.
     from jaxgan.config import validation
+    from jaxgan.config.new_runs import check_new_run
     from jaxgan.planning import estimates
     from jaxgan.planning.compiled import CompiledProgram, compile_program
     from jaxgan.planning.examples import sizes
@@ -73,6 +74,7 @@ def plan(
         return compile_program(config, dataset, devices)
 
     validation.validate(config)
+    check_new_run(config)
     jax_setup.configure_jax(config.dtype)
     dataset = sizes(config, examples, classes)
     program = compiled(topology)

@@ -24,7 +24,7 @@ from jaxgan.inference.loading import load, read_about
 from jaxgan.inference.pictures import grid
 from jaxgan.inference.tagging import generated_tags
 from jaxgan.inference.trained_run import Run, check_asked
-from jaxgan.models.conditions import Features
+from jaxgan.models.conditions import Features, MaskedImage
 from jaxgan.reporting.images import save_png, scatter
 from jaxgan.reporting.sample_sheets import TAGGED, draw_tags
 from jaxgan.training import jax_setup, run_folder
@@ -62,6 +62,8 @@ def sample(workdir: str) -> None:
         return
     if DATA_DIR.value is not None:
         raise UserError("--data_dir: only a run that tags images reads its data", "leave it out")
+    if _IMAGE.value is not None and not isinstance(run.gan.condition, MaskedImage):
+        raise UserError("--image: the run is not conditioned on an image", "leave it out")
     image = None if _IMAGE.value is None else read_image(_IMAGE.value, run)
     examples = run.sample(
         64 if N.value is None else N.value,

@@ -19,6 +19,7 @@ from jaxgan.common.errors import UserError
 from jaxgan.common.notebook import print_wide
 from jaxgan.common.stop_signals import StopSignals
 from jaxgan.config import keys, validation
+from jaxgan.config.new_runs import check_new_run
 from jaxgan.data.dataset import Dataset
 from jaxgan.data.loader import BatchLoader
 from jaxgan.evaluation import registry
@@ -76,6 +77,8 @@ def _train(
     primary = distributed.is_primary()  # Only this process inspects and writes the folder.
     with distributed.synchronized():
         validation.validate(config)
+        if primary and not os.path.exists(os.path.join(workdir, run_files.CONFIG)):
+            check_new_run(config, dataset is not None)
         finished = primary and _is_finished(config, workdir, dataset)
     if distributed.all_max(finished):
         if primary:

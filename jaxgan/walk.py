@@ -54,6 +54,8 @@ def _write_figures_of(workdir: str) -> None:
         what = f"--concepts={','.join(concepts)}: three labels are wanted"
         raise UserError(what, "--concepts=A,B,C is drawn as A - B + C")
     about = read_about(workdir)
+    if DATA_DIR.value is not None and not concepts:
+        raise UserError("--data_dir: only --concepts=A,B,C reads the data", "leave it out")
     jax_setup.configure_jax(about["config"]["dtype"])
     modules = cli.own_modules()
     run = load(workdir, CHECKPOINT.value or "best", RUN_SEED.value, modules)

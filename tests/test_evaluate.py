@@ -313,6 +313,7 @@ def nothing(folder):
         (nothing, {"WORKDIR": "nowhere"}, "nowhere holds no run"),
         (nothing, {"_INCEPTION": "nowhere.npz"}, "nowhere.npz: cannot be read"),
         (nothing, {"_METRICS": ["coverage", "nmi"]}, "'nmi' is no metric of this run"),
+        (nothing, {"_METRICS": ["seed_agreement"]}, "measured at the end of training alone"),
     ],
     ids=lambda value: getattr(value, "__name__", None),
 )

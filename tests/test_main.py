@@ -133,6 +133,7 @@ MISTAKES = {
     "workdir a file": ([CONFIG, "--workdir=full/file"], "full/file is a file"),
     "brackets": ([CONFIG, "--workdir=a[1]/b"], "cannot be read under a path with ["),
     "in the images": ([CONFIG, *images_in("full"), "--workdir=full/run"], "folder of the images"),
+    "no effect": ([CONFIG, "--config.dataset.data_dir=photos"], "digits comes with jaxgan"),
     "its own flag": ([CONFIG, *images_in("none")], "set --config.dataset.data_dir to"),
     "seeds": ([CONFIG, "--config.seeds=1000000000"], "seeds=1000000000: must be at most 4096"),
 }
@@ -189,20 +190,29 @@ def test_the_first_signal_in_the_loop_is_noted_and_the_second_ends_it(monkeypatc
     assert signal.getsignal(signal.SIGINT) is before
 
 
-def test_a_full_disk_is_one_line_that_names_the_folder(monkeypatch, capsys):
+@pytest.mark.parametrize(
+    ("error", "said"),
+    [
+        (OSError(errno.ENOSPC, "No space left on device", "a/file"), "runs/x: No space left on"),
+        (jax.errors.JaxRuntimeError("RESOURCE_EXHAUSTED: Out of memory"), "the memory is full"),
+        (MemoryError(), "the memory is full"),
+    ],
+)
+def test_a_full_disk_or_memory_is_a_line_and_its_remedy(monkeypatch, capsys, error, said):
     from jaxgan import main, train
     from jaxgan.training import distributed
 
     def full(*_, **__):
-        raise OSError(errno.ENOSPC, "No space left on device", "a/file")
+        raise error
 
     monkeypatch.setattr(train, "train", full)
     monkeypatch.setattr(distributed, "initialize", lambda *_: None)
     for flag in ("CONFIG", "WORKDIR", "_COORDINATOR", "_PROCESSES", "_PROCESS", "_HOST_TIMEOUT"):
         monkeypatch.setattr(main, flag, types.SimpleNamespace(value="runs/x"))
     assert main.main([]) == 1
-    (line,) = capsys.readouterr().err.splitlines()
-    assert line.startswith("jaxgan: runs/x: No space left on device; free some")
+    lines = capsys.readouterr().err.splitlines()
+    assert lines[0].startswith(f"jaxgan: {said}")
+    assert len(lines) <= 2
 
 
 @pytest.mark.parametrize(

@@ -46,6 +46,10 @@ def test_a_run_of_them_is_trained_and_sampled(folder):
     assert (folder / "run" / "sampled.png").exists()
     # The report's explorer would show other images than the run's.
     assert "There is no latent explorer" not in (folder / "run" / "report.html").read_text()
+    longer = "--config.steps=3"
+    done = run_forked("jaxgan.main", config, longer, "--workdir=run", cwd=folder)
+    assert done.returncode == 2
+    assert "jaxgan: run trains networks of one's own\ngive the same --modules" in done.stderr
     done = run_forked("jaxgan.sample", "--workdir=run", cwd=folder)
     assert done.returncode == 2
     said = "jaxgan: run was trained with networks of its own"

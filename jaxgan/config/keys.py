@@ -50,6 +50,9 @@ WITH_TAGS = ("glyph_tags", "mirflickr", "tags")
 # The smallest and the largest image of each system's convolutional networks.
 CONVOLUTIONAL_SIZES = {"dcgan": (16, 256), "cgan": (16, 256), "infogan": (4, 256)}
 
+# The most images that metrics take, and that a command samples: all are in memory at once.
+MOST_IMAGES = 100_000
+
 # Keys that say where the data is; changing them does not change the data.
 PLACES = ("dataset.data_dir", "dataset.features", "dataset.words")
 

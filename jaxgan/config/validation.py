@@ -117,7 +117,7 @@ def _check_ring(config: ConfigDict) -> None:
             raise UserError(
                 f"{path}={get(config, path)}: dataset.name=ring has points, not images, and needs"
                 f" {path}={value!r}",
-                "use --config=configs/gan.py:ring",
+                f"set {path}={value}, or use --config=configs/gan.py:ring without it",
             )
 
 
@@ -207,7 +207,8 @@ def _check_losses(config: ConfigDict) -> None:
             " are never in one update",
             "choose discriminator_batches=together",
         )
-    uniform = config.condition.kind == "label" and config.condition.prior == "uniform"
+    labelled = config.condition.kind == "label" and config.condition.how != "auxiliary"
+    uniform = labelled and config.condition.prior == "uniform"
     if kind == "gradient" and uniform:
         raise UserError(
             "penalty.kind=gradient: with condition.prior=uniform a point between a real and a"
@@ -222,13 +223,13 @@ def _check_losses(config: ConfigDict) -> None:
         raise UserError(
             f"loss=wasserstein: real images weigh {of_real:g} and generated ones {-of_fake:g}, so"
             " that adding a constant to every logit lowers the loss without end",
-            "set real_target=1, fake_target=0 and equal factors",
+            "set real_target=1, fake_target=0 and fake_factor + mismatched_factor = real_factor",
         )
     if config.loss == "wasserstein" and not bounded:
+        norm = "" if _is_dense(config) else " and discriminator.norm=layer"
         raise UserError(
             "loss=wasserstein: nothing bounds the critic's slope, so its loss has no minimum",
-            "set penalty.kind=gradient and discriminator.norm=layer, or only"
-            " discriminator.norm=spectral",
+            f"set penalty.kind=gradient{norm}, or only discriminator.norm=spectral",
         )
     if config.penalty.every > 1 and kind == "none":
         what = f"penalty.every={config.penalty.every}: there is no penalty"
@@ -252,11 +253,16 @@ def _check_augment(config: ConfigDict) -> None:
             raise UserError(what, f"leave it at {default!r}")
 
 
+def _is_dense(config: ConfigDict) -> bool:
+    """Whether the discriminator is fully connected."""
+    paper = config.networks == "paper"
+    return config.system in ("gan", "tags") or (config.system == "cgan" and paper)
+
+
 def _check_norm(config: ConfigDict) -> None:
     """The fully connected discriminators have no BatchNorm to replace."""
-    norm, paper = config.discriminator.norm, config.networks == "paper"
-    dense = config.system in ("gan", "tags") or (config.system == "cgan" and paper)
-    if dense and norm in ("layer", "instance"):
+    norm = config.discriminator.norm
+    if _is_dense(config) and norm in ("layer", "instance"):
         what = f"discriminator.norm={norm}: a fully connected discriminator has no normalisation"
         raise UserError(what, "choose spectral, or leave it at source")
 
@@ -322,18 +328,20 @@ def _check_discriminator_batch_size(config: ConfigDict) -> None:
     size, kind = config.discriminator_batch_size, config.condition.kind
     if size in (0, config.batch_size):
         return
-    from_data = kind in ("known_part", "features") or config.condition.prior == "data"
+    drawn = kind == "none" or (kind == "label" and config.condition.prior == "uniform")
     if not config.fresh_noise:
         reused, remedy = "with fresh_noise=False the generator reuses the noise", "fresh_noise=True"
-    elif kind != "none" and from_data:
+    elif kind == "label" and not drawn:
         reused = "with condition.prior=data the generator reuses the conditions"
         remedy = "condition.prior=uniform"
+    elif not drawn:
+        reused, remedy = "the generator reuses the conditions", ""
     else:
         return
     raise UserError(
         f"discriminator_batch_size={size}: {reused} of the discriminator's batch, and batch_size is"
         f" {config.batch_size}",
-        f"set {remedy}, or leave discriminator_batch_size at 0 (the same size)",
+        f"set {remedy}, or " * bool(remedy) + "leave discriminator_batch_size at 0 (the same size)",
     )
 
 

@@ -121,11 +121,11 @@ def check_holding_out(count: int, available: int, name: str) -> None:
 def check_batch(size: int, images: int, name: str) -> None:
     """Raises UserError if a batch is larger than a training split of some images."""
     if size > images:
+        fits = f"such as {2 ** (images.bit_length() - 1)}" if images > 1 else "and use more images"
         raise UserError(
             f"a batch of {size} is larger than {name}'s {images} training images (the others are"
             " held out)",
-            "lower batch_size (or discriminator_batch_size), such as"
-            f" batch_size={2 ** (images.bit_length() - 1)}",
+            f"lower batch_size (and discriminator_batch_size, if it is not 0), {fits}",
         )
 
 

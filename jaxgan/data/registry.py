@@ -1,6 +1,7 @@
 """Datasets by name."""
 
 import dataclasses
+import os
 
 from ml_collections import ConfigDict
 
@@ -31,14 +32,19 @@ def load(config: ConfigDict) -> Dataset:
     return dataset
 
 
+def _local(path: str) -> str:
+    """A local path of a file or folder, "" for none."""
+    return os.path.expanduser(buckets.fetched(path)) if path else ""
+
+
 def _source(options: ConfigDict, name: str) -> Dataset:
     # Not at the top: worker processes that only read images need no JAX.
     from jaxgan.data.sources import digits, glyphs, idx, image_folder, kaggle_csv, ring, stacked
     from jaxgan.data.tagging import glyph_tags, tag_tables
 
-    path = buckets.fetched(options.data_dir) if name in FROM_FILES else options.data_dir
+    path = _local(options.data_dir) if name in FROM_FILES else options.data_dir
     size, validation = options.size, options.validation
-    words = options.vector_size, options.words, options.min_count
+    words = options.vector_size, _local(options.words), options.min_count
     match name:
         case "digits":
             return digits.load(size)
@@ -57,7 +63,7 @@ def _source(options: ConfigDict, name: str) -> Dataset:
         case "glyph_tags":
             return glyph_tags.load(*words)
         case "mirflickr":
-            return tag_tables.load_mirflickr(path, options.features, *words, validation)
+            return tag_tables.load_mirflickr(path, _local(options.features), *words, validation)
         case "tags":
             return tag_tables.load_table(path, *words, validation)
         case _ if name.startswith(stacked.PREFIX):

@@ -165,6 +165,9 @@ def select(metrics: Sequence[Metric], names: Iterable[str]) -> list[Metric]:
     functions = set()
     for name in names:
         known = [metric for metric in metrics if name in metric.names]
+        if name in OF_SEEDS:
+            what = f"{name!r} is measured at the end of training alone, over its seeds"
+            raise UserError(what, "leave it out; results.json has it if the run has several seeds")
         if not known:
             every = ", ".join(dict.fromkeys(name for metric in metrics for name in metric.names))
             raise UserError(f"{name!r} is no metric of this run", f"choose among {every}")

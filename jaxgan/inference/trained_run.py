@@ -16,6 +16,7 @@ from ml_collections import ConfigDict
 from jaxgan.common import buckets
 from jaxgan.common.errors import UserError
 from jaxgan.common.rng import stream
+from jaxgan.config.keys import MOST_IMAGES
 from jaxgan.data.dataset import label_number
 from jaxgan.data.pixels import to_network, to_uint8
 from jaxgan.inference import pictures
@@ -58,8 +59,6 @@ class Asked(NamedTuple):
 
 
 NOTHING = Asked()
-# Examples per call: all of them and their noise are in memory together.
-MAX_EXAMPLES = 100_000
 
 
 @dataclasses.dataclass(frozen=True)
@@ -306,9 +305,9 @@ def check_asked(n: int, seed: int) -> None:
     """Raises UserError if a number of examples, or the seed of their noise, is out of range."""
     if n < 1:
         raise UserError(f"n={n}: must be at least 1")
-    if n > MAX_EXAMPLES:
+    if n > MOST_IMAGES:
         remedy = "sample several times, with other seeds"
-        raise UserError(f"n={n}: must be at most {MAX_EXAMPLES:,}", remedy)
+        raise UserError(f"n={n}: must be at most {MOST_IMAGES:,}", remedy)
     if not 0 <= seed < 2**31:
         raise UserError(f"seed={seed}: must be from 0 to {2**31 - 1}")
 

@@ -385,7 +385,7 @@ def _unflatten(arrays: dict[str, np.ndarray], target: Any, where: str) -> Any:
         raise UserError(
             f"{where} was saved from other networks: {differing[0]} and {len(differing) - 1} other"
             " arrays do not match",
-            "custom networks must be passed as modules=…; runs of other versions cannot be read",
+            "own networks need --modules (modules=…); runs of other versions cannot be read",
         )
     return jax.tree.unflatten(structure, [arrays[_name(path)] for path, _ in leaves])
 

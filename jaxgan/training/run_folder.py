@@ -85,6 +85,7 @@ def enter(
             write_json(os.path.join(workdir, run_files.CONFIG), about)
         else:
             check_same_data(workdir, saved, dataset)
+            _check_same_networks(workdir, saved, own_networks)
             try:
                 run_files.read_results(workdir)
             except run_files.DamagedFile as error:
@@ -152,6 +153,14 @@ def check_same_data(workdir: str, saved: dict[str, Any], dataset: Dataset) -> No
     if len(contents) > 1:
         what = f"{workdir} was trained on other images than {dataset.name} has now"
         raise UserError(f"{what}: some were changed in their place", ANOTHER)
+
+
+def _check_same_networks(workdir: str, saved: dict[str, Any], own_networks: bool) -> None:
+    if bool(saved.get("own_networks")) != own_networks:
+        whose, remedy = ("the config's own networks", "leave --modules (modules=…) out")
+        if not own_networks:
+            whose, remedy = ("networks of one's own", "give the same --modules (modules=…)")
+        raise UserError(f"{workdir} trains {whose}", f"{remedy}, or {ANOTHER}")
 
 
 def put_results_aside(workdir: str, error: UserError) -> None:

@@ -82,6 +82,7 @@ def test_bad_arguments_are_named(arg, said):
         ("generator.beta1", 1.0, "must be at most 0.99999"),
         ("discriminator_batch_size", 32, "set fresh_noise=True"),
         ("dataset.size", 30, "not a multiple of 4"),
+        ("loss", "wasserstein", "set penalty.kind=gradient and discriminator.norm=layer, or"),
         ("no_such_key", 1, "unknown key no_such_key"),
     ],
 )
