@@ -85,16 +85,9 @@ def test_every_config_trains(name, arg):
         assert np.abs(np.diff(varied, axis=0)).max(axis=(1, 2, 3)).min() > 0
 
 
-@pytest.mark.parametrize(
-    "arg",
-    [
-        "ring",
-        "ring,loss=wasserstein,penalty.kind=gradient,penalty.weight=1,discriminator_steps=2",
-    ],
-)
-def test_a_gan_finds_seven_of_eight_modes_of_a_ring(arg):
+def test_a_gan_finds_seven_of_eight_modes_of_a_ring():
     """Invariant: at least seven of eight."""
-    config = load_config("gan", arg)
+    config = load_config("gan", "ring")
     validate(config)
     dataset = ring.load()
     gan = build_gan(config, dataset.image_shape)

@@ -6,7 +6,7 @@ import math
 import jax
 import numpy as np
 import pytest
-from conftest import tiny_config
+from small_networks import small_infogan
 
 from jaxgan.data.sources import digits
 from jaxgan.evaluation.code_metrics import codes_of_real_images, compare_with_labels
@@ -15,7 +15,6 @@ from jaxgan.evaluation.registry import score
 from jaxgan.evaluation.results import MetricResult, format_table
 from jaxgan.evaluation.runner import TrainingMetrics
 from jaxgan.inference.networks import NetworkFunctions
-from jaxgan.training.gan import build_gan
 from jaxgan.training.state import initialise
 from jaxgan.training.state import networks as state_networks
 
@@ -42,8 +41,9 @@ def test_the_table_averages_over_seeds():
 
 @pytest.fixture(scope="module")
 def networks():
-    gan = build_gan(tiny_config("paper"), (28, 28, 1))
-    return gan, jax.jit(lambda: initialise(gan, jax.random.key(0)))()
+    gan = small_infogan()
+    state = jax.jit(lambda: initialise(gan, jax.random.key(0)))()
+    return NetworkFunctions(gan), state_networks(state)
 
 
 ABOUT = {"seed": 0, "step": 1, "checkpoint": "last"}
@@ -51,14 +51,14 @@ SPLITS = ("train", "validation", "test")
 
 
 def measured(networks, dataset):
-    gan, state = networks
-    context = make_context(NetworkFunctions(gan), dataset, 100)
-    rows = codes_of_real_images(GeneratedSamples(context, state_networks(state), ABOUT))
+    functions, of_run = networks
+    context = make_context(functions, dataset, 100)
+    rows = codes_of_real_images(GeneratedSamples(context, of_run, ABOUT))
     return rows, {(row.name, row.split): row.value for row in rows}
 
 
 def test_the_score_that_picks_the_best_sees_no_label(networks):
-    dataset = digits.load()
+    dataset = digits.load(8)
     shuffled = np.random.default_rng(0).permutation
 
     def relabelled(split):
@@ -77,7 +77,7 @@ def test_the_score_that_picks_the_best_sees_no_label(networks):
 
 
 def test_a_missing_split_is_replaced_and_named(networks):
-    dataset = digits.load()
+    dataset = digits.load(8)
     empty = dataset.test.first(0)
     _, values = measured(networks, dataclasses.replace(dataset, test=empty))
     assert ("code_accuracy", "validation") in values
@@ -109,7 +109,7 @@ def test_real_codes_are_read_with_statistics_of_training_images(networks, monkey
 
     monkeypatch.setattr(NetworkFunctions, "recalibrate_batch_norm", noting)
     monkeypatch.setattr(NetworkFunctions, "predict_codes", reading)
-    dataset = digits.load()
+    dataset = digits.load(8)
     measured(networks, dataset)
     [(images, found)] = recalibrated
     np.testing.assert_array_equal(images, dataset.train.images[:100])
@@ -119,14 +119,13 @@ def test_real_codes_are_read_with_statistics_of_training_images(networks, monkey
 
 @pytest.mark.parametrize("best_by", ["code_information", "frechet_distance"])
 def test_the_best_networks_are_chosen_on_the_validation_split(networks, best_by):
-    gan, state = networks
-    metrics = TrainingMetrics(NetworkFunctions(gan), thumbnailed(), best_by)
-    rows = metrics.at_evaluation(state_networks(state), ABOUT, 40)
+    functions, of_run = networks
+    rows = TrainingMetrics(functions, thumbnailed(), best_by).at_evaluation(of_run, ABOUT, 40)
     assert {row.split for row in rows if row.name == best_by} == {"validation"}
 
 
 def thumbnailed():
     """The digits without labels: distances need no classifier."""
-    found = digits.load()
+    found = digits.load(8)
     splits = {s: dataclasses.replace(getattr(found, s), labels=None) for s in SPLITS}
     return dataclasses.replace(found, label_names=(), **splits)

@@ -173,7 +173,7 @@ CONVOLUTIONAL = {
 }
 
 
-@pytest.mark.parametrize("size", [16, 20, 36, 48, 100, 256])
+@pytest.mark.parametrize("size", [16, 100, 256])
 @pytest.mark.parametrize(("name", "arg"), CONVOLUTIONAL)
 def test_every_multiple_of_four_is_made_and_judged(name, arg, size):
     config = update(load_config(name, arg), {"width": 0.01, "dataset.size": size})

@@ -7,7 +7,7 @@ import re
 import jax
 import numpy as np
 import pytest
-from conftest import load_config, tiny_config
+from conftest import load_config
 from small_networks import small_infogan
 
 from jaxgan.common.errors import UserError
@@ -40,16 +40,11 @@ def float64():
     jax.config.update("jax_enable_x64", False)
 
 
-def infogan():
+def infogan(**values):
     """Convolutions, BatchNorm, Adam, and Q on moved images; nothing dropped."""
-    gan = small_infogan(
-        "continuous",
-        convolutional=True,
-        dtype="float64",
-        discriminator__epsilon=EPSILON,
-        generator__epsilon=EPSILON,
-    )
-    return gan, Batch(IMAGES)
+    values = {"dtype": "float64", "convolutional": True} | values
+    values |= {"discriminator__epsilon": EPSILON, "generator__epsilon": EPSILON}
+    return small_infogan("continuous", **values), Batch(IMAGES)
 
 
 def cgan():
@@ -62,17 +57,14 @@ def cgan():
     return gan, Batch(IMAGES, LABELS)
 
 
-def paper():
-    """The networks of a config, without transformations for Q, which pmap would draw alike on
-    every device."""
-    still = dict.fromkeys(("q__rotation", "q__shift", "q__scale"), 0.0)
-    config = tiny_config(
-        dtype="float64", discriminator__epsilon=EPSILON, generator__epsilon=EPSILON, **still
-    )
-    return build_gan(config, IMAGES.shape[1:]), Batch(IMAGES)
-
-
-SYSTEMS = {"infogan": infogan, "cgan": cgan, "paper": paper}
+# Without transformations for Q, which pmap would draw alike on every device.
+UNMOVED = dict.fromkeys(("q__rotation", "q__shift", "q__scale"), 0.0)
+SYSTEMS = {
+    "infogan": infogan,
+    "cgan": cgan,
+    "unmoved": lambda: infogan(**UNMOVED),
+    "float32": lambda: infogan(dtype="float32", convolutional=False),
+}
 
 
 @functools.cache
@@ -106,6 +98,9 @@ def alone(system, seed):
     first = program(system)
     result = train(first.for_seeds((seed,)), 20)
     assert first.functions.run._cache_size() == 1
+    # A step that is not finite would freeze both sides of a comparison.
+    assert result[0].alive.tolist() == [True]
+    assert result[0].step.tolist() == [20]
     return result
 
 
@@ -122,11 +117,18 @@ def test_numbers_of_devices_agree(system, devices):
     assert_close(train(program(system, devices=devices), 20), alone(system, 3))
 
 
+def test_the_first_losses_in_float32_agree():
+    _, one = train(program("float32"), 1)
+    _, four = train(program("float32", devices=4), 1)
+    for name in one:
+        np.testing.assert_allclose(four[name], one[name], rtol=1e-5, atol=1e-6, err_msg=name)
+
+
 def test_pmap_twin_agrees(monkeypatch):
     """`jax.pmap` of the step on four devices: each takes its slice of the batch; BatchNorm's
     moments and the gradients are averaged."""
     devices = jax.devices()[:4]
-    expected, _ = alone("paper", 3)
+    expected, _ = alone("unmoved", 3)
     apply_gradients = step_lib._apply_gradients
 
     def batch_norm(self, name, train, scale=True):
@@ -156,7 +158,7 @@ def test_pmap_twin_agrees(monkeypatch):
 
     monkeypatch.setattr(layers.Network, "batch_norm", batch_norm)
     monkeypatch.setattr(step_lib, "_apply_gradients", averaged)
-    single = program("paper")
+    single = program("unmoved")
     step = jax.pmap(twin, axis_name="data", in_axes=(0, None, None), devices=devices)
     state = jax.tree.map(lambda x: np.stack([x[0]] * len(devices)), single.initialise())
     for i in range(20):
