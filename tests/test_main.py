@@ -357,6 +357,8 @@ def test_a_finished_run_goes_on_for_longer_and_not_for_less(here, tmp_path):
         train_here(folder, steps=20)
     assert train_here(folder, steps=45) == 0
     assert [row["step"] for row in comparable(folder)[0]][-2:] == [40, 45]
+    before, after = (json.loads((x / "config.json").read_text()) for x in (here, folder))
+    assert after == before | {"config": before["config"] | {"steps": 45}}
     assert comparable(folder)[1]["step"] == 45
 
 

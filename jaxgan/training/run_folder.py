@@ -86,6 +86,9 @@ def enter(
         else:
             check_same_data(workdir, saved, dataset)
             _check_same_networks(workdir, saved, own_networks)
+            if saved["config"] != about["config"]:  # Keys that may change, such as `steps`.
+                renewed = saved | {"config": about["config"]}
+                write_json(os.path.join(workdir, run_files.CONFIG), renewed)
             try:
                 run_files.read_results(workdir)
             except run_files.DamagedFile as error:
