@@ -87,7 +87,7 @@ def pytest_collection_modifyitems(items):
 @pytest.fixture(autouse=True)
 def no_own_modules(monkeypatch):
     """Commands that a test calls in its own process, whose flags are not parsed."""
-    monkeypatch.setattr("jaxgan.cli.MODULES", types.SimpleNamespace(value=None))
+    monkeypatch.setattr("jaxgan.cli.MODULES", types.SimpleNamespace(value=None, present=0))
 
 
 @pytest.fixture

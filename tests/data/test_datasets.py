@@ -167,9 +167,9 @@ def test_an_unknown_dataset_is_named(tmp_path):
 
 
 @pytest.mark.skipif(not SHARED.is_dir(), reason="no prepared MNIST next to the checkout")
-@pytest.mark.parametrize("name", ["mnist", "mnist:3.0.1"])
-def test_prepared_mnist_is_read(name):
-    dataset = tfds.load(name, str(SHARED), 28)
+def test_prepared_mnist_is_read():
+    """By a name with a version, which holds out as many images as the name alone."""
+    dataset = tfds.load("mnist:3.0.1", str(SHARED), 28)
     assert [len(s) for s in (dataset.train, dataset.validation, dataset.test)] == [
         55_000, 5_000, 10_000,
     ]  # fmt: skip
@@ -177,7 +177,7 @@ def test_prepared_mnist_is_read(name):
     assert dataset.label_names[:3] == ("0", "1", "2")
     assert np.bincount(dataset.test.labels)[:3].tolist() == [980, 1135, 1032]
     with pytest.raises(UserError, match=r"dataset\.validation=60000"):
-        tfds.load(name, str(SHARED), 28, 60_000)
+        tfds.load("mnist:3.0.1", str(SHARED), 28, 60_000)
 
 
 def test_a_label_is_found_by_a_name_that_cannot_be_printed():

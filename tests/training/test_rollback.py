@@ -42,6 +42,7 @@ def run(folder, **values):
             "system": "gan",
             "latent__codes": "",
             **dict.fromkeys(("q__rotation", "q__shift", "q__scale"), 0.0),
+            "lambda_continuous": 1.0,
             "latent__noise_prior": "normal",
             "best_by": "none",
             "steps": 20,
