@@ -40,7 +40,7 @@ class Sizes(NamedTuple):
 
 # Training images of the datasets that are downloaded, before a validation split is held out.
 _DOWNLOADED = {"mnist": 60_000, "fashion_mnist": 60_000, "cifar10": 50_000}
-_CHANNELS = {"cifar10": 3}
+_CHANNELS = {"cifar10": 3, "idx": 1, "csv": 1}
 _DIGITS = 1_205
 
 
@@ -78,7 +78,8 @@ def sizes(config: ConfigDict, examples: int | None, classes: int | None = None) 
     # Images of several digits are put together when they are needed, unless streamed=no.
     streamed = single != name and config.dataset.streamed != "no"
     resident = not (streamed or wanted(config.dataset.streamed, (n, *shape)))
-    labels = 1_000 if single != name else classes or len(some) or 10
+    # Labels are as wide as those of all classes, also where a few were chosen.
+    labels = 1_000 if single != name else classes or 10
     return Sizes(n, shape, labels, resident=resident)
 
 

@@ -173,7 +173,9 @@ def test_sizes_that_are_not_known_are_asked_for():
     some = update(load_config("gan", "mnist"), {"dataset.classes": "3+7"})
     with pytest.raises(UserError, match=r"of classes=3\+7: the number of images is not known"):
         sizes(some, None)
-    assert sizes(some, 9_000).classes == 2
+    assert sizes(some, 9_000).classes == 10
+    files = update(load_config("gan", "mnist"), {"dataset.name": "idx"})
+    assert sizes(files, 9_000).shape == (28, 28, 1)
     labelled = update(load_config("cgan"), {"dataset.name": "emnist/letters"})
     with pytest.raises(UserError, match=r"number of labels is not known[\s\S]*--classes"):
         sizes(labelled, 9_000)
