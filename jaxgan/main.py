@@ -81,12 +81,14 @@ def main(argv: list[str]) -> int:
         status = complain(f"{workdir}: {error.strerror}; {remedy}", 1)
     except (RuntimeError, ValueError, MemoryError) as error:
         if cli.is_memory_full(error):
+            what = "the memory is full"
             remedy = "lower batch_size, width or seeds (jaxgan.plan says what a run needs)"
-            return complain(f"the memory is full\n{remedy}", 1)
-        if not distributed.is_peer_failure(error):
+        elif distributed.is_peer_failure(error):
+            distributed.mute_heartbeat()
+            what, remedy = "another process has died, so this one ends too", REMEDY
+        else:
             raise
-        distributed.mute_heartbeat()
-        status = complain(f"another process has died, so this one ends too\n{REMEDY}", 1)
+        status = complain(f"{what}\n{remedy}", 1)
     except KeyboardInterrupt as stop:  # A second signal during training.
         status = cli.ended_by(*stop.args)
     return distributed.exit_process(status)
