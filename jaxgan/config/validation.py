@@ -328,20 +328,20 @@ def _check_discriminator_batch_size(config: ConfigDict) -> None:
     size, kind = config.discriminator_batch_size, config.condition.kind
     if size in (0, config.batch_size):
         return
-    drawn = kind == "none" or (kind == "label" and config.condition.prior == "uniform")
-    if not config.fresh_noise:
-        reused, remedy = "with fresh_noise=False the generator reuses the noise", "fresh_noise=True"
-    elif kind == "label" and not drawn:
-        reused = "with condition.prior=data the generator reuses the conditions"
-        remedy = "condition.prior=uniform"
-    elif not drawn:
+    if kind in ("known_part", "features"):  # No key lets it draw conditions of its own.
         reused, remedy = "the generator reuses the conditions", ""
+    elif not config.fresh_noise:
+        reused = "with fresh_noise=False the generator reuses the noise"
+        remedy = "set fresh_noise=True, or "
+    elif kind == "label" and config.condition.prior == "data":
+        reused = "with condition.prior=data the generator reuses the conditions"
+        remedy = "set condition.prior=uniform, or "
     else:
         return
     raise UserError(
         f"discriminator_batch_size={size}: {reused} of the discriminator's batch, and batch_size is"
         f" {config.batch_size}",
-        f"set {remedy}, or " * bool(remedy) + "leave discriminator_batch_size at 0 (the same size)",
+        f"{remedy}leave discriminator_batch_size at 0 (the same size)",
     )
 
 
