@@ -159,11 +159,13 @@ def check_same_data(workdir: str, saved: dict[str, Any], dataset: Dataset) -> No
 
 
 def _check_same_networks(workdir: str, saved: dict[str, Any], own_networks: bool) -> None:
-    if bool(saved.get("own_networks")) != own_networks:
-        whose, remedy = ("the config's own networks", "leave --modules (modules=…) out")
-        if not own_networks:
-            whose, remedy = ("networks of one's own", "give the same --modules (modules=…)")
-        raise UserError(f"{workdir} trains {whose}", f"{remedy}, or {ANOTHER}")
+    """Raises UserError if a run of a config's networks is continued with others, or the reverse."""
+    if saved.get("own_networks") and not own_networks:
+        what = f"{workdir} trains networks of one's own"
+        raise UserError(what, f"give the same --modules (modules=…), or {ANOTHER}")
+    if own_networks and not saved.get("own_networks"):
+        what = f"{workdir} trains the networks that its config names"
+        raise UserError(what, f"leave --modules (modules=…) out, or {ANOTHER}")
 
 
 def put_results_aside(workdir: str, error: UserError) -> None:
