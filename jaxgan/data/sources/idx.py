@@ -23,13 +23,13 @@ _UNSIGNED_BYTES = 8
 _MNIST = [5923, 6742, 5958, 6131, 5842, 5421, 5918, 6265, 5851, 5949]
 
 
-def load(data_dir: str, size: int, validation: int = -1) -> Dataset:
+def load(folder: str, size: int, validation: int = -1) -> Dataset:
     """Reads train-images-idx3-ubyte, train-labels-idx1-ubyte and, if present, t10k-….
 
     The dataset's name is "mnist" or "idx". Without test files, its test split is empty.
 
     Args:
-      data_dir: the folder; file names may end in .gz, and have a dot instead of the dash before
+      folder: the folder; file names may end in .gz, and have a dot instead of the dash before
         "idx".
       size: images are resized to size x size x 1.
       validation: number of images held out at the end of the training files; -1 is 5,000 of 60,000,
@@ -39,7 +39,6 @@ def load(data_dir: str, size: int, validation: int = -1) -> Dataset:
       UserError: naming the file that is missing, invalid, too short or too long, or that does not
         match the others.
     """
-    folder = os.path.expanduser(data_dir)
     if not os.path.isdir(folder):
         raise UserError(f"{folder}: no such folder", "set dataset.data_dir to an existing folder")
     train = _read_split(folder, "train", size)

@@ -65,7 +65,7 @@ def load(
       UserError: if the folder is missing or empty, mixes images and subfolders, or holds splits
         instead of classes; or naming a file that is damaged or not an image.
     """
-    folder = os.path.abspath(os.path.expanduser(data_dir))
+    folder = os.path.abspath(data_dir)
     if not os.path.isdir(folder):
         raise UserError(f"{folder}: no such folder", "set dataset.data_dir to an existing folder")
     files, labels, names = _scan(folder)

@@ -22,7 +22,7 @@ from jaxgan.data.sources.idx import label_names
 _MARK = "\ufeff".encode().decode("latin-1")
 
 
-def load(data_dir: str, size: int, validation: int = -1) -> Dataset:
+def load(path: str, size: int, validation: int = -1) -> Dataset:
     """Reads train.csv, plain or .gz: a header, then integers from 0 to 255.
 
     The header is label,pixel0,pixel1,…; Fashion-MNIST's begins with pixel1, and that of "MNIST in
@@ -32,14 +32,13 @@ def load(data_dir: str, size: int, validation: int = -1) -> Dataset:
     The test split is empty.
 
     Args:
-      data_dir: the file, or the folder that holds train.csv or train.csv.gz.
+      path: the file, or the folder that holds train.csv or train.csv.gz.
       size: images are resized to size x size x 1.
       validation: number of rows held out at the end; -1 is a tenth.
 
     Raises:
       UserError: naming the file, and the line and column of a mistake.
     """
-    path = os.path.expanduser(data_dir)
     if os.path.isdir(path):
         path = os.path.join(path, "train.csv")
         path = path if os.path.exists(path) else f"{path}.gz"

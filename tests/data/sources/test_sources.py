@@ -1,9 +1,11 @@
 import numpy as np
 import pytest
-from conftest import tiny_config
+from conftest import load_config, tiny_config
 from data_files import load
 
+from jaxgan import data
 from jaxgan.common.errors import UserError
+from jaxgan.config.presets import update
 from jaxgan.data.dataset import Dataset, Split
 from jaxgan.evaluation.features import RealFeatures
 
@@ -18,6 +20,16 @@ def test_a_missing_data_dir_names_the_key(name):
 def test_a_folder_that_is_not_there_is_named(name, tmp_path):
     with pytest.raises(UserError, match=r"nowhere.*no such"):
         load(name, tmp_path / "nowhere")
+
+
+@pytest.mark.parametrize(
+    ("config", "name"), [("dcgan", "idx"), ("dcgan", "csv"), ("dcgan", "folder"), ("tags", "tags")]
+)
+def test_a_path_may_begin_with_the_home_folder(config, name, tmp_path, monkeypatch):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    values = {"dataset.name": name, "dataset.data_dir": "~/nowhere"}
+    with pytest.raises(UserError, match=str(tmp_path / "nowhere")):
+        data.load(update(load_config(config), values))
 
 
 @pytest.mark.parametrize(
