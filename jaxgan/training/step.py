@@ -131,26 +131,13 @@ def discriminator_update(
             if examples is None:
                 continue
             variables = Variables(params["discriminator"], stats["discriminator"])
-            images, condition, _ = examples
-            dropout = stream(key, f"dropout/{name}")
-            (logits, features), stats["discriminator"] = apply_network(
-                gan.discriminator, variables, images, condition, train=True, dropout=dropout
+            term, terms, features, stats["discriminator"] = _examples_term(
+                gan, name, variables, examples, key
             )
-            value, terms = _adversarial_term(gan, name, logits)
             metrics |= terms
-            total += value
-            if config.condition.how == "auxiliary":
-                of_class = class_loss(gan, variables, features, condition)
-                metrics[f"loss/class_{name}"] = of_class
-                total += of_class
-            if name == "real" and config.mismatched_factor:
-                mismatched = mismatched_loss(
-                    gan, variables, images, condition, stream(key, "mismatched")
-                )
-                metrics["loss/discriminator_mismatched"] = mismatched
-                total += mismatched
+            total += term
             if learner is not None and name == "fake":
-                features = features_for_q(gan, variables, images, features, key)
+                features = features_for_q(gan, variables, examples.images, features, key)
                 q = Variables(params["q"], learner.batch_stats)
                 term, terms, stats["q"] = information_term(gan, q, features, examples.codes)
                 metrics |= terms
@@ -162,6 +149,37 @@ def discriminator_update(
     params = {name: player.params for name, player in players.items()}
     gradients, (metrics, stats) = jax.grad(loss, has_aux=True)(params)
     return _apply_gradients(gan, state, players, gradients, stats, metrics)
+
+
+def _examples_term(
+    gan: Gan, name: str, discriminator: Variables, examples: Examples, key: jax.Array
+) -> tuple[jax.Array, Metrics, jax.Array, Any]:
+    """The discriminator's loss on "real" or "fake" examples, with the terms that a condition adds.
+
+    Returns:
+      The term, a scalar; metrics; the discriminator's features [B, F]; and its BatchNorm statistics
+      after the pass.
+    """
+    config, (images, condition, _) = gan.config, examples
+    (logits, features), stats = apply_network(
+        gan.discriminator,
+        discriminator,
+        images,
+        condition,
+        train=True,
+        dropout=stream(key, f"dropout/{name}"),
+    )
+    total, metrics = _adversarial_term(gan, name, logits)
+    if config.condition.how == "auxiliary":
+        of_class = class_loss(gan, discriminator, features, condition)
+        metrics[f"loss/class_{name}"] = of_class
+        total += of_class
+    if name == "real" and config.mismatched_factor:
+        dropout = stream(key, "mismatched")
+        mismatched = mismatched_loss(gan, discriminator, images, condition, dropout)
+        metrics["loss/discriminator_mismatched"] = mismatched
+        total += mismatched
+    return total, metrics, features, stats
 
 
 def _adversarial_term(gan: Gan, name: str, logits: jax.Array) -> tuple[jax.Array, Metrics]:
@@ -313,38 +331,66 @@ def train_step(
     for i in range(config.discriminator_steps):
         if draw is None or config.fresh_noise or i > 0:
             draw = sample("discriminator", gan.discriminator_batch_size, i)
-        # With order="simultaneous" the generator's update uses D as it was before its last step,
-        # which may be two updates.
         before = state
         fake = generate(gan, state.generator, draw)
         generated = Examples(fake.images, draw.latent.condition, draw.latent.codes)
         update_key = stream(key, "discriminator", i)
-        for names in DISCRIMINATOR_BATCHES[config.discriminator_batches]:
-            shown = (real[i] if "real" in names else None, generated if "fake" in names else None)
-            state, terms = discriminator_update(gan, state, *shown, update_key)
-            metrics |= terms
+        state, terms = _discriminator_step(gan, state, real[i], generated, update_key)
+        metrics |= terms
     if config.order != "generator_first":
         if config.fresh_noise:
             draw = sample("generator", config.batch_size, 0)
             fake = generate(gan, state.generator, draw)
         assert draw is not None
         assert fake is not None
-        seen = before if config.order == "simultaneous" else state
-        seen = seen.replace(alive=state.alive)
         # In the code of Goodfellow et al. 2014 both players see one dropout mask.
         shared = config.discriminator.shared_dropout
         generator_key = update_key if shared else stream(key, "generator")
-        updated, terms = generator_update(gan, seen, draw, fake, generator_key)
-        state = state.replace(generator=updated.generator, alive=updated.alive)
-        if config.information == "document":
-            state = state.replace(q=updated.q)
+        state, terms = _generator_step(gan, state, before, draw, fake, generator_key)
         metrics |= terms
-    parts = ("real", "fake") + (("mismatched",) if config.mismatched_factor else ())
-    losses = [metrics[f"loss/discriminator_{name}"] for name in parts]
-    metrics["loss/discriminator"] = jnp.sum(jnp.stack(losses))
+    metrics["loss/discriminator"] = _discriminator_loss(gan, metrics)
     state = _update_averages(gan, state)
     state = state.replace(step=state.step + state.alive)
     return state, metrics | {"alive": state.alive}
+
+
+def _discriminator_step(
+    gan: Gan, state: GanState, real: Examples, fake: Examples, key: jax.Array
+) -> tuple[GanState, Metrics]:
+    """One update on real and generated examples together, or one on each."""
+    metrics = Metrics()
+    for names in DISCRIMINATOR_BATCHES[gan.config.discriminator_batches]:
+        shown = (real if "real" in names else None, fake if "fake" in names else None)
+        state, terms = discriminator_update(gan, state, *shown, key)
+        metrics |= terms
+    return state, metrics
+
+
+def _generator_step(
+    gan: Gan,
+    state: GanState,
+    before: GanState,
+    draw: GeneratorInput,
+    fake: GeneratedBatch,
+    key: jax.Array,
+) -> tuple[GanState, Metrics]:
+    """The generator's update after the discriminator's.
+
+    With order="simultaneous" it sees the discriminator of `before`, the state before the last
+    discriminator step, which may have been two updates.
+    """
+    seen = before if gan.config.order == "simultaneous" else state
+    updated, metrics = generator_update(gan, seen.replace(alive=state.alive), draw, fake, key)
+    state = state.replace(generator=updated.generator, alive=updated.alive)
+    if gan.config.information == "document":
+        state = state.replace(q=updated.q)
+    return state, metrics
+
+
+def _discriminator_loss(gan: Gan, metrics: Metrics) -> jax.Array:
+    """The sum of the discriminator's adversarial losses in one step, a scalar."""
+    parts = ("real", "fake") + (("mismatched",) if gan.config.mismatched_factor else ())
+    return jnp.sum(jnp.stack([metrics[f"loss/discriminator_{name}"] for name in parts]))
 
 
 def _update_averages(gan: Gan, state: GanState) -> GanState:
