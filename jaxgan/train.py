@@ -34,7 +34,7 @@ from jaxgan.reporting.summary import describe_finished
 from jaxgan.training import distributed, intervals, jax_setup, run_files, run_folder, seed_groups
 from jaxgan.training.checkpoint import Checkpoints
 from jaxgan.training.gan import Gan, build_gan
-from jaxgan.training.program import Program
+from jaxgan.training.program import Program, StepMetrics
 from jaxgan.training.seed_groups import gather
 from jaxgan.training.state import Best, GanState
 
@@ -152,52 +152,13 @@ def _train_until_stop(
             config, workdir, dataset, gan, seeds, start, gather(programs, states), rollback
         )
 
-    # --- The loop
-    sheets, saves = intervals.spacings(config)
     loaders: list[BatchLoader] = []
     try:
         loaders += seed_groups.make_loaders(config, gan, programs, dataset, start)
         with stop:
-            step, stopping = start, distributed.all_max(stop.asked)
-            if step == 0:
-                recorder.sample(0, gather(programs, states))
-            limit = 1
-            while step < config.steps and not stopping:
-                count = intervals.steps_to_next_cut(config, step, limit)
-                metrics = []
-                for i, program in enumerate(programs):
-                    states[i], values = program.run(states[i], loaders[i].next(count))
-                    metrics.append(values)
-                step += count
-                recorder.add_metrics(step, count, metrics)
-                last = step == config.steps
-                due = intervals.rows_due(config, step - count, step)
-                fetch = due or recorder.waiting >= intervals.MOST_WAITING
-                if fetch:
-                    seconds, most = recorder.log(due), programs[0].steps_per_call
-                    limit = intervals.next_limit(seconds, limit, most)
-                # Asking the other processes blocks, so a run of several asks only then.
-                if fetch or distributed.is_single_process():
-                    stopping = distributed.all_max(stop.asked)
-                if last or (step % config.sample_every == 0 and sheets.due()):
-                    recorder.sample(step, gather(programs, states))
-                if step % config.eval_every == 0 or last:
-                    scores = recorder.evaluate(step, gather(programs, states))
-                    for i in range(len(programs)):
-                        bests[i] = seed_groups.update_best(bests[i], states[i], scores[i])
-                due_now = step % config.checkpoint_every == 0 and saves.due()
-                if due_now or last or stopping:
-                    recorder.flush()
-                    tree = seed_groups.join_groups(
-                        gather(programs, states), gather(programs, bests)
-                    )
-                    if primary:
-                        checkpoints.save(step, tree)
-
-            recorder.flush()
-            checkpoints.wait()
-            stopping = distributed.all_max(stop.asked)
-
+            step, stopping = _loop(
+                config, programs, loaders, start, states, bests, recorder, checkpoints, stop
+            )
         # --- The end: everything is saved, so from here on a signal may end the process at once
         recorder.progress.close()
         if stopping:
@@ -213,6 +174,66 @@ def _train_until_stop(
     if primary:
         print_wide(describe_finished(config, workdir))
     return 0
+
+
+def _loop(
+    config: ConfigDict,
+    programs: list[Program],
+    loaders: list[BatchLoader],
+    step: int,
+    states: list[GanState],
+    bests: list[Best],
+    recorder: RunRecorder,
+    checkpoints: Checkpoints,
+    stop: StopSignals,
+) -> tuple[int, int]:
+    """Trains from `step` to the last step or a signal, and saves; returns the step that it reached
+    and the signal, or 0. The new states and best networks replace the old ones in their lists."""
+    sheets, saves = intervals.spacings(config)
+    stopping = distributed.all_max(stop.asked)
+    if step == 0:
+        recorder.sample(0, gather(programs, states))
+    limit = 1
+    while step < config.steps and not stopping:
+        count = intervals.steps_to_next_cut(config, step, limit)
+        metrics = _run(programs, states, loaders, count)
+        step += count
+        recorder.add_metrics(step, count, metrics)
+        last = step == config.steps
+        due = intervals.rows_due(config, step - count, step)
+        fetch = due or recorder.waiting >= intervals.MOST_WAITING
+        if fetch:
+            seconds, most = recorder.log(due), programs[0].steps_per_call
+            limit = intervals.next_limit(seconds, limit, most)
+        # Asking the other processes blocks, so a run of several asks only then.
+        if fetch or distributed.is_single_process():
+            stopping = distributed.all_max(stop.asked)
+        if last or (step % config.sample_every == 0 and sheets.due()):
+            recorder.sample(step, gather(programs, states))
+        if last or step % config.eval_every == 0:
+            scores = recorder.evaluate(step, gather(programs, states))
+            for i in range(len(programs)):
+                bests[i] = seed_groups.update_best(bests[i], states[i], scores[i])
+        due_now = step % config.checkpoint_every == 0 and saves.due()
+        if due_now or last or stopping:
+            recorder.flush()
+            tree = seed_groups.join_groups(gather(programs, states), gather(programs, bests))
+            if distributed.is_primary():
+                checkpoints.save(step, tree)
+    recorder.flush()
+    checkpoints.wait()
+    return step, distributed.all_max(stop.asked)
+
+
+def _run(
+    programs: list[Program], states: list[GanState], loaders: list[BatchLoader], count: int
+) -> list[StepMetrics]:
+    """Runs `count` steps of every group of seeds; the new states replace the old ones."""
+    metrics = []
+    for i, program in enumerate(programs):
+        states[i], values = program.run(states[i], loaders[i].next(count))
+        metrics.append(values)
+    return metrics
 
 
 def _restore(
