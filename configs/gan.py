@@ -8,9 +8,9 @@ of 69 ± 37, the Parzen estimate 456 ± 85 nats instead of 140 ± 53.
 `paper`: the networks and training of Goodfellow et al. 2014 for MNIST (two hidden layers of 1,200;
 maxout; SGD). Both choose the best step by Parzen log-likelihood of the validation split.
 
-    mnist            300 epochs, 13 minutes on one core: Fréchet distance 10.6 with
-                     best_by=frechet_distance (mean of three seeds)
-    mnist,paper      70,000 updates, about 50 minutes on one core: Parzen estimate 159 nats, 204
+    mnist            300 epochs, 13 minutes on one core: Fréchet distance 10.6 (mean of
+                     three seeds)
+    mnist,paper      70,000 updates, about 50 minutes on one core: Parzen estimate 159 nats, 205
                      with ema_decay=0.9998 (means of three seeds)
 
 Words of ARG: a dataset (`digits`, `glyphs`, `mnist`, `fashion_mnist`, or `ring`: eight Gaussians

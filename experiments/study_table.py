@@ -44,7 +44,7 @@ def chosen_seed(results: list[dict]) -> int | None:
             return int(result["chosen"]["seed"])
     scored = [result["scores"] for result in results if "scores" in result]
     scores = [item for one in scored for item in one.items()]
-    seeds = {m["seed"] for result in results for m in result["measures"] if "seed" in m}
+    seeds = set().union(*map(seeds_of, results))
     if len(scores) < max(len(seeds), 2):
         return None
     return int(max(scores, key=lambda item: item[1])[0])
@@ -128,9 +128,11 @@ def describe_data(measures: list[dict]) -> str:
 
 def ours(seeds: list[float]) -> str:
     """The mean over the seeds; from three seeds on with its 95 % interval, which would be wider
-    than the values themselves for two."""
+    than the values themselves for two. A measure of the data alone has one value for all seeds."""
     if not seeds:
         return "not measured"
+    if len(set(seeds)) == 1:
+        return in_digits(seeds[0])
     mean = statistics.mean(seeds)
     interval = f" ± {half_interval(seeds):.{decimals(mean)}f}" if len(seeds) > 2 else ""
     return in_digits(mean) + interval
@@ -161,10 +163,10 @@ def table(study: dict, results: dict[str, list[dict]]) -> str:
         full = full_length.get(row["run"])
         if full:
             whole = all(step >= full for step, _ in sizes)
-            budget += " (complete)" if whole else f" (incomplete: {full:,} documented)"
+            budget += " (full length)" if whole else f" (incomplete: {full:,} documented)"
         # A consensus is a single measure of several seeds.
         count = measures[0].get("seeds", len(seeds)) if measures else 0
-        each = f" ({', '.join(map(in_digits, seeds))})" if len(seeds) > 1 else ""
+        each = f" ({', '.join(map(in_digits, seeds))})" if len(set(seeds)) > 1 else ""
         source = f"({row['source']})" if row.get("source") else ""
         lines.append(
             (
@@ -181,32 +183,46 @@ def table(study: dict, results: dict[str, list[dict]]) -> str:
     text = [f"# {study['title']}", ""]
     text += ["Mean over the seeds, of three and more ± its 95 % interval (Student's t).", ""]
     text += ["| " + " | ".join(line) + " |" for line in lines]
-    runs = [commands(run) + devices(results.get(run["name"], [])) for run in study["runs"]]
+    runs = [run_item(run, results.get(run["name"], [])) for run in study["runs"]]
     return "\n".join([*text, "", "The runs:", "", *runs]) + "\n"
+
+
+def run_item(run: dict, results: list[dict]) -> str:
+    """A run as an item of a Markdown list: its commands, and which seeds were trained."""
+    train = [f"python -m jaxgan.main --config={run['config']}"]
+    train += as_flags("--config.", run.get("keys", {}))
+    line = f"- `{run['name']}`: `{' '.join(train)}`"
+    if run.get("evaluate"):
+        flags = " ".join(as_flags("--", run["evaluate"]))
+        line += f", then `python -m jaxgan.evaluate --workdir=DIR {flags}`"
+    done = {seed for result in results for seed in seeds_of(result)}
+    missing = [seed for seed in run["seeds"] if seed not in done]
+    seeds = [seed for seed in run["seeds"] if seed in done]
+    line += f"; seeds {listed(seeds)}" if seeds else ""
+    line += f"; not trained yet: seeds {listed(missing)}" if missing else ""
+    return line + devices(results)
 
 
 def devices(results: list[dict]) -> str:
     """Which seeds were trained on accelerators, where their results say so."""
-    seeds: dict[str, list[int]] = {}
+    seeds: dict[str, set[int]] = {}
     for result in results:
         if result.get("device", "cpu") != "cpu":
-            of_run = {measure["seed"] for measure in result["measures"]}
-            seeds.setdefault(f"{result['device']}, jax {result['jax']}", []).extend(of_run)
+            name = f"{result['device']}, jax {result['jax']}"
+            seeds.setdefault(name, set()).update(seeds_of(result))
     return "".join(
-        f"; {', '.join(map(str, sorted(own)))} on an accelerator: {device}"
-        for device, own in seeds.items()
+        f"; {listed(sorted(own))} on an accelerator: {device}" for device, own in seeds.items()
     )
 
 
-def commands(run: dict) -> str:
-    """The commands of a run as an item of a Markdown list."""
-    train = [f"python -m jaxgan.main --config={run['config']}"]
-    train += as_flags("--config.", run.get("keys", {}))
-    line = f"- `{run['name']}`: `{' '.join(train)}`, seeds {', '.join(map(str, run['seeds']))}"
-    if run.get("evaluate"):
-        flags = " ".join(as_flags("--", run["evaluate"]))
-        line += f"; then `python -m jaxgan.evaluate --workdir=DIR {flags}`"
-    return line
+def seeds_of(result: dict) -> set[int]:
+    """The seeds that a result has measures of; a consensus has none."""
+    return {measure["seed"] for measure in result["measures"] if "seed" in measure}
+
+
+def listed(seeds: list[int]) -> str:
+    """Seeds with commas between them."""
+    return ", ".join(map(str, seeds))
 
 
 def figure(study: dict, results: dict[str, list[dict]], path: pathlib.Path) -> None:

@@ -138,6 +138,7 @@ def test_a_study_grows_run_by_run(stub, study, tmp_path):
     text = (study / "table.md").read_text()
     assert "| accuracy (best networks) |  | 0.500 |  | 1, 5 of 64 | test, 2,000 real, it" in text
     assert "| distance (last networks) | 4 (them) | not measured |  |  |  | all of it |" in text
+    assert "--config.steps=5`; not trained yet: seeds 0, 1\n" in text
     stub.called.clear()
     # The first seed of each config comes first; what is there is not run again.
     assert reproduce.main(["mine", "--jobs=1"]) == 0
@@ -147,7 +148,7 @@ def test_a_study_grows_run_by_run(stub, study, tmp_path):
     read_on = "test, 2,000 real, it `a`, reference 1.500"
     # Of the two scores that of seed 0 is higher.
     assert f"4.000 | 3.000 | 2 (3.000, 5.000), 5 of 64 | {read_on} |" in text
-    command = "--config=configs/gan.py --config.steps=5`, seeds 0, 1"
+    command = "--config=configs/gan.py --config.steps=5`; seeds 0, 1"
     assert f"{command}; 1 on an accelerator: TPU v5, jax 0.1" in text
     stub.called.clear()
     assert reproduce.main(["mine"]) == 0
@@ -284,10 +285,15 @@ def test_the_table_says_which_runs_have_the_length_of_their_source(stub, study):
     text = STUDY.replace("steps = 5 }", "steps = 5 }\nfull = 5", 1)
     (study / "study.toml").write_text(text)
     assert reproduce.main(["mine"]) == 0
-    assert "5 of 64 (complete) |" in (study / "table.md").read_text()
+    assert "5 of 64 (full length) |" in (study / "table.md").read_text()
     (study / "study.toml").write_text(text.replace("full = 5", "full = 9_000"))
     assert reproduce.main(["mine"]) == 0
     assert "5 of 64 (incomplete: 9,000 documented) |" in (study / "table.md").read_text()
+
+
+def test_a_measure_of_the_data_alone_has_one_value_and_no_interval():
+    assert study_table.ours([0.5, 0.5, 0.5]) == "0.500"
+    assert study_table.ours([0.5, 0.5, 0.6]) == "0.533 ± 0.143"  # t of 2 degrees: 4.303.
 
 
 def test_seeds_trained_together_have_the_results_of_seeds_trained_alone(stub, study, capsys):
