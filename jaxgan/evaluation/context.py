@@ -10,7 +10,7 @@ import numpy as np
 
 from jaxgan.common.rng import stream
 from jaxgan.data.dataset import Dataset
-from jaxgan.data.pixels import to_network, to_uint8
+from jaxgan.data.pixels import to_network
 from jaxgan.evaluation.features import Extractor, RealFeatures
 from jaxgan.evaluation.results import MetricResult
 from jaxgan.inference.networks import NetworkFunctions
@@ -218,10 +218,8 @@ class GeneratedSamples:
 
     def draw(self, count: int) -> np.ndarray:
         """Generates images from `latent(count)`, uint8 [count, H, W, C]."""
-        sampled = self.context.functions.sample(
-            self.networks.generator, self.latent(count), self.key
-        )
-        return to_uint8(sampled, self.gan.low)
+        draw = self.context.functions.sample_images
+        return draw(self.networks.generator, self.latent(count), self.key)
 
     @functools.cached_property
     def labels(self) -> np.ndarray:

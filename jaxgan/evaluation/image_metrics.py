@@ -51,17 +51,16 @@ def frechet_distance(samples: GeneratedSamples) -> list[MetricResult]:
 def parzen_log_likelihood(samples: GeneratedSamples) -> list[MetricResult]:
     """The Parzen-window estimate of the real images' log-likelihood."""
     sigma_split, validation = samples.context.real.split("validation")
-    windows = samples.images / np.float32(255)
-    for_sigma = validation.first(_SIGMA_IMAGES).images / np.float32(255)
-    sigma = parzen.choose_sigma(windows, for_sigma)
-    points = samples.real.first(samples.context.limit).images / np.float32(255)
-    mean, error = parzen.mean_and_error(parzen.parzen_log_likelihood(windows, points, sigma))
+    sigma = parzen.choose_sigma(samples.images, validation.first(_SIGMA_IMAGES).images)
+    points = samples.real.first(samples.context.limit).images
+    values = parzen.parzen_log_likelihood(samples.images, points, sigma)
+    mean, error = parzen.mean_and_error(values)
     note = samples.condition_note
     protocol = (
         f"standard error {error:.2f}; sigma {sigma:.3f}, the best of logspace(-1, 0, 10) on"
         f" {min(_SIGMA_IMAGES, len(validation))} {sigma_split} images; pixels in [0, 1]"
     ) + (f"; of generated images{note}" if note else "")
-    counts: dict[str, Any] = {"n_real": len(points), "n_generated": len(windows)}
+    counts: dict[str, Any] = {"n_real": len(points), "n_generated": len(samples.images)}
     return [samples.row("parzen_log_likelihood", mean, "nats", samples.split, protocol, **counts)]
 
 

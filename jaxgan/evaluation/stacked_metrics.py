@@ -7,7 +7,6 @@ import jax
 import numpy as np
 
 from jaxgan.common.rng import stream
-from jaxgan.data.pixels import to_uint8
 from jaxgan.evaluation.context import GeneratedSamples
 from jaxgan.evaluation.results import MetricResult
 from jaxgan.metrics.extractors.classifier import reference_classifier
@@ -49,8 +48,7 @@ def modes_of_stacked_digits(
     def generated(part: slice) -> np.ndarray:
         block = jax.tree.map(lambda x: x[part], latent)
         block_key = stream(key, "block", part.start)
-        images = context.functions.sample(samples.networks.generator, block, block_key)
-        return to_uint8(images, gan.low)
+        return context.functions.sample_images(samples.networks.generator, block, block_key)
 
     real_name, real = dataset.split("test")
     n_real = min(count, len(real))

@@ -16,7 +16,7 @@ from flax.traverse_util import flatten_dict, unflatten_dict
 
 from jaxgan.common.rng import stream
 from jaxgan.data.batches import map_batches
-from jaxgan.data.pixels import to_network
+from jaxgan.data.pixels import to_network, to_uint8
 from jaxgan.models.infogan import CodeParameters
 from jaxgan.models.latents import Latent
 from jaxgan.models.variables import Variables, apply_network
@@ -45,12 +45,24 @@ class NetworkFunctions:
 
         The key is for dropout, which stays on with `sample_dropout`; None is a constant key.
         """
+        return map_batches(self._generates(generator, key), latent, self.batch)
+
+    def sample_images(
+        self, generator: Variables, latent: Latent, key: jax.Array | None = None
+    ) -> np.ndarray:
+        """`sample` as uint8 [N, H, W, C], converted batch by batch: as floats, 10,000 images of
+        256x256x3 would take 8 GB."""
+        generate = self._generates(generator, key)
+        return map_batches(
+            lambda batch, i: to_uint8(generate(batch, i), self.gan.low), latent, self.batch
+        )
+
+    def _generates(
+        self, generator: Variables, key: jax.Array | None
+    ) -> Callable[[Latent, int], jax.Array]:
+        """A function from the i-th batch of latents to its images."""
         key = jax.random.key(0) if key is None else key
-
-        def generate(batch: Latent, i: int) -> jax.Array:
-            return self._generate(generator, batch, stream(key, "sample/dropout", i))
-
-        return map_batches(generate, latent, self.batch)
+        return lambda batch, i: self._generate(generator, batch, stream(key, "sample/dropout", i))
 
     def recalibrate_batch_norm(
         self, discriminator: Variables, q: Variables, images: np.ndarray

@@ -18,7 +18,7 @@ from jaxgan.common.errors import UserError
 from jaxgan.common.rng import stream
 from jaxgan.config.keys import MOST_IMAGES
 from jaxgan.data.dataset import label_number
-from jaxgan.data.pixels import to_network, to_uint8
+from jaxgan.data.pixels import to_network
 from jaxgan.inference import pictures
 from jaxgan.inference.networks import NetworkFunctions
 from jaxgan.models import conditions
@@ -148,8 +148,8 @@ class Run:
 
     def _examples(self, latent: Latent, seed: int) -> np.ndarray:
         key = stream(jax.random.key(seed), "sample")
-        examples = self.functions.sample(self.networks.generator, latent, key)
-        return examples if self.draws_points else to_uint8(examples, self.gan.low)
+        draw = self.functions.sample if self.draws_points else self.functions.sample_images
+        return draw(self.networks.generator, latent, key)
 
     def read_codes(self, images: np.ndarray) -> tuple[np.ndarray, ...]:
         """What Q reads in images, with BatchNorm's statistics re-estimated on these same images:

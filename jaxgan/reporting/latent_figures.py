@@ -1,5 +1,6 @@
 """Figures of the latent space: walks, latent arithmetic, sheets over training."""
 
+import functools
 from collections.abc import Callable
 
 import jax
@@ -9,7 +10,6 @@ from jaxgan import data
 from jaxgan.common.errors import UserError
 from jaxgan.common.rng import stream
 from jaxgan.data.dataset import label_number
-from jaxgan.data.pixels import to_uint8
 from jaxgan.evaluation.features import RealFeatures
 from jaxgan.inference import interpolation
 from jaxgan.inference.pictures import GROUND, enlarged, grid
@@ -132,5 +132,4 @@ def _index(name: str, names: tuple[str, ...]) -> int:
 
 def drawer(run: Run) -> Draw:
     """Returns a function from latents to images, uint8 [N, H, W, C]."""
-    sample, generator, low = run.functions.sample, run.networks.generator, run.gan.low
-    return lambda latent: to_uint8(sample(generator, latent), low)
+    return functools.partial(run.functions.sample_images, run.networks.generator)

@@ -87,10 +87,11 @@ def draw(functions: NetworkFunctions, generator: Variables, sheet: Sheet) -> np.
     """Draws a sheet: uint8 [H, W, C]."""
     if sheet.tagged is not None:
         return draw_tags(functions, generator, *sheet.tagged)
-    samples, gan = functions.sample(generator, sheet.latent), functions.gan
+    gan = functions.gan
     if gan.image_shape[:2] == (1, 1):
-        return scatter(samples.reshape(len(samples), -1))
-    images = to_uint8(samples, gan.low).reshape(-1, sheet.columns, *gan.image_shape)
+        return scatter(functions.sample(generator, sheet.latent).reshape(-1, gan.image_shape[-1]))
+    images = functions.sample_images(generator, sheet.latent)
+    images = images.reshape(-1, sheet.columns, *gan.image_shape)
     if sheet.before is not None and sheet.after is not None:
         images = np.concatenate([sheet.before[:, None], images, sheet.after[:, None]], axis=1)
     return grid(images.reshape(-1, *gan.image_shape), images.shape[1])

@@ -5,6 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from jaxgan.metrics.images import parzen
 from jaxgan.metrics.images.parzen import SIGMAS, choose_sigma, mean_and_error, parzen_log_likelihood
 
 SEEDS = st.integers(0, 2**32 - 1)
@@ -38,6 +39,17 @@ def test_parzen_in_blocks_is_the_formula_on_images():
     exponents = -np.square(difference).sum(axis=2) / (2 * 0.1**2)
     expected = logsumexp(exponents, axis=1) - np.log(20) - 8 * np.log(2 * np.pi * 0.1**2)
     np.testing.assert_allclose(parzen_log_likelihood(samples, points, 0.1), expected, rtol=1e-10)
+
+
+def test_parzen_of_pixels_in_small_blocks_is_that_of_floats_in_one(monkeypatch):
+    generator = np.random.default_rng(0)
+    samples, points = (generator.integers(0, 256, (n, 4, 4, 3), np.uint8) for n in (23, 31))
+    expected = parzen_log_likelihood(samples / 255, points / 255, 0.2)
+    assert len(set(expected)) == 31
+    np.testing.assert_allclose(parzen_log_likelihood(samples, points, 0.2), expected, rtol=1e-6)
+    monkeypatch.setattr(parzen, "_BLOCK_BYTES", 5 * 8 * 48)
+    read = parzen_log_likelihood(samples, points, 0.2)
+    np.testing.assert_allclose(read, expected, rtol=1e-6)
 
 
 def test_parzen_of_one_sample_is_a_gaussian():
