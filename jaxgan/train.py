@@ -20,7 +20,7 @@ from jaxgan.common.notebook import print_wide
 from jaxgan.common.stop_signals import StopSignals
 from jaxgan.config import keys, validation
 from jaxgan.config.new_runs import check_new_run
-from jaxgan.data.dataset import Dataset
+from jaxgan.data.dataset import Dataset, check_passed
 from jaxgan.data.loader import BatchLoader
 from jaxgan.evaluation import registry
 from jaxgan.inference import loading
@@ -86,12 +86,10 @@ def _train(
             print_wide(describe_finished(config, workdir))
         return 0
     with distributed.synchronized():
-        if dataset is not None and config.dataset.near_duplicates != "keep":
-            wanted = config.dataset.near_duplicates
-            what = f"dataset.near_duplicates={wanted}: it has no effect on a dataset passed in"
-            remedy = "leave them out first: data.near_duplicates.without_near_duplicates(split)"
-            raise UserError(what, remedy)
-        dataset = data.load(config) if dataset is None else dataset
+        if dataset is None:
+            dataset = data.load(config)
+        else:
+            check_passed(config, dataset)
         if config.generator.output_bias == "data" and (modules is not None or dataset.points):
             what = "generator.output_bias=data needs images, and networks built from the config"
             raise UserError(what, "leave it at zero")

@@ -9,8 +9,10 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
+from ml_collections import ConfigDict
 
 from jaxgan.common.errors import UserError, printable
+from jaxgan.config.keys import KEYS
 from jaxgan.data.streaming import Concatenated, Streamed
 from jaxgan.data.tagging.types import Rows, Tags, split_or_earlier
 
@@ -116,6 +118,53 @@ def check_holding_out(count: int, available: int, name: str) -> None:
             f"dataset.validation={count}: {name} has {available} training images",
             "hold out fewer, so that a batch is left to train on; -1 is the dataset's default",
         )
+
+
+def check_passed(config: ConfigDict, dataset: "Dataset") -> None:
+    """Checks a dataset made in Python, as the readers of files check theirs.
+
+    Raises:
+      UserError: if examples are no images of one shape, their labels do not fit, a batch is larger
+        than the training split, or a key of the config selects among examples that it names.
+    """
+    for path, remedy in (
+        ("classes", "pass dataset.only(…)"),
+        ("images", "pass dataset.limited(…)"),
+        ("near_duplicates", "call data.near_duplicates.without_near_duplicates(split) first"),
+    ):
+        value = config.dataset[path]
+        if value != KEYS[f"dataset.{path}"].default:
+            what = f"dataset.{path}={value}: it has no effect on a dataset passed in"
+            raise UserError(what, remedy)
+    check_examples(dataset)
+    batch = config.discriminator_batch_size or config.batch_size
+    check_batch(batch, len(dataset.train), dataset.name)
+
+
+def check_examples(dataset: "Dataset") -> None:
+    """Raises UserError if examples are no images of one shape, or their labels do not fit."""
+    parts = {name: getattr(dataset, name) for name in ("train", "validation", "test")}
+    shape, kind = dataset.train.images.shape[1:], dataset.train.images.dtype
+    points = kind == np.float32 and shape[:2] == (1, 1)
+    for name, split in parts.items():
+        where, images, labels = f"{dataset.name}: {name}", split.images, split.labels
+        if len(images.shape) != 4 or not (images.dtype == np.uint8 or points):
+            raise UserError(
+                f"{where}: images are {images.dtype} {list(images.shape)}",
+                "make them uint8 [N, H, W, C], from 0 to 255; float32 [N, 1, 1, D] are points",
+            )
+        if (images.shape[1:], images.dtype) != (shape, kind):
+            what = f"{where}: {images.dtype} {images.shape[1:]}, training images {kind} {shape}"
+            raise UserError(what, "make all splits of one shape and dtype")
+        if labels is None:
+            continue
+        most = len(dataset.label_names)
+        if labels.shape != (len(images),) or not np.issubdtype(labels.dtype, np.integer):
+            what = f"{where}: labels are {labels.dtype} {list(labels.shape)}"
+            raise UserError(what, f"make them whole numbers [{len(images)}], one for each image")
+        if len(labels) and not 0 <= labels.min() <= labels.max() < most:
+            what = f"{where}: labels from {labels.min()} to {labels.max()}, with {most} names"
+            raise UserError(what, "number them from 0, and name each in label_names")
 
 
 def check_batch(size: int, images: int, name: str) -> None:

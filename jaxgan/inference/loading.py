@@ -12,6 +12,7 @@ import numpy as np
 from jaxgan import config as config_lib
 from jaxgan.common import buckets
 from jaxgan.common.errors import UserError
+from jaxgan.common.rng import settings_of_runs
 from jaxgan.config import keys
 from jaxgan.config.validation import validate
 from jaxgan.inference.trained_run import Run
@@ -19,7 +20,7 @@ from jaxgan.models import conditions
 from jaxgan.models.registry import Modules
 from jaxgan.training import run_files, run_folder
 from jaxgan.training.checkpoint import Checkpoints
-from jaxgan.training.gan import build_gan
+from jaxgan.training.gan import Gan, build_gan
 from jaxgan.training.state import first_best, has_averages, initialise, networks, raw_networks
 
 
@@ -39,8 +40,8 @@ def load(
 
     Raises:
       UserError: if there is no run, no such seed or checkpoint, or no whole checkpoint; if
-        config.json is damaged or of another version; if the networks are not those of the run, or
-        its own ones are not given; or if it is in float64 and JAX's 64-bit types are off.
+        config.json is damaged or of another version; or if the networks are not those of the run,
+        or its own ones are not given.
     """
     if checkpoint not in run_files.CHECKPOINTS:
         known = ", ".join(run_files.CHECKPOINTS)
@@ -100,24 +101,13 @@ def _restore(
         what = f"{workdir} was trained with networks of its own"
         raise UserError(what, "give them again: --modules=MODULE:NAME, in Python modules=…")
     config = config_lib.update(config_lib.base(), about["config"])
-    if config.dtype == "float64" and not jax.config.read("jax_enable_x64"):
-        remedy = 'call jax.config.update("jax_enable_x64", True) first'
-        raise UserError(f"{workdir} is in float64", remedy)
     data = about["dataset"]
     label_names = tuple(data["label_names"])
-    # Older versions did not record the number of features.
-    condition = conditions.make(config, label_names, data["classes"], data.get("features", 0))
-    gan = build_gan(config, tuple(data["image_shape"]), condition, modules)
-
-    def target() -> dict[str, Any]:
-        root_keys = jax.random.split(jax.random.key(0), config.seeds)
-        state = jax.vmap(lambda key: initialise(gan, key))(root_keys)
-        return {"state": state, "best": first_best(state)}
-
-    folder = os.path.join(workdir, "checkpoints")
-    checkpoints = Checkpoints(folder, 1, read_only=True, config=config)
-    with contextlib.closing(checkpoints):
-        restored = checkpoints.restore(jax.eval_shape(target))
+    with settings_of_runs(config.dtype):
+        # Older versions did not record the number of features.
+        condition = conditions.make(config, label_names, data["classes"], data.get("features", 0))
+        gan = build_gan(config, tuple(data["image_shape"]), condition, modules)
+        restored = _newest(workdir, gan)
     if restored is None:
         raise UserError(f"{workdir} has no checkpoint yet", "train it for longer")
     runs: dict[int, dict[str, Run]] = {}
@@ -137,6 +127,20 @@ def _restore(
         if last.alive:
             finite.add(seed)
     return restored[0], runs, finite
+
+
+def _newest(workdir: str, gan: Gan) -> tuple[int, Any] | None:
+    """The step of the newest whole checkpoint, and its states and best networks by name."""
+
+    def target() -> dict[str, Any]:
+        root_keys = jax.random.split(jax.random.key(0), gan.config.seeds)
+        state = jax.vmap(lambda key: initialise(gan, key))(root_keys)
+        return {"state": state, "best": first_best(state)}
+
+    folder = os.path.join(workdir, "checkpoints")
+    checkpoints = Checkpoints(folder, 1, read_only=True, config=gan.config)
+    with contextlib.closing(checkpoints):
+        return checkpoints.restore(jax.eval_shape(target))
 
 
 def _check_dataset(dataset: dict[str, Any]) -> None:

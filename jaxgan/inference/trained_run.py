@@ -1,5 +1,6 @@
 """One seed of a trained run: its config, its networks, and methods that sample and read."""
 
+import contextlib
 import dataclasses
 import functools
 import math
@@ -15,7 +16,7 @@ from ml_collections import ConfigDict
 
 from jaxgan.common import buckets
 from jaxgan.common.errors import UserError
-from jaxgan.common.rng import stream
+from jaxgan.common.rng import settings_of_runs, stream
 from jaxgan.config.keys import MOST_IMAGES
 from jaxgan.data.dataset import label_number
 from jaxgan.data.pixels import to_network
@@ -127,7 +128,8 @@ class Run:
             run is conditioned on.
         """
         asked = Asked.of(label, code, continuous, image, features)
-        return self._examples(self.latent(n, seed, asked), seed)
+        with self._settings():
+            return self._examples(self.latent(n, seed, asked), seed)
 
     def generate(self, noise: np.ndarray, *, seed: int = 0, **asked: Any) -> np.ndarray:
         """The examples of given noise: `generate(run.latent(9).noise)` is `sample(9)`.
@@ -143,8 +145,10 @@ class Run:
         size = self.config.latent.noise
         if noise.ndim != 2 or noise.shape[1] != size:
             raise UserError(f"noise: {list(noise.shape)}, not [n, {size}]")
-        latent = self.latent(len(noise), seed, Asked.of(**asked))
-        return self._examples(latent._replace(noise=jnp.asarray(noise, latent.noise.dtype)), seed)
+        with self._settings():
+            latent = self.latent(len(noise), seed, Asked.of(**asked))
+            latent = latent._replace(noise=jnp.asarray(noise, latent.noise.dtype))
+            return self._examples(latent, seed)
 
     def _examples(self, latent: Latent, seed: int) -> np.ndarray:
         key = stream(jax.random.key(seed), "sample")
@@ -171,8 +175,9 @@ class Run:
         if images.dtype != np.uint8 or images.shape[1:] != gan.image_shape or not len(images):
             shape = f"{images.dtype} {list(images.shape)}"
             raise UserError(f"images: {shape}, not uint8 [N, {str(list(gan.image_shape))[1:]}")
-        read = self.functions.recalibrate_batch_norm(networks.discriminator, networks.q, images)
-        return tuple(map(_value, self.functions.predict_codes(*read, images)))
+        with self._settings():
+            read = self.functions.recalibrate_batch_norm(networks.discriminator, networks.q, images)
+            return tuple(map(_value, self.functions.predict_codes(*read, images)))
 
     @property
     def history(self) -> list[dict[str, Any]]:
@@ -232,9 +237,15 @@ class Run:
           UserError: if n or the seed is out of range, or `asked` does not fit the run.
         """
         check_asked(n, seed)
-        latent = self.gan.latent.sample(stream(jax.random.key(seed), "sample"), n)
-        codes = self._with_values(latent.codes, n, asked)
-        return latent._replace(codes=codes, condition=self._condition(n, asked))
+        with self._settings():
+            latent = self.gan.latent.sample(stream(jax.random.key(seed), "sample"), n)
+            codes = self._with_values(latent.codes, n, asked)
+            return latent._replace(codes=codes, condition=self._condition(n, asked))
+
+    def _settings(self) -> contextlib.AbstractContextManager[None]:
+        """The settings in which the run was trained: the same seed gives the same examples whatever
+        the process has set, for example a notebook that also trains in float64."""
+        return settings_of_runs(self.config.dtype)
 
     def _with_values(self, sampled: tuple[Any, ...], n: int, asked: Asked) -> tuple[Any, ...]:
         """The sampled codes, with the first ones of each kind set to the given values."""
@@ -277,6 +288,7 @@ class Run:
         if isinstance(condition, conditions.MaskedImage):
             if image is None:
                 raise UserError("image: the run fills holes and needs an image", "--image=FILE")
+            image = np.asarray(image)
             if image.shape != self.gan.image_shape or image.dtype != np.uint8:
                 raise UserError(
                     f"image: {image.dtype} {image.shape}, not uint8 {self.gan.image_shape}"
@@ -286,6 +298,7 @@ class Run:
         if isinstance(condition, conditions.Features):
             if features is None:
                 raise UserError("features: the run tags images and needs those of one", "--image=…")
+            features = np.asarray(features)
             if features.shape != (condition.size,):
                 raise UserError(f"features: {list(features.shape)}, not [{condition.size}]")
             return jnp.tile(jnp.asarray(features, dtype), (n, 1))
@@ -302,7 +315,11 @@ class Run:
 
 
 def check_asked(n: int, seed: int) -> None:
-    """Raises UserError if a number of examples, or the seed of their noise, is out of range."""
+    """Raises UserError if a number of examples, or the seed of their noise, is not whole or out of
+    range."""
+    for name, value in (("n", n), ("seed", seed)):
+        if not isinstance(value, (int, np.integer)):
+            raise UserError(f"{name}={value!r}: not a whole number")
     if n < 1:
         raise UserError(f"n={n}: must be at least 1")
     if n > MOST_IMAGES:

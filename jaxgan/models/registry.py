@@ -76,7 +76,7 @@ def _identity(x: jax.Array) -> jax.Array:
 
 
 def _dcgan(config: ConfigDict, shape: Shape, codes: tuple[Code, ...], types: Types) -> Modules:
-    check_size(config, shape[0])
+    _check_shape(config, shape)
     for_g, _ = _dropouts(config)
     for_d: Types = {"dropout": config.discriminator.dropout}
     if config.networks == "paper":
@@ -101,7 +101,7 @@ def _cgan(config: ConfigDict, shape: Shape, codes: tuple[Code, ...], types: Type
         for_g, for_d = _dropouts(config)
         generator = mlp.ConditionalGenerator(image_shape=shape, **for_g, **types)
         return Modules(generator, mlp.ConditionalDiscriminator(**for_d, **types), None, 0.0)
-    check_size(config, shape[0])
+    _check_shape(config, shape)
     inpaints = config.condition.kind == "known_part"
     kind: Callable[..., nn.Module] = cgan.Inpainter if inpaints else cgan.Generator
     return Modules(kind(image_shape=shape, **types), cgan.Discriminator(**types), None, -1.0)
@@ -118,11 +118,19 @@ def _tags(config: ConfigDict, shape: Shape, codes: tuple[Code, ...], types: Type
     return Modules(generator, word_cgan.Discriminator(**for_d, **types), None, -1.0)
 
 
+def _check_shape(config: ConfigDict, shape: Shape) -> None:
+    if shape[0] != shape[1]:
+        what = f"{config.dataset.name}: images of {shape[0]}x{shape[1]} are not square"
+        raise UserError(what, "crop, pad or resize them; or give networks of your own")
+    check_size(config, shape[0])
+
+
 def _infogan(config: ConfigDict, shape: Shape, codes: tuple[Code, ...], types: Types) -> Modules:
     if shape[0] < 4:
         raise UserError(
             f"{config.dataset.name}: InfoGAN makes images, not points", "use configs/gan.py"
         )
+    _check_shape(config, shape)
     generator: Any
     discriminator: Any
     if config.networks == "document":

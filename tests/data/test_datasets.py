@@ -1,19 +1,22 @@
 import dataclasses
 import os
 
+import jax.numpy as jnp
 import numpy as np
 import pytest
-from conftest import ROOT, tiny_config
+from conftest import ROOT, load_config, tiny_config
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from jaxgan import data
 from jaxgan.common.errors import UserError
+from jaxgan.config.presets import update
 from jaxgan.data.batches import indices, indices_of_steps
-from jaxgan.data.dataset import Dataset, Split, label_number
+from jaxgan.data.dataset import Dataset, Split, check_passed, label_number
 from jaxgan.data.pixels import resize, to_network, to_uint8
 from jaxgan.data.sources import digits, tfds
 from jaxgan.data.streaming import ArraySource, Streamed
+from jaxgan.models.registry import make_modules
 
 SHARED = ROOT.parent / "shared" / "tfds"
 
@@ -121,6 +124,56 @@ def test_replacement_draws_uniformly():
 def test_a_batch_larger_than_the_data_is_refused():
     with pytest.raises(UserError, match="5000 is larger than digits's 1205"):
         data.load(tiny_config(batch_size=5000))
+
+
+PASSED = np.zeros((6, 8, 8, 1), np.uint8), np.arange(6, dtype=np.int32) % 2
+
+
+@pytest.mark.parametrize(
+    ("images", "labels", "keys", "said"),
+    [
+        (*PASSED, {}, None),
+        (np.zeros((6, 1, 1, 2), np.float32), None, {}, None),
+        (PASSED[0][..., 0], None, {}, r"images are uint8 \[6, 8, 8\]\nmake them uint8 \[N, H"),
+        (PASSED[0] / 255, None, {}, r"images are float64 \[6, 8, 8, 1\]"),
+        (PASSED[0].astype(np.float32), None, {}, r"images are float32 \[6, 8, 8, 1\]"),
+        (PASSED[0], PASSED[1] + 1, {}, "labels from 1 to 2, with 2 names"),
+        (PASSED[0], PASSED[1] - 1, {}, "labels from -1 to 0, with 2 names"),
+        (PASSED[0], PASSED[1][:5], {}, r"labels are int32 \[5\]\nmake them whole numbers \[6\]"),
+        (PASSED[0], PASSED[1] / 2, {}, r"labels are float64 \[6\]"),
+        (*PASSED, {"batch_size": 7}, "a batch of 7 is larger than own's 6"),
+        (
+            *PASSED,
+            {"dataset.classes": "a"},
+            r"classes=a: it has no effect on a dataset passed in\npass dataset.only",
+        ),
+        (*PASSED, {"dataset.images": 3}, "images=3: it has no effect on a dataset passed in"),
+        (*PASSED, {"dataset.near_duplicates": "leave_out"}, "without_near_duplicates"),
+    ],
+)
+def test_a_dataset_made_in_python_is_checked(images, labels, keys, said):
+    split = Split(images, labels)
+    dataset = Dataset("own", split, split.first(0), split, ("a", "b"))
+    config = update(load_config("gan"), {"batch_size": 6} | keys)
+    if said is None:
+        check_passed(config, dataset)
+    else:
+        with pytest.raises(UserError, match=said):
+            check_passed(config, dataset)
+
+
+def test_splits_of_one_dataset_have_images_of_one_shape():
+    split, other = Split(PASSED[0], None), Split(np.zeros((6, 8, 4, 1), np.uint8), None)
+    config = update(load_config("gan"), {"batch_size": 6})
+    with pytest.raises(UserError, match=r"own: test: uint8 \(8, 4, 1\), training images uint8"):
+        check_passed(config, Dataset("own", split, split, other))
+
+
+@pytest.mark.parametrize("name", ["dcgan", "cgan", "infogan"])
+def test_convolutional_networks_refuse_images_that_are_not_square(name):
+    config = update(load_config(name), {"dataset.name": "own"})
+    with pytest.raises(UserError, match="own: images of 32x28 are not square"):
+        make_modules(config, (32, 28, 1), (), jnp.float32)
 
 
 @pytest.mark.parametrize("streamed", ["no", "yes"])
