@@ -73,6 +73,7 @@ def study(workdirs: list[str], of: int, checkpoint: str) -> dict:
         **{name: list(of_seed.values()) for name, of_seed in values.items()},
         "rho_information": float(spearmanr(list(values[INFORMATION].values()), accuracies)[0]),
         "rho_agreement": float(spearmanr(list(values[AGREEMENT].values()), accuracies)[0]),
+        "gain": gain(np.array(list(values[INFORMATION].values())), np.array(accuracies), of),
         "of": of,
         "sets": len(drawn),
         "drawn": {
@@ -85,6 +86,26 @@ def study(workdirs: list[str], of: int, checkpoint: str) -> dict:
             for name, v in found.items()
         },
     }
+
+
+def gain(information: np.ndarray, accuracies: np.ndarray, of: int) -> dict:
+    """What the choice by information adds to the mean accuracy of a set of `of` seeds: over 20,000
+    sets the mean and the share of sets in which it loses, and the 95 % interval of that mean if
+    other seeds had been trained (2,000 bootstrap samples of the seeds)."""
+    generator = np.random.default_rng(0)
+
+    def of_sets(seeds: np.ndarray, count: int) -> np.ndarray:
+        sets = np.array([generator.choice(len(seeds), of, replace=False) for _ in range(count)])
+        sets = seeds[sets]
+        chosen = np.take_along_axis(sets, information[sets].argmax(1, keepdims=True), 1)[:, 0]
+        return accuracies[chosen] - accuracies[sets].mean(axis=1)
+
+    every = of_sets(np.arange(len(accuracies)), 20_000)
+    samples = generator.integers(len(accuracies), size=(2_000, len(accuracies)))
+    means = [of_sets(seeds, 300).mean() for seeds in samples]
+    low, high = np.quantile(means, (0.025, 0.975))
+    found = {"mean": every.mean(), "loses": (every < 0).mean(), "low": low, "high": high}
+    return {name: float(value) for name, value in found.items()}
 
 
 def of_seeds(rows: list[MetricResult], name: str) -> dict[int, float]:
