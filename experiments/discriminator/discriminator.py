@@ -1,5 +1,5 @@
 """What a trained and an untrained discriminator respond to, by guided backpropagation (Radford et
-al. 2016, section 6.1, figure 5). README.md has the commands that train the run.
+al. 2016, section 6.2, figure 5). README.md has the commands that train the run.
 
 TFDS_DATA_DIR=… python experiments/discriminator/discriminator.py --workdir=DIR [--out=FILE.png]
 """

@@ -1,5 +1,5 @@
 """Interpolation between noise vectors, and sums of noise vectors (Radford et al. 2016, sections 6.1
-and 6.3), in a run on labelled images. README.md has the commands that train it.
+and 6.3.2), in a run on labelled images. README.md has the commands that train it.
 
 TFDS_DATA_DIR=… python experiments/walks/walks.py --workdir=DIR [--n=2000]
 """

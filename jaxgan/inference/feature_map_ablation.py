@@ -1,12 +1,13 @@
 """Removes an object from a generator's images by dropping feature maps (Radford et al. 2016,
-section 6.2, which removes windows from bedrooms).
+section 6.3.1, which removes windows from bedrooms).
 
 A logistic regression on the activations of the second-to-last convolution separates positions
 inside marked regions from positions outside. Every feature map with a positive weight is dropped,
 that is, set to zero at all positions. The generator then replaces the object by something else.
 
-The activations are the input of the last convolution: after BatchNorm and the activation, dropout
-off. Dropping a map there equals setting the weights that read it to zero.
+The activations are the input of the last convolution: after BatchNorm and the activation, and
+after dropout where the config has it on in sampling. Dropping a map there equals setting the
+weights that read it to zero.
 """
 
 import csv
@@ -85,9 +86,10 @@ def _channels(gan: Gan) -> tuple[list[int], list[int]]:
 
     def generate() -> Any:
         latent, _ = example_inputs(gan)
-        variables = gan.generator.init(jax.random.key(0), latent, train=False)
+        key = jax.random.key(0)
+        keys = {"params": key, "dropout": key}
         with nn.intercept_methods(record):
-            return gan.generator.apply(variables, latent, train=False)
+            return gan.generator.init(keys, latent, train=False)
 
     jax.eval_shape(generate)
     return inputs, outputs

@@ -1,5 +1,5 @@
 """Guided backpropagation through a discriminator (Springenberg et al. 2015, "Striving for
-simplicity", section 3.4), as in Radford et al. 2016, section 6.1 and figure 5.
+simplicity", section 3.4), as in Radford et al. 2016, section 6.2 and figure 5.
 
 It is the gradient of a feature with respect to the image, except that an activation passes the
 gradient on only where both its input and the incoming gradient are positive. The result shows what

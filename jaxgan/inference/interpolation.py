@@ -1,4 +1,4 @@
-"""Interpolation and arithmetic on a generator's noise (Radford et al. 2016, sections 6.1, 6.3).
+"""Interpolation and arithmetic on a generator's noise (Radford et al. 2016, sections 6.1, 6.3.2).
 
 The path between two noises depends on the prior. Gaussian noise of 100 dimensions has a norm near
 10, but the middle of a straight line has one near 7, which the generator never saw in training. On

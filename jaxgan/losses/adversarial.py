@@ -5,7 +5,8 @@ with logits l and D = sigmoid(l) on a real example x, and l' and D' on a generat
     non_saturating  -log D - log(1 - D')             -log D'         Goodfellow et al. 2014, sec. 3
     minimax         -log D - log(1 - D')             log(1 - D')     Goodfellow et al. 2014, eq. 1
     least_squares   (l - 1)^2 / 2 + l'^2 / 2         (l' - 1)^2 / 2  Mao et al. 2017, eq. 9
-    hinge           max(0, 1 - l) + max(0, 1 + l')   -l'             Lim and Ye 2017, eq. 3
+    hinge           max(0, 1 - l) + max(0, 1 + l')   -l'             Lim and Ye 2017; Miyato
+                                                           et al. 2018, eq. 16, 17
     wasserstein     -l + l'                          -l'             Arjovsky et al. 2017, eq. 2
 
 Logits avoid the logarithm of a rounded probability. Targets are per example and in [0, 1]: 1 is
@@ -60,14 +61,16 @@ def least_squares(logits: jax.Array, targets: jax.Array) -> jax.Array:
 
 
 def hinge(logits: jax.Array, targets: jax.Array) -> jax.Array:
-    """max(0, 1 - s l), s = 2 t - 1: the discriminator's hinge loss (Lim and Ye 2017, eq. 3)."""
+    """max(0, 1 - s l), s = 2 t - 1: the discriminator's hinge loss (Lim and Ye 2017; Miyato et al.
+    2018, eq. 16)."""
     require_equal_shapes(logits, targets)
     return jax.nn.relu(1 - (2 * targets - 1) * logits)
 
 
 def wasserstein(logits: jax.Array, targets: jax.Array) -> jax.Array:
     """-s l, s = 2 t - 1: both losses of the Wasserstein GAN, whose critic must be Lipschitz
-    (Arjovsky et al. 2017, eq. 2), and the generator's hinge loss (Lim and Ye 2017, eq. 3)."""
+    (Arjovsky et al. 2017, eq. 2), and the generator's hinge loss (Miyato et al. 2018,
+    eq. 17)."""
     require_equal_shapes(logits, targets)
     return -(2 * targets - 1) * logits
 

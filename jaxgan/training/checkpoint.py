@@ -228,6 +228,10 @@ class Checkpoints:
             try:
                 arrays = self._read(step)
             except _DAMAGE as error:
+                if self._read_only and not os.path.isdir(f"{self._folder}/{step}"):
+                    # The run still trains: it has saved a newer one and deleted this one.
+                    self._manager().reload()
+                    return self.restore(target, most)
                 # Orbax's errors do not tell damage from what cannot be read now.
                 self._check_readable(step)
                 self._say_damaged(step, error)

@@ -161,7 +161,7 @@ def exit_process(status: int) -> int:
     if jax.distributed.is_initialized():
         sys.stdout.flush()
         if _heartbeat is not None:
-            _heartbeat.stop(patience=2)
+            _heartbeat.stop(patience=2, failed=True)
         if is_primary():
             # JAX's coordinator is in this process; the others may still print their own errors.
             time.sleep(2)

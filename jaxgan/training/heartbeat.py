@@ -33,7 +33,7 @@ class Heartbeat:
     def __init__(self, store: Any, process: int, processes: int, timeout: int) -> None:
         self._store, self._process, self._processes = store, process, processes
         self._timeout, self._period = timeout, timeout / _BEATS
-        self._unanswered = 0
+        self._unanswered, self._failed = 0, False
         self._leaving, self._left = threading.Event(), threading.Event()
         # Taken for good by the thread that ends this process.
         self._ending = threading.RLock()
@@ -44,9 +44,12 @@ class Heartbeat:
         self._beating.start()
         threading.Thread(target=self._await_answers, name="heartbeat-store", daemon=True).start()
 
-    def stop(self, patience: float | None = None) -> None:
-        """Tells the other processes that this one leaves, and stops watching them; waits at most
-        `patience` seconds for process 0, by default until it is silent."""
+    def stop(self, patience: float | None = None, failed: bool = False) -> None:
+        """Stops watching the other processes, and tells them that this one leaves. After a failure
+        it only falls silent: the others may wait for it in a collective that never ends, and end by
+        the same timeout. Waits at most `patience` seconds for process 0, by default until it is
+        silent."""
+        self._failed = failed
         self._leaving.set()
         self._beating.join(patience)
         self.mute()
@@ -65,7 +68,8 @@ class Heartbeat:
             if silent:
                 names = ", ".join(key.removeprefix(_FOLDER) for key in silent)
                 self._end_because_of(names)
-        self._exchange(_LEFT)
+        if not self._failed:
+            self._exchange(_LEFT)
         self._left.set()
 
     def _exchange(self, count: str) -> dict[str, str] | None:

@@ -61,8 +61,9 @@ def make_mesh(seeds: int, batch_sizes: Sequence[int], devices: Sequence[Any] | N
                 )
     least = len(hosts) * (most if whole else 1)
     sizes = " and ".join(map(str, dict.fromkeys(batch_sizes)))
+    # On CPUs one seed trains after the other, whatever the config's `seeds`.
+    of_seeds, or_seeds = (f" and seeds={seeds}", "seeds, or ") if seeds > 1 else ("", "")
     raise UserError(
-        f"batches of {sizes} and seeds={seeds} cannot be split over {least} devices of {len(hosts)}"
-        " hosts",
-        f"make seeds, or batch_size and discriminator_batch_size, multiples of {least}",
+        f"batches of {sizes}{of_seeds} cannot be split over {least} devices of {len(hosts)} hosts",
+        f"make {or_seeds}batch_size and discriminator_batch_size multiples of {least}",
     )

@@ -28,9 +28,10 @@ def make_programs(
     groups = seed_groups(seeds, platform)
     mesh = make_mesh(len(groups[0]), (gan.config.batch_size, gan.discriminator_batch_size))
     if mesh.size < jax.device_count():
+        of_seeds = f" seeds={len(groups[0])}," if len(groups[0]) > 1 else ""
         distributed.log(
             f"using {mesh.size} of {jax.device_count()} devices, the most that divide"
-            f" seeds={len(groups[0])}, batch_size={gan.config.batch_size} and"
+            f"{of_seeds} batch_size={gan.config.batch_size} and"
             f" discriminator_batch_size={gan.discriminator_batch_size} evenly"
         )
     data = training_data(gan, dataset)

@@ -23,13 +23,14 @@ class Generator(nn.Module):
     """Noise -> 2x2 -> 4x4 with six maps -> 8x8; in the end `joins` gives it the noise again."""
 
     joins: bool = False
+    sample_dropout: bool = False
 
     @nn.compact
     def __call__(self, latent, train):
         x = nn.Dense(2 * 2 * 3, name="dense")(joined(latent)).reshape(-1, 2, 2, 3)
         x = ConvTranspose(6, (4, 4), (2, 2), name="one")(x)
         x = nn.relu(nn.BatchNorm(use_running_average=not train, name="norm")(x))
-        x = nn.Dropout(0.5, deterministic=not train, name="dropout")(x)
+        x = nn.Dropout(0.5, deterministic=not (train or self.sample_dropout), name="dropout")(x)
         if self.joins:
             x = jnp.concatenate([x, x[..., :1]], axis=-1)
         return jnp.tanh(ConvTranspose(3, (4, 4), (2, 2), name="image")(x))
@@ -40,6 +41,16 @@ def small(generator=None):
     modules = Modules(generator or Generator(), Discriminator(layers=(2,)), None, -1.0)
     gan = build_gan(config, (8, 8, 3), modules=modules)
     return gan, networks(jax.jit(lambda: initialise(gan, jax.random.key(0)))()).generator
+
+
+def test_dropout_may_stay_on_in_sampling():
+    gan, generator = small(Generator(sample_dropout=True))
+    images, maps = AblatedGenerator(gan)(generator, gan.latent.sample(jax.random.key(1), 64))
+    assert images.shape == (64, 8, 8, 3)
+    assert maps.shape == (64, 4, 4, 6)
+    _, kept = AblatedGenerator(small()[0])(generator, gan.latent.sample(jax.random.key(1), 64))
+    # On average half of what is above 0 without dropout is dropped.
+    assert 0.4 < (maps > 0).sum() / (kept > 0).sum() < 0.6
 
 
 def test_dropping_maps_equals_zeroing_their_weights():

@@ -147,6 +147,18 @@ def test_damaged_metadata_is_damage(tmp_path, content):
     assert said[0].startswith("checkpoint 20 is damaged and skipped: _CHECKPOINT_METADATA: ")
 
 
+def test_a_checkpoint_that_the_training_process_deletes_meanwhile_is_no_damage(tmp_path):
+    saved(tmp_path, [10, 20])
+    said = []
+    reader = Checkpoints(str(tmp_path), 3, said.append, read_only=True)
+    assert reader.steps() == [20, 10]
+    saved(tmp_path, [30, 40], kept=2)
+    assert not (tmp_path / "20").exists()
+    step, tree = reader.restore(LIKE)
+    assert (step, said) == (40, [])
+    assert equal(tree, tree_at(40))
+
+
 def test_training_goes_on_while_arrays_are_digested(tmp_path, monkeypatch):
     let_go = threading.Event()
 

@@ -316,9 +316,12 @@ def test_the_most_devices_that_divide_evenly(seeds, batches, hosts, expected):
 
 def test_a_batch_smaller_than_the_hosts_is_refused():
     devices = [_Device(i, i) for i in range(4)]
-    said = "batches of 6 and 12 and seeds=1 cannot be split over 4 devices of 4 hosts"
+    said = "batches of 6 and 12 cannot be split over 4 devices of 4 hosts\nmake batch_size and"
     with pytest.raises(UserError, match=said):
         mesh_lib.make_mesh(1, [6, 12], devices)
+    said = "of 6 and 12 and seeds=3 cannot be split over 4 devices of 4 hosts\nmake seeds, or"
+    with pytest.raises(UserError, match=said):
+        mesh_lib.make_mesh(3, [6, 12], devices)
 
 
 def test_several_hosts_of_tpus_use_every_device():
