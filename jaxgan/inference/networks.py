@@ -62,6 +62,8 @@ class NetworkFunctions:
     ) -> Callable[[Latent, int], jax.Array]:
         """A function from the i-th batch of latents to its images."""
         key = jax.random.key(0) if key is None else key
+        # Otherwise loaded weights, which are NumPy arrays, would go to the device in every batch.
+        generator = jax.device_put(generator)
         return lambda batch, i: self._generate(generator, batch, stream(key, "sample/dropout", i))
 
     def recalibrate_batch_norm(
@@ -76,22 +78,23 @@ class NetworkFunctions:
           discriminator, q: the networks' variables; their moving statistics are not used.
           images: uint8 or in the network's range, [N, H, W, C].
         """
-        batches = [self._statistics(discriminator, q, batch) for batch in self._batches(images)]
+        placed = jax.device_put((discriminator, q))
+        batches = [self._statistics(*placed, batch) for batch in self._batches(images)]
         discriminator_stats, q_stats = _average_statistics(batches)
         return Variables(discriminator.params, discriminator_stats), Variables(q.params, q_stats)
 
     def recalibrate_discriminator(self, discriminator: Variables, images: np.ndarray) -> Variables:
         """The same for an unconditioned discriminator without Q."""
-        batches = [self._statistics(discriminator, None, batch) for batch in self._batches(images)]
+        placed = jax.device_put(discriminator)
+        batches = [self._statistics(placed, None, batch) for batch in self._batches(images)]
         return Variables(discriminator.params, _average_statistics(batches)[0])
 
     def predict_codes(
         self, discriminator: Variables, q: Variables, images: np.ndarray
     ) -> tuple[CodeParameters, ...]:
         """Q(c|x) of each image, as NumPy arrays [N, ...], with the given BatchNorm statistics."""
-        return map_batches(
-            lambda batch, _: self._predict(discriminator, q, batch), images, self.batch
-        )
+        placed = jax.device_put((discriminator, q))
+        return map_batches(lambda batch, _: self._predict(*placed, batch), images, self.batch)
 
     def _batches(self, images: np.ndarray) -> list[np.ndarray]:
         """Batches of equal size that cover all images; the last one may overlap the one before."""

@@ -294,6 +294,7 @@ def _read(
     """Features [N, 128] and logits [N, classes], float32."""
     if not len(images):
         return np.zeros((0, FEATURES), np.float32), np.zeros((0, network.classes), np.float32)
+    variables = jax.device_put(variables)  # Once, not for each batch.
     with jax.default_matmul_precision("highest"):
         read: tuple[np.ndarray, np.ndarray] = map_batches(
             lambda batch, _: _forward(network, variables, batch), images, _BATCH
