@@ -24,9 +24,8 @@ VARIANTS = {
     "gan": ["", "paper,loss=minimax,discriminator_steps=2"],
     "dcgan": [
         "",
-        "size=64",
         "wgan_gp,discriminator_steps=1",
-        "sngan,augment=color+translation+cutout",
+        "sngan,augment=color+translation+cutout,size=64",
     ],
     "tags": ["", "condition.how=projection"],
     "cgan": [
