@@ -16,7 +16,8 @@ whole = named
 
 
 def named(name, values):
-    return whole(name, {"width": 0.05, "results_images": 64, "eval_images": 64, **values})
+    small = {"width": 0.05, "results_images": 64, "eval_images": 64, "tensorboard": False}
+    return whole(name, small | values)
 """
 
 
