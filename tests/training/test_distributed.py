@@ -62,6 +62,7 @@ def documented_commands():
 WAITING = f"""
 import pathlib
 import runpy
+import time
 
 import jaxgan.train
 from jaxgan.training import distributed, jax_setup
@@ -72,6 +73,7 @@ def wait(config, workdir, modules):
     pathlib.Path(workdir).touch()
     while True:
         distributed.all_max(0)
+        time.sleep(0.2)  # Four processes would otherwise use all cores for nothing.
 
 
 def get_config(arg=""):
