@@ -267,12 +267,12 @@ def test_errors_are_a_line_each(store, monkeypatch):
 # --- A whole run
 
 RUN = {
-    "steps": 100,
+    "steps": 60,
     "width": 0.1,
     "batch_size": 16,
     "log_every": 20,
-    "sample_every": 50,
-    "eval_every": 50,
+    "sample_every": 30,
+    "eval_every": 30,
     "checkpoint_every": 20,
     "checkpoints_kept": 100,
     "tensorboard": False,
@@ -299,7 +299,7 @@ if os.environ.get("KILL"):
 
     def waiting(self, step, *rest):
         add_metrics(self, step, *rest)
-        if step >= 80:
+        if step >= 45:
             threading.Event().wait()
 
     RunRecorder.add_metrics = waiting
