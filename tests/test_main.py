@@ -60,11 +60,15 @@ FAST += [f"--config.{name}={value}" for name, value in VALUES.items()]
 
 def train_here(folder, dataset=None, config="infogan", **more):
     """The same in this process, on one of its devices. Its program is not the command's: bits can
-    be compared with those of another run in this process."""
+    be compared with those of another run in this process. Q reads images as they are, which saves a
+    third of the time to compile InfoGAN's step."""
+    given = VALUES | more
+    if config.startswith("infogan"):
+        given = dict.fromkeys(("q.rotation", "q.shift", "q.scale"), 0.0) | given
     one_device = functools.partial(mesh_lib.make_mesh, devices=jax.devices()[:1])
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(seed_groups, "make_mesh", one_device)
-        return train(update(load_config(*config.split(":")), VALUES | more), str(folder), dataset)
+        return train(update(load_config(*config.split(":")), given), str(folder), dataset)
 
 
 KILLED = f"os.kill(os.getpid(), {int(signal.SIGKILL)})"
