@@ -21,7 +21,8 @@ setup() {
   local stamp=.venv/installed
   if [ -f "$stamp" ] && cmp -s "$stamp" <(cat requirements.txt pyproject.toml); then return; fi
   echo "setting up .venv (a minute or two)"
-  [ -x .venv/bin/python ] || "$python" -m venv .venv
+  # Without pip, it is left over from an interrupted or failed start.
+  .venv/bin/python -m pip --version > /dev/null 2>&1 || "$python" -m venv --clear .venv
   .venv/bin/python -m pip install --quiet --disable-pip-version-check -r requirements.txt
   .venv/bin/python -m pip install --quiet --disable-pip-version-check --no-deps --editable .
   cat requirements.txt pyproject.toml > "$stamp"

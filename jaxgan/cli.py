@@ -34,6 +34,15 @@ class _PathParser(flags.ArgumentParser):
         return os.path.expanduser(argument)
 
 
+class _LocalPathParser(_PathParser):
+    """Refuses a bucket, of which a folder named `s3:` would be made."""
+
+    def parse(self, argument: str) -> str:
+        if "://" in argument:
+            raise ValueError("a file is written to a disk; without --out, it goes into the run")
+        return super().parse(argument)
+
+
 def define_path(name: str, help: str) -> flags.FlagHolder:
     """Defines a flag whose value is a path."""
     return flags.DEFINE(_PathParser(), name, None, help)
@@ -61,8 +70,10 @@ RUN_SEED = flags.DEFINE_integer(
     "Which of the run's seeds draws; default the one that the run chose, or the first.",
 )
 DATA_DIR = define_path("data_dir", "Where the data is, if it has moved.")
-OUT = define_path(
+OUT = flags.DEFINE(
+    _LocalPathParser(),
     "out",
+    None,
     "Where to write; default a free name in the workdir: sampled.png, sampled_2.png, …, or export.",
 )
 MODULES = flags.DEFINE_string(
@@ -131,6 +142,7 @@ def own_modules() -> Any:
 
     what = f"--modules={MODULES.value}"
     module, _, name = MODULES.value.partition(":")
+    module = module.removesuffix(".py")
     if not all(part.isidentifier() for part in (*module.split("."), name)):
         raise UserError(f"{what}: not MODULE:NAME", "such as --modules=my_networks:modules")
     sys.path.insert(0, os.getcwd())  # Where `python -m` looks too.
@@ -240,10 +252,12 @@ def check_config_file(argument: str) -> None:
         names = ", ".join(config_files.known_names())
         raise UserError(f"--config={argument}: no file {path}; there are: {names}")
     try:
-        with open(path) as file:
-            tree = ast.parse(file.read())
+        with open(path, "rb") as file:
+            tree = ast.parse(file.read())  # Bytes: the file names its encoding, else it is UTF-8.
     except (SyntaxError, ValueError) as error:
         raise UserError(f"{path} is not Python: {error}") from None
+    except OSError as error:
+        raise UserError(f"{path} cannot be read ({error.strerror})", "make it readable") from None
     if not any(getattr(node, "name", "") == "get_config" for node in tree.body):
         raise UserError(f"{path} has no get_config(arg)", "see configs/infogan.py")
 

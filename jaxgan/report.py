@@ -16,7 +16,7 @@ import jax
 from jaxgan.cli import required_workdir, run_command, start_command
 from jaxgan.common import buckets
 from jaxgan.common.errors import UserError, file_errors
-from jaxgan.reporting.html.report import write_report
+from jaxgan.reporting.html.report import may_replace, write_report
 from jaxgan.training import jax_setup, run_files
 
 
@@ -56,6 +56,8 @@ def report(workdirs: list[str], out: str | None) -> str:
     if out is not None and os.path.splitext(out)[1].lower() not in (".html", ".htm"):
         raise UserError(f"--out={out}: a report ends in .html", "give another --out")
     with file_errors(out or workdirs[0], "--out names another file"):
+        if out is not None and not may_replace(out):
+            raise UserError(f"--out={out}: exists, and is no report", "give another --out")
         return write_report(workdirs, out)
 
 

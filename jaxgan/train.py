@@ -295,6 +295,8 @@ def _is_finished(config: ConfigDict, workdir: str, dataset: Dataset | None) -> b
         return False
     if saved is None or results is None or results["step"] < config.steps:
         return False
+    if not os.path.isdir(os.path.join(workdir, "checkpoints", str(results["step"]))):
+        return False  # Its networks are gone: it is trained to its end again.
     _check_not_past(config, workdir, results["step"])
     # A run saved before a key existed used that key's default.
     places = {path: keys.KEYS[path].default for path in keys.PLACES} | saved["config"]

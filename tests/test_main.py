@@ -324,6 +324,18 @@ def test_a_finished_run_prints_its_table_and_changes_nothing(here, capsys):
     assert after == before
 
 
+def test_a_finished_run_whose_last_checkpoint_is_gone_is_trained_to_its_end_again(
+    here, tmp_path, capsys
+):
+    folder = tmp_path / "run"
+    shutil.copytree(here, folder)
+    shutil.rmtree(folder / "checkpoints" / "40")
+    with untrained():
+        assert train_here(folder) == 0
+    assert "going on from step 30" in capsys.readouterr().out
+    assert (folder / "checkpoints" / "40").is_dir()
+
+
 def test_a_finished_run_is_shown_for_its_own_data_only(here, capsys):
     from jaxgan.data.sources import digits
 

@@ -30,15 +30,8 @@ class Progress:
         # The output of a notebook's cell that is rewritten.
         self._output = rewritable_output("compiling") if bar else None
         if bar and self._output is None and sys.stdout.isatty():
-            from rich import progress
-
-            self._bar = progress.Progress(
-                progress.TextColumn(unit),
-                progress.MofNCompleteColumn(),
-                progress.BarColumn(bar_width=24),
-                progress.TimeRemainingColumn(),
-                progress.TextColumn("{task.fields[text]}"),
-            )
+            self._bar = _terminal_bar(unit, steps)
+        if self._bar is not None:
             self._task = self._bar.add_task("", total=steps, completed=start, text="compiling")
             self._bar.start()
 
@@ -85,6 +78,28 @@ class Progress:
         if self._bar is not None:
             self._bar.stop()
             self._bar = None
+
+
+def _terminal_bar(unit: str, steps: int) -> Any:
+    """A bar of one line at any width: only the text at its end is cut. None on a terminal that
+    cannot rewrite a line."""
+    from rich import console, progress
+    from rich.table import Column
+
+    if console.Console().is_dumb_terminal:
+        return None
+    place = 2 * len(str(steps)) + 1
+    return progress.Progress(
+        progress.TextColumn(unit, table_column=Column(no_wrap=True, min_width=len(unit))),
+        progress.MofNCompleteColumn(table_column=Column(no_wrap=True, min_width=place)),
+        progress.BarColumn(bar_width=12),
+        progress.TimeRemainingColumn(table_column=Column(no_wrap=True, min_width=7)),
+        progress.TextColumn(
+            "{task.fields[text]}",
+            table_column=Column(ratio=1, no_wrap=True, overflow="ellipsis"),
+        ),
+        expand=True,
+    )
 
 
 def _duration(seconds: float) -> str:

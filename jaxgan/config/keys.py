@@ -50,6 +50,10 @@ WITH_TAGS = ("glyph_tags", "mirflickr", "tags")
 # The smallest and the largest image of each system's convolutional networks.
 CONVOLUTIONAL_SIZES = {"dcgan": (16, 256), "cgan": (16, 256), "infogan": (4, 256)}
 
+# The largest whole number of a key without a limit of its own: JAX counts steps and shapes in 32
+# bits.
+MOST = 2**31 - 1
+
 # The most images that metrics take, and that a command samples: all are in memory at once.
 MOST_IMAGES = 100_000
 

@@ -11,6 +11,7 @@ from jaxgan.config.keys import (
     CONVOLUTIONAL_SIZES,
     FROM_FILES,
     KEYS,
+    MOST,
     WITH_TAGS,
     Key,
 )
@@ -359,5 +360,6 @@ def check_value(path: str, value: Any, key: Key) -> None:
             raise UserError(f"{path}={value}: not a finite number")
         if key.low is not None and value < key.low:
             raise UserError(f"{path}={value}: must be at least {key.low}")
-        if key.high is not None and value > key.high:
-            raise UserError(f"{path}={value}: must be at most {key.high}")
+        high = MOST if key.high is None and kind is int else key.high
+        if high is not None and value > high:
+            raise UserError(f"{path}={value}: must be at most {high}")

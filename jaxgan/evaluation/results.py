@@ -99,13 +99,17 @@ def format_table(measures: list[dict[str, Any]]) -> str:
     extractors: dict[str, set[tuple[Any, ...]]] = {}
     for measure in measures:
         extractor = (measure.get("extractor"), measure.get("extractor_hash"))
-        key = (measure["checkpoint"], measure["name"], measure["code"], measure["split"], extractor)
+        # Measures of other numbers of images are not averaged with these.
+        counts = measure.get("n_real"), measure.get("n_generated")
+        where = measure["name"], measure["code"], measure["split"], extractor, counts
+        key = (measure["checkpoint"], *where)
         groups.setdefault(key, []).append(measure)
         extractors.setdefault(measure["name"], set()).add(extractor)
     lines = [("measure", "code", "split", "checkpoint", "value", "reference", "unit", "seeds")]
-    for (checkpoint, name, code, split, extractor), rows in groups.items():
+    for (checkpoint, *compared), rows in groups.items():
+        name, code, split, extractor, _ = compared
         others = {"last": "best", "best": "last"}
-        other = groups.get((others.get(checkpoint), name, code, split, extractor), [])
+        other = groups.get((others.get(checkpoint), *compared), [])
         same = _values(rows) == _values(other)
         if same and checkpoint == "best":
             continue

@@ -138,13 +138,14 @@ def _words(pen: Any, corner: tuple[int, int], words: Sequence[tuple[str, Any]]) 
 
 
 def read_png(path: str) -> np.ndarray | None:
-    """Reads a picture that `save_png` wrote, uint8 [H, W, C]; None if it cannot be read."""
+    """Reads a picture that `save_png` wrote, uint8 [H, W, C] with C 1 or 3, also if another program
+    has saved it again, for example with a palette; None if it cannot be read."""
     from PIL import Image
 
     try:
         # Of another format, such as PostScript, Pillow would leave the decoding to a program.
         with Image.open(path, formats=("PNG",)) as file:
-            picture = np.asarray(file)
+            picture = np.asarray(file.convert("L" if file.mode in ("1", "L") else "RGB"))
     except (OSError, SyntaxError, ValueError):  # Pillow raises SyntaxError for a wrong byte.
         return None
     return picture[..., None] if picture.ndim == 2 else picture

@@ -90,7 +90,7 @@ class RunRecorder:
         self.progress: Any = NullWriter()
         if distributed.is_primary():
             path = os.path.join(workdir, run_files.METRICS)
-            with file_errors(path, "remove it"):
+            with file_errors(path, "make it writable"):
                 self.rows = MetricsFile(path, start, self._attempts)
             if config.tensorboard:
                 self.board = TensorBoard(os.path.join(workdir, "tensorboard"), start, seeds)

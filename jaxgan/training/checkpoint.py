@@ -241,8 +241,10 @@ class Checkpoints:
             else:
                 return step, _unflatten(arrays, target, f"{self._folder}/{step}")
         if steps:
-            where = "" if self._read_only else f" (they are in {self._folder}.damaged)"
-            remedy = "the same training command starts again from step 0"
+            where, remedy = "", f"move {self._folder} away; the same training command starts again"
+            if not self._read_only:
+                where = f" (they are in {self._folder}.damaged)"
+                remedy = "the same training command starts again from step 0"
             raise UserError(f"{self._folder}: no checkpoint is whole{where}", remedy)
         return None
 

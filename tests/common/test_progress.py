@@ -1,10 +1,34 @@
 """The progress line."""
 
+import io
+import re
 import types
 
 import pytest
+from rich.console import Console
 
-from jaxgan.common.progress import Progress
+from jaxgan.common.progress import Progress, _terminal_bar
+
+
+@pytest.mark.parametrize("width", [60, 80, 200])
+def test_a_narrow_terminal_shows_the_step_and_the_time_left(width, monkeypatch):
+    monkeypatch.setenv("TERM", "xterm")
+    bar = _terminal_bar("step", 12_000)
+    bar.add_task("", total=12_000, completed=120, text="87 images/s  " + "loss 0.5  " * 20)
+    console = Console(width=width, file=io.StringIO(), force_terminal=True)
+    console.print(bar.get_renderable())
+    (line,) = console.file.getvalue().splitlines()
+    said = re.sub(r"\x1b\[[\d;?]*\w", "", line)
+    assert "step   120/12000" in said
+    assert "-:--:--" in said
+    assert "87 images/s" in said
+    assert len(said) <= width
+
+
+def test_a_terminal_that_cannot_rewrite_a_line_has_no_bar(monkeypatch):
+    monkeypatch.setenv("TERM", "dumb")
+    monkeypatch.setattr("sys.stdout.isatty", lambda: True)
+    assert _terminal_bar("step", 100) is None
 
 
 def test_plain_lines_where_there_is_no_terminal(capsys):

@@ -75,6 +75,8 @@ def test_bad_arguments_are_named(arg, said):
         ("batch_size", -3, "batch_size=-3"),
         ("seeds", 0, "seeds=0"),
         ("penalty.every", 2**31, "must be at most 2147483647"),
+        ("steps", 10**20, "must be at most 2147483647"),
+        ("log_every", 2**31, "must be at most 2147483647"),
         ("width", float("nan"), "not a finite number"),
         ("steps", 2.5, "the type is float, not int"),
         ("steps", True, "the type is bool, not int"),

@@ -1,5 +1,7 @@
 """Two figures are compared only where they are figures of one kind."""
 
+import re
+
 import pytest
 
 from jaxgan.common.errors import UserError
@@ -67,6 +69,12 @@ def test_names_every_key_that_differs():
 def test_a_measure_of_few_images_says_how_many(split, n_real, shown):
     line = format_table([row(split=split, n_real=n_real)]).splitlines()[1]
     assert line.split("  ", 1)[1].strip().split("  ")[0] == shown
+
+
+def test_measures_of_other_numbers_of_images_are_not_averaged():
+    rows = [row(value=2.0), row(seed=1, value=4.0), row(seed=2, value=40.0, n_real=10)]
+    lines = format_table(rows).splitlines()[1:]
+    assert [re.search(r"\d+\.0000", line)[0] for line in lines] == ["3.0000", "40.0000"]
 
 
 def test_columns_that_would_tell_nothing_are_left_out():

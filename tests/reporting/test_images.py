@@ -34,6 +34,17 @@ def test_a_sheet_is_read_back_and_cut_into_its_images(tmp_path, channels):
     np.testing.assert_array_equal(read.reshape(images.shape), images)
 
 
+@pytest.mark.parametrize(("mode", "channels"), [("P", 3), ("RGBA", 3), ("1", 1), ("LA", 3)])
+def test_a_sheet_that_another_program_saved_again_has_one_or_three_channels(
+    tmp_path, mode, channels
+):
+    path = str(tmp_path / "sheet.png")
+    save_png(path, some_images(8, 8, 3))
+    with Image.open(path) as file:
+        file.convert(mode).save(path)
+    assert read_png(path).shape == (8, 8, channels)
+
+
 def test_a_strip_has_a_labelled_row_of_enlarged_images():
     rows = some_images(2, 3, 12, 12, 3)
     picture = strip(list(rows), ["step 0", "step 10"])

@@ -76,6 +76,14 @@ def write_report(
     return path
 
 
+def may_replace(path: str) -> bool:
+    """Whether a report may be written to a file: it is not there, or is a page of ours."""
+    if not os.path.exists(path):
+        return True
+    with open(path, "rb") as file:
+        return b"<footer>Made by jaxgan." in file.read()
+
+
 def renew_report(
     workdir: str,
     say: Callable[[str], None],
@@ -206,14 +214,14 @@ def _networks(runs: Sequence[Run]) -> dict[str, list[str]]:
 def _fill_in(runs: Sequence[Run], sections: Mapping[str, Any]) -> str:
     files = importlib.resources.files("jaxgan.reporting.html")
     environment = jinja2.Environment(
-        loader=jinja2.FunctionLoader(lambda name: (files / "templates" / name).read_text()),
+        loader=jinja2.FunctionLoader(lambda name: (files / "templates" / name).read_text("utf-8")),
         autoescape=True,
         undefined=jinja2.StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    style = (files / "page.css").read_text()
-    script = "".join((files / name).read_text() for name in ("page.js", "explorer.js"))
+    style = (files / "page.css").read_text("utf-8")
+    script = "".join((files / name).read_text("utf-8") for name in ("page.js", "explorer.js"))
     page = environment.get_template("report.html.j2").render(
         runs=[run.name for run in runs],
         title=", ".join(run.name for run in runs),

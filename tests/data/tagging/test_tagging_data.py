@@ -149,7 +149,8 @@ def test_reads_a_table(kind, tmp_path, words):
     else:
         path.mkdir()
         np.save(path / "features.npy", features)
-        (path / "tags.txt").write_text("\n".join(LINES) + "\n")
+        # As Notepad writes it, with a mark at the beginning and other ends of lines.
+        (path / "tags.txt").write_bytes(("\ufeff" + "\r\n".join(LINES) + "\r\n").encode())
     dataset = tag_tables.load_table(str(path), 4, str(words), 1)
     splits = [named(dataset, s) for s in ("train", "validation", "test")]
     assert {number for split in splits for number in split} == {0, 1, 3, 4, 5, 6, 7, 8}

@@ -441,6 +441,16 @@ def test_mistake_is_a_line_or_two(run, monkeypatch, capsys, arguments, said):
     assert not (run / "report.html").exists()
 
 
+def test_a_report_replaces_a_report_and_no_other_file(run, capsys):
+    page = run.parent / "page.html"
+    for _ in range(2):
+        assert run_report(f"--workdir={run}", f"--out={page}") == 0
+    page.write_text("<html>mine</html>")
+    assert run_report(f"--workdir={run}", f"--out={page}") == 2
+    assert f"--out={page}: exists, and is no report" in capsys.readouterr().err
+    assert page.read_text() == "<html>mine</html>"
+
+
 def test_full_disk_is_a_line_and_leaves_the_report(run, monkeypatch, capsys):
     (run / "report.html").write_text("before")
 
