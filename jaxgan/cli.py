@@ -43,9 +43,9 @@ class _LocalPathParser(_PathParser):
         return super().parse(argument)
 
 
-def define_path(name: str, help: str) -> flags.FlagHolder:
-    """Defines a flag whose value is a path."""
-    return flags.DEFINE(_PathParser(), name, None, help)
+def define_path(name: str, help: str, local: bool = False) -> flags.FlagHolder:
+    """Defines a flag whose value is a path, or a `local` one."""
+    return flags.DEFINE(_LocalPathParser() if local else _PathParser(), name, None, help)
 
 
 # Defined once: two commands imported in one process could not both define a flag.
@@ -70,11 +70,10 @@ RUN_SEED = flags.DEFINE_integer(
     "Which of the run's seeds draws; default the one that the run chose, or the first.",
 )
 DATA_DIR = define_path("data_dir", "Where the data is, if it has moved.")
-OUT = flags.DEFINE(
-    _LocalPathParser(),
+OUT = define_path(
     "out",
-    None,
     "Where to write; default a free name in the workdir: sampled.png, sampled_2.png, …, or export.",
+    local=True,
 )
 MODULES = flags.DEFINE_string(
     "modules",

@@ -41,7 +41,7 @@ def test_a_run_of_them_is_trained_and_sampled(folder):
     done = run_forked("jaxgan.main", config, *flags, cwd=folder)
     assert done.returncode == 0, done.stderr
     assert "  Dense_0                 784" in (folder / "run" / "networks.txt").read_text()
-    flags = ["--workdir=run", "--modules=my_networks:modules", "--n=4"]
+    flags = ["--workdir=run", "--modules=my_networks.py:modules", "--n=4"]
     assert run_forked("jaxgan.sample", *flags, cwd=folder).returncode == 0
     assert (folder / "run" / "sampled.png").exists()
     # The report's explorer would show other images than the run's.
@@ -64,7 +64,7 @@ def test_a_run_of_them_is_trained_and_sampled(folder):
     [
         ("my_networks", "not MODULE:NAME"),
         ("nothing:modules", "no module nothing"),
-        ("my_networks.py:modules", "no module my_networks.py"),
+        ("nothing.py:modules", "no module nothing"),
         ("my-networks:modules", "not MODULE:NAME"),
         ("my_networks:absent", r"no absent in .*my_networks\.py"),
         ("my_networks:wrong", "it is neither a Modules"),
