@@ -1,5 +1,5 @@
-"""Makes a generator forget an object (Radford et al. 2016, section 6.3.1), in a run on colour images
-or on digits. README.md has the commands that train it.
+"""Makes a generator forget an object (Radford et al. 2016, section 6.3.1), in a run on colour
+images or on digits. README.md has the commands that train it.
 
 python experiments/forgetting/forgetting.py --workdir=DIR [--mask=green,blue,dark] [--boxes=FILE]
     [--out=FILE.png]
