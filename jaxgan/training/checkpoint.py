@@ -241,11 +241,11 @@ class Checkpoints:
             else:
                 return step, _unflatten(arrays, target, f"{self._folder}/{step}")
         if steps:
-            where, remedy = "", f"move {self._folder} away; the same training command starts again"
-            if not self._read_only:
-                where = f" (they are in {self._folder}.damaged)"
-                remedy = "the same training command starts again from step 0"
-            raise UserError(f"{self._folder}: no checkpoint is whole{where}", remedy)
+            what = f"{self._folder}: no checkpoint is whole"
+            again = "the same training command starts again from step 0"
+            if self._read_only:
+                raise UserError(what, f"move {self._folder} away; {again}")
+            raise UserError(f"{what} (they are in {self._folder}.damaged)", again)
         return None
 
     def _check_readable(self, step: int) -> None:

@@ -167,7 +167,8 @@ def _table_of_folder(path: str) -> tuple[np.ndarray, list[str]]:
     features, tags = (os.path.join(path, name) for name in ("features.npy", "tags.txt"))
     rows = _rows(read_array(features, features, _TABLE), features, _TABLE)
     with reading(tags, _TABLE), open_file(tags) as file:
-        return rows, file.read().decode("utf-8-sig").splitlines()  # Perhaps with a mark.
+        # Windows' editors begin a file with a byte order mark.
+        return rows, file.read().decode("utf-8-sig").splitlines()
 
 
 def _table_of_npz(path: str) -> tuple[np.ndarray, list[str]]:
