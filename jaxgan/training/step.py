@@ -1,7 +1,8 @@
 """One training step as a pure function, written as if for one device and one seed.
 
 The updates follow Goodfellow et al. 2014, algorithm 1: k discriminator steps, then one of the
-generator. `training/terms.py` has the terms that InfoGAN, conditions and penalties add.
+generator. `training/terms.py` has the terms of the losses: the discriminator's on its examples, and what
+InfoGAN, conditions and penalties add.
 """
 
 from collections.abc import Callable
@@ -25,9 +26,9 @@ from jaxgan.training.terms import (
     Examples,
     Metrics,
     class_loss,
+    examples_term,
     features_for_q,
     information_term,
-    mismatched_loss,
     penalty_term,
 )
 
@@ -131,7 +132,7 @@ def discriminator_update(
             if examples is None:
                 continue
             variables = Variables(params["discriminator"], stats["discriminator"])
-            term, terms, features, stats["discriminator"] = _examples_term(
+            term, terms, features, stats["discriminator"] = examples_term(
                 gan, name, variables, examples, key
             )
             metrics |= terms
@@ -149,53 +150,6 @@ def discriminator_update(
     params = {name: player.params for name, player in players.items()}
     gradients, (metrics, stats) = jax.grad(loss, has_aux=True)(params)
     return _apply_gradients(gan, state, players, gradients, stats, metrics)
-
-
-def _examples_term(
-    gan: Gan, name: str, discriminator: Variables, examples: Examples, key: jax.Array
-) -> tuple[jax.Array, Metrics, jax.Array, Any]:
-    """The discriminator's loss on "real" or "fake" examples, with the terms that a condition adds.
-
-    Returns:
-      The term, a scalar; metrics; the discriminator's features [B, F]; and its BatchNorm statistics
-      after the pass.
-    """
-    config, (images, condition, _) = gan.config, examples
-    (logits, features), stats = apply_network(
-        gan.discriminator,
-        discriminator,
-        images,
-        condition,
-        train=True,
-        dropout=stream(key, f"dropout/{name}"),
-    )
-    total, metrics = _adversarial_term(gan, name, logits)
-    if config.condition.how == "auxiliary":
-        of_class = class_loss(gan, discriminator, features, condition)
-        metrics[f"loss/class_{name}"] = of_class
-        total += of_class
-    if name == "real" and config.mismatched_factor:
-        dropout = stream(key, "mismatched")
-        mismatched = mismatched_loss(gan, discriminator, images, condition, dropout)
-        metrics["loss/discriminator_mismatched"] = mismatched
-        total += mismatched
-    return total, metrics, features, stats
-
-
-def _adversarial_term(gan: Gan, name: str, logits: jax.Array) -> tuple[jax.Array, Metrics]:
-    """The discriminator's weighted loss on "real" or "fake" logits [B], a scalar, and metrics."""
-    config, real = gan.config, name == "real"
-    target = config.real_target if real else config.fake_target
-    factor = config.real_factor if real else config.fake_factor
-    targets = jnp.full_like(logits, target)
-    value = factor * jnp.mean(gan.adversarial.discriminator(logits, targets))
-    margin = logits - gan.adversarial.boundary
-    correct = margin > 0 if real else margin < 0
-    return value, {
-        f"loss/discriminator_{name}": value,
-        f"logit/{name}": jnp.mean(logits),
-        f"accuracy/{name}": jnp.mean(correct, dtype=gan.dtype),
-    }
 
 
 def generator_update(

@@ -1,6 +1,6 @@
-"""Terms of a loss besides the adversarial ones: the information term (Chen et al. 2016, eq. 6),
-real examples with conditions that do not fit (Reed et al. 2016), the classes that the discriminator
-predicts (Odena et al. 2017), and penalties on its gradient (losses/penalties.py)."""
+"""Terms of the losses: the discriminator's on its examples, the information term (Chen et al. 2016,
+eq. 6), real examples with conditions that do not fit (Reed et al. 2016), the classes that the
+discriminator predicts (Odena et al. 2017), and penalties on its gradient (losses/penalties.py)."""
 
 from typing import Any, NamedTuple
 
@@ -25,6 +25,53 @@ class Examples(NamedTuple):
     images: jax.Array
     condition: Any = None
     codes: tuple[jax.Array, ...] = ()
+
+
+def examples_term(
+    gan: Gan, name: str, discriminator: Variables, examples: Examples, key: jax.Array
+) -> tuple[jax.Array, Metrics, jax.Array, Any]:
+    """The discriminator's loss on "real" or "fake" examples, with the terms that a condition adds.
+
+    Returns:
+      The term, a scalar; metrics; the discriminator's features [B, F]; and its BatchNorm statistics
+      after the pass.
+    """
+    config, (images, condition, _) = gan.config, examples
+    (logits, features), stats = apply_network(
+        gan.discriminator,
+        discriminator,
+        images,
+        condition,
+        train=True,
+        dropout=stream(key, f"dropout/{name}"),
+    )
+    total, metrics = _adversarial_term(gan, name, logits)
+    if config.condition.how == "auxiliary":
+        of_class = class_loss(gan, discriminator, features, condition)
+        metrics[f"loss/class_{name}"] = of_class
+        total += of_class
+    if name == "real" and config.mismatched_factor:
+        dropout = stream(key, "mismatched")
+        mismatched = mismatched_loss(gan, discriminator, images, condition, dropout)
+        metrics["loss/discriminator_mismatched"] = mismatched
+        total += mismatched
+    return total, metrics, features, stats
+
+
+def _adversarial_term(gan: Gan, name: str, logits: jax.Array) -> tuple[jax.Array, Metrics]:
+    """The discriminator's weighted loss on "real" or "fake" logits [B], a scalar, and metrics."""
+    config, real = gan.config, name == "real"
+    target = config.real_target if real else config.fake_target
+    factor = config.real_factor if real else config.fake_factor
+    targets = jnp.full_like(logits, target)
+    value = factor * jnp.mean(gan.adversarial.discriminator(logits, targets))
+    margin = logits - gan.adversarial.boundary
+    correct = margin > 0 if real else margin < 0
+    return value, {
+        f"loss/discriminator_{name}": value,
+        f"logit/{name}": jnp.mean(logits),
+        f"accuracy/{name}": jnp.mean(correct, dtype=gan.dtype),
+    }
 
 
 def information_term(
