@@ -1,8 +1,8 @@
 """One training step as a pure function, written as if for one device and one seed.
 
 The updates follow Goodfellow et al. 2014, algorithm 1: k discriminator steps, then one of the
-generator. `training/terms.py` has the terms of the losses: the discriminator's on its examples, and what
-InfoGAN, conditions and penalties add.
+generator. `training/terms.py` has the terms of the losses: the discriminator's on its examples, and
+what InfoGAN, conditions and penalties add.
 """
 
 from collections.abc import Callable

@@ -206,7 +206,8 @@ def test_losses_and_accuracies_by_hand(monkeypatch, loss, boundary, by_hand):
     def first_pixel(module, variables, images, condition, train, dropout):
         return (images[:, 0, 0, 0], None), variables.batch_stats
 
-    monkeypatch.setattr(step_lib, "apply_network", first_pixel)
+    for module in (step_lib, terms_lib):
+        monkeypatch.setattr(module, "apply_network", first_pixel)
     monkeypatch.setattr(step_lib, "_apply_gradients", lambda *arguments: arguments[-1])
     targets = {"real_target": 0.9, "fake_target": 0.2, "generator_target": 0.7}
     config = update(load_config("gan"), {"loss": loss, "penalty.kind": "none", **targets})
