@@ -15,7 +15,7 @@ from flax.traverse_util import flatten_dict
 import jaxgan.config as config_lib
 from jaxgan.common.errors import UserError
 from jaxgan.exporting.generator import SamplingGenerator
-from jaxgan.models.convolutions import for_any_platform
+from jaxgan.models.cpu import for_any_platform
 
 PLATFORMS = ("cpu", "cuda", "tpu")
 Arrays = Mapping[str, np.ndarray]

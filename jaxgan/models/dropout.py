@@ -8,7 +8,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from jaxgan.models.convolutions import materialize, on_cpu
+from jaxgan.models.cpu import materialize, on_cpu
 
 # Threefry-2x32's rotation distances and the constant of its key schedule (Salmon et al. 2011,
 # "Parallel random numbers: as easy as 1, 2, 3").

@@ -11,7 +11,8 @@ import jax.numpy as jnp
 import numpy as np
 from jax import lax
 
-from jaxgan.models.convolutions import Padding, conv, conv_transpose, on_cpu
+from jaxgan.models.convolutions import Padding, conv, conv_transpose
+from jaxgan.models.cpu import on_cpu
 
 # --- Sums over a batch
 

@@ -11,7 +11,7 @@ from jaxgan.common.rng import stream
 from jaxgan.data.augment import random_affine
 from jaxgan.losses import penalties
 from jaxgan.losses.information import categorical_cross_entropy, code_loss
-from jaxgan.models.convolutions import on_cpu
+from jaxgan.models.cpu import on_cpu
 from jaxgan.models.variables import Variables, apply_network
 from jaxgan.training.gan import Gan
 

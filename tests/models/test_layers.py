@@ -6,7 +6,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from jaxgan.models import convolutions, layers
+from jaxgan.models import convolutions, cpu, layers
 from jaxgan.models.convolutions import conv_transpose
 from jaxgan.models.layers import Conv, ConvTranspose, Network, concatenate_condition
 
@@ -192,17 +192,17 @@ def test_the_same_under_vmap_over_kernels():
 @pytest.mark.parametrize("several", [False, True])
 def test_materialized_array_is_stored_and_passes_gradients_on(several):
     def function(x):
-        y = convolutions.materialize(jnp.sin(x))
+        y = cpu.materialize(jnp.sin(x))
         return y, y.T
 
     x = jnp.linspace(-1, 1, 12).reshape(3, 4)
     compiled = jax.jit(jax.vmap(function) if several else function)
     given = jnp.stack([x, x]) if several else x
-    if convolutions.on_cpu():
+    if cpu.on_cpu():
         # XLA neither knows the condition nor turns it into a selection.
         assert compiled.lower(given).compile().as_text().count(" conditional(") == 1
     np.testing.assert_allclose(compiled(given)[0], jnp.sin(given), rtol=1e-6)
-    gradient = jax.grad(lambda x: jnp.sum(convolutions.materialize(jnp.sin(x)) ** 2))
+    gradient = jax.grad(lambda x: jnp.sum(cpu.materialize(jnp.sin(x)) ** 2))
     np.testing.assert_allclose(gradient(x), jnp.sin(2 * x), rtol=1e-5)
     second = jax.grad(lambda x: jnp.sum(gradient(x)))
     np.testing.assert_allclose(second(x), 2 * jnp.cos(2 * x), rtol=1e-5)
@@ -210,10 +210,10 @@ def test_materialized_array_is_stored_and_passes_gradients_on(several):
 
 def test_materialize_outside_a_jit_compiles_once():
     x = jnp.ones((5, 3))
-    convolutions.materialize(x)
+    cpu.materialize(x)
     before = convolutions._stored._cache_size()
     for _ in range(3):
-        convolutions.materialize(x)
+        cpu.materialize(x)
     assert convolutions._stored._cache_size() == before
 
 
