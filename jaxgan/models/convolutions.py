@@ -11,6 +11,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax import lax
 
+from jaxgan.models import winograd
 from jaxgan.models.cpu import materialize, on_cpu
 
 Padding = str | Sequence[tuple[int, int]]
@@ -68,8 +69,6 @@ def conv_transpose(
 
 @functools.partial(jax.custom_vjp, nondiff_argnums=(2, 3))
 def _conv_transpose(x: Any, kernel: Any, strides: Any, padding: Any) -> jax.Array:
-    if not _use_taps(x, kernel, strides):
-        return _lax_conv(x, kernel, (1, 1), padding, lhs_dilation=strides)
     first = tuple(before - (k - 1) for k, (before, _) in zip(kernel.shape, padding, strict=False))
     sizes = tuple(
         (size - 1) * stride + before + after - k + 2
@@ -77,7 +76,10 @@ def _conv_transpose(x: Any, kernel: Any, strides: Any, padding: Any) -> jax.Arra
             x.shape[1:3], strides, kernel.shape[:2], padding, strict=True
         )
     )
-    return _by_taps(x, jnp.flip(kernel, (0, 1)), strides, first, sizes)
+    special = _transposed(x, jnp.flip(kernel, (0, 1)), strides, first, sizes)
+    if special is not None:
+        return special
+    return _lax_conv(x, kernel, (1, 1), padding, lhs_dilation=strides)
 
 
 def _conv_transpose_backward(strides: Any, padding: Any, residuals: Any, gradient: Any) -> Any:
@@ -133,6 +135,9 @@ def conv(x: jax.Array, kernel: jax.Array, strides: tuple[int, int], padding: Pad
 
 @functools.partial(jax.custom_vjp, nondiff_argnums=(2, 3))
 def _conv(x: Any, kernel: Any, strides: Any, padding: Any) -> jax.Array:
+    tiling = _may_rewrite(kernel) and winograd.conv_tiling(x.shape, kernel.shape, strides, padding)
+    if tiling:
+        return winograd.conv(x, kernel, padding, tiling)
     return _by_rows(x, kernel, strides, padding)
 
 
@@ -140,9 +145,9 @@ def _conv(x: Any, kernel: Any, strides: Any, padding: Any) -> jax.Array:
 def _input_gradient(y: Any, kernel: Any, sizes: Any, strides: Any, padding: Any) -> jax.Array:
     """`sizes` are x's height and width."""
     swapped = kernel.swapaxes(2, 3)
-    if _use_taps(y, swapped, strides):
-        first = tuple(-before for before, _ in padding)
-        return _by_taps(y, swapped, strides, first, sizes)
+    special = _transposed(y, swapped, strides, tuple(-before for before, _ in padding), sizes)
+    if special is not None:
+        return special
     if strides == (1, 1):
         pairs = [(k - 1 - a, k - 1 - b) for k, (a, b) in zip(swapped.shape, padding, strict=False)]
         return _by_rows(y, jnp.flip(swapped, (0, 1)), strides, pairs)
@@ -154,6 +159,9 @@ def _input_gradient(y: Any, kernel: Any, sizes: Any, strides: Any, padding: Any)
 def _kernel_gradient(x: Any, y: Any, window: Any, strides: Any, padding: Any) -> jax.Array:
     """`window` is the kernel's height and width."""
     kernel = jax.ShapeDtypeStruct((*window, x.shape[3], y.shape[3]), x.dtype)
+    tiling = _may_rewrite(kernel) and winograd.conv_tiling(x.shape, kernel.shape, strides, padding)
+    if tiling:
+        return winograd.kernel_gradient(x, y, window[0], padding, tiling)
     return jax.linear_transpose(lambda k: _by_rows(x, k, strides, padding), kernel)(y)[0]
 
 
@@ -215,9 +223,19 @@ def _by_rows(x: Any, kernel: Any, strides: Any, padding: Any) -> jax.Array:
     return jnp.concatenate(parts, axis=1)
 
 
+def _transposed(x: Any, kernel: Any, strides: Any, first: Any, sizes: Any) -> jax.Array | None:
+    """A transposed convolution, as `_by_taps` defines it; None where XLA's form is as fast."""
+    if not _may_rewrite(kernel):
+        return None
+    tiling = winograd.transposed_tiling(x.shape, kernel.shape, strides, first, sizes)
+    if tiling:
+        return winograd.transposed(x, kernel, first, sizes, tiling)
+    return _by_taps(x, kernel, strides, first, sizes) if _use_taps(x, kernel, strides) else None
+
+
 def _use_taps(x: Any, kernel: Any, strides: Any) -> bool:
     window, area = kernel.shape[0] * kernel.shape[1], x.shape[1] * x.shape[2]
-    return _may_rewrite(kernel) and (window > area or (window == area and strides == (1, 1)))
+    return window > area or (window == area and strides == (1, 1))
 
 
 def _may_rewrite(kernel: Any) -> bool:

@@ -6,13 +6,21 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from jaxgan.models import convolutions, cpu, layers
+from jaxgan.models import convolutions, cpu, layers, winograd
 from jaxgan.models.convolutions import conv_transpose
 from jaxgan.models.layers import Conv, ConvTranspose, Network, concatenate_condition
 
 # For convolutions that are worth it there are other forms on the CPU than XLA's own.
-FORMS = pytest.mark.parametrize("other_forms", [False, True], ids=["plain", "other forms"])
+FORMS = pytest.mark.parametrize("form", ["plain", "other", "winograd"])
 PADDINGS = pytest.mark.parametrize("padding", ["SAME", "VALID", ((0, 2), (1, 1))], ids=str)
+
+
+def use_form(monkeypatch, form):
+    """Makes all convolutions, however small, take one form."""
+    monkeypatch.setattr(convolutions, "_may_rewrite", lambda kernel: form != "plain")
+    monkeypatch.setattr(winograd, "_LEAST_SAVING", 0 if form == "winograd" else np.inf)
+    monkeypatch.setattr(winograd, "_FEWEST_CHANNELS", 0)
+    monkeypatch.setattr(winograd, "_FEWEST_TILES", 0)
 
 
 def normal(seed, *shape):
@@ -40,13 +48,15 @@ def assert_equal_to_flax(ours, theirs, x, tolerance=1e-11):
 
 
 @pytest.mark.parametrize(
-    ("other_forms", "size"), [(False, (6, 5)), (True, (6, 5)), (True, (3, 3))], ids=str
+    ("form", "size"),
+    [("plain", (6, 5)), ("other", (6, 5)), ("other", (3, 3)), ("winograd", (6, 5))],
+    ids=str,
 )
 @pytest.mark.parametrize("kernel", [3, 4])
 @pytest.mark.parametrize("stride", [1, 2])
 @PADDINGS
-def test_transposed_equal_to_flax(float64, monkeypatch, size, kernel, stride, padding, other_forms):
-    monkeypatch.setattr(convolutions, "_may_rewrite", lambda kernel: other_forms)
+def test_transposed_equal_to_flax(float64, monkeypatch, size, kernel, stride, padding, form):
+    use_form(monkeypatch, form)
     x = normal(0, 2, *size, 3)
     square, strides = (kernel, kernel), (stride, stride)
     ours = ConvTranspose(4, square, strides, padding, param_dtype=jnp.float64)
@@ -58,8 +68,8 @@ def test_transposed_equal_to_flax(float64, monkeypatch, size, kernel, stride, pa
 @pytest.mark.parametrize("kernel", [3, 4])
 @pytest.mark.parametrize("stride", [1, 2])
 @PADDINGS
-def test_convolution_equal_to_flax(float64, monkeypatch, kernel, stride, padding, other_forms):
-    monkeypatch.setattr(convolutions, "_may_rewrite", lambda kernel: other_forms)
+def test_convolution_equal_to_flax(float64, monkeypatch, kernel, stride, padding, form):
+    use_form(monkeypatch, form)
     x = normal(0, 24, 7, 6, 3)
     square, strides = (kernel, kernel), (stride, stride)
     ours = Conv(4, square, strides, padding, param_dtype=jnp.float64)
@@ -70,9 +80,10 @@ def test_convolution_equal_to_flax(float64, monkeypatch, kernel, stride, padding
 @pytest.mark.parametrize(
     ("shape", "channels", "strides", "parts", "products"),
     [
-        ((7, 7, 512), 128, 1, 4, 16),  # E1's generator.
+        ((7, 7, 512), 128, 1, 0, 16),  # E1's generator: fewer multiplications.
         ((28, 28, 1), 64, 2, 1, 0),  # E1's discriminator, the first one.
         ((14, 14, 64), 128, 2, 1, 16),
+        ((10, 10, 512), 16, 1, 4, 16),  # Rows that meet padding: 1 above; 1 and 2 below.
     ],
 )
 def test_uses_other_forms_where_they_are_faster(shape, channels, strides, parts, products):
@@ -156,11 +167,11 @@ def test_batch_norm_equal_to_flax(float64, axis_name, shape, scale):
     ids=["conv", "conv_transpose"],
 )
 def test_gradients_can_be_differentiated_again(
-    float64, monkeypatch, other_forms, ours, theirs, strides, side
+    float64, monkeypatch, form, ours, theirs, strides, side
 ):
     """A penalty on the gradient by the input, by the input and by the kernel, as by XLA's rules; in
     the other forms, a kernel larger than the map included."""
-    monkeypatch.setattr(convolutions, "_may_rewrite", lambda kernel: other_forms)
+    use_form(monkeypatch, form)
     x, kernel = jnp.asarray(normal(0, 2, side, side, 2)), jnp.asarray(normal(1, 4, 4, 2, 3))
 
     def penalty(convolve, x, kernel):
@@ -211,10 +222,10 @@ def test_materialized_array_is_stored_and_passes_gradients_on(several):
 def test_materialize_outside_a_jit_compiles_once():
     x = jnp.ones((5, 3))
     cpu.materialize(x)
-    before = convolutions._stored._cache_size()
+    before = cpu._stored._cache_size()
     for _ in range(3):
         cpu.materialize(x)
-    assert convolutions._stored._cache_size() == before
+    assert cpu._stored._cache_size() == before
 
 
 def test_an_unknown_padding_raises():

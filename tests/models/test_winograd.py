@@ -1,0 +1,53 @@
+"""The values and gradients of all forms are compared with Flax's in test_layers.py."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from scipy import signal
+
+from jaxgan.models import convolutions, winograd
+
+
+@pytest.mark.parametrize(("m", "r"), [(2, 3), (4, 2), (3, 3), (2, 4), (4, 3), (3, 4), (4, 4)])
+def test_matrices_filter(m, r):
+    """m outputs of r taps from m + r - 1 products (Lavin and Gray 2016, eq. 6)."""
+    random = np.random.default_rng(0)
+    inputs, taps = random.normal(size=m + r - 1), random.normal(size=r)
+    a, g, b = winograd.matrices(m, r)
+    filtered = a.T @ ((g @ taps) * (b @ inputs))
+    np.testing.assert_allclose(filtered, signal.correlate(inputs, taps, "valid"), rtol=1e-12)
+
+
+@pytest.mark.parametrize(
+    ("x", "kernel", "stride", "tiling"),
+    [
+        ((64, 7, 7, 512), (4, 4, 512, 128), 1, (4, 4, 1, (2, 2))),  # infogan:mnist,document
+        ((128, 32, 32, 128), (5, 5, 128, 256), 2, (4, 3, 2, (4, 4))),  # dcgan:size=64
+        ((64, 14, 14, 64), (4, 4, 64, 128), 2, None),  # Saves too little.
+        ((64, 7, 7, 512), (4, 4, 512, 1), 1, None),
+        ((2, 7, 7, 512), (4, 4, 512, 128), 1, None),
+        ((64, 7, 7, 512), (1, 1, 512, 128), 1, None),
+        ((64, 7, 7, 512), (9, 9, 512, 128), 1, None),
+        ((64, 7, 7, 512), (4, 3, 512, 128), 1, None),
+        ((64, 28, 28, 512), (8, 8, 512, 128), 4, None),
+    ],
+)
+def test_takes_what_pays_off(x, kernel, stride, tiling):
+    strides = (stride, stride)
+    padding = jax.lax.padtype_to_pads(x[1:3], kernel[:2], strides, "SAME")
+    assert winograd.conv_tiling(x, kernel, strides, padding) == tiling
+
+
+def test_rounds_little():
+    """In float32, with as many channels as InfoGAN has; a GPU's TensorFloat-32 is at 5e-4."""
+    random = np.random.default_rng(0)
+    x = random.normal(size=(64, 7, 7, 512)).astype(np.float32)
+    kernel = random.normal(size=(4, 4, 512, 32)).astype(np.float32)
+    y = jax.jit(lambda *given: convolutions.conv(*given, (1, 1), "VALID"))(x, kernel)
+    assert winograd.conv_tiling(x.shape, kernel.shape, (1, 1), ((0, 0), (0, 0)))
+    patches = np.lib.stride_tricks.sliding_window_view(x, (4, 4), (1, 2)).astype(np.float64)
+    exact = np.einsum("bhwcij,ijcf->bhwf", patches, kernel, optimize=True)
+    error = np.sqrt(np.mean((y - exact) ** 2)) / exact.std()
+    assert 0 < error < 2e-5
+    assert y.dtype == jnp.float32
