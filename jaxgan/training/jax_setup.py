@@ -1,9 +1,7 @@
 """Configures JAX for a run: compiler flags, float64, compilation cache."""
 
-import ctypes
 import logging
 import os
-import platform
 
 import jax
 import jaxlib.version
@@ -41,7 +39,6 @@ def configure_jax(dtype: str = "float32", workdir: str = "") -> None:
     if known and _CPU_FLAG.partition("=")[0] not in flags:
         os.environ["XLA_FLAGS"] = f"{flags} {_CPU_FLAG}".strip()
     jax.config.update("jax_enable_x64", dtype == "float64")
-    _keep_freed_memory()  # Before JAX starts its threads, each of which would have its own.
     _check_devices()
     folder = os.path.join(cache_folder(), "compiled")
     if jax.distributed.is_initialized() and workdir and not is_remote(workdir):
@@ -51,19 +48,6 @@ def configure_jax(dtype: str = "float32", workdir: str = "") -> None:
         # Gloo allows 30 s for the first collective only. All processes are here now; later, one may
         # have to wait longer for another.
         distributed.all_max(0)
-
-
-def _keep_freed_memory() -> None:
-    """Makes glibc keep the memory that a step frees for the next step, instead of returning it to
-    the system, which would hand out pages of zeros one by one again: infogan:mnist,document on one
-    core, 36,000 pages a step, 435 -> 350 ms."""
-    chosen = any(name.startswith("MALLOC_") for name in os.environ)
-    if chosen or "GLIBC_TUNABLES" in os.environ or platform.libc_ver()[0] != "glibc":
-        return
-    # M_MMAP_MAX, M_ARENA_MAX and M_TRIM_THRESHOLD of <malloc.h>: large arrays come from one heap,
-    # whose end is not given back.
-    for option, value in ((-4, 0), (-8, 1), (-1, -1)):
-        ctypes.CDLL(None).mallopt(option, value)
 
 
 def _check_devices() -> None:

@@ -1,10 +1,7 @@
 """What the environment may not change, and what it names that is not there."""
 
-import platform
-
 import jax
 import pytest
-from conftest import run_python
 
 from jaxgan.common.errors import UserError
 from jaxgan.training import distributed, jax_setup
@@ -33,28 +30,6 @@ def test_a_platform_that_is_not_there_is_named(monkeypatch, error):
     monkeypatch.setenv("JAX_PLATFORMS", "cuda")
     with pytest.raises(UserError, match=r"JAX_PLATFORMS=cuda: (Unknown backend|this machine)\b"):
         jax_setup.configure_jax()
-
-
-_PAGES = """
-import resource
-import jax, jax.numpy as jnp
-from jaxgan.training import jax_setup
-jax_setup.configure_jax()
-ones = jax.jit(lambda: jnp.ones(20_000_000))
-for _ in range(4):
-    before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
-    jax.block_until_ready(ones())
-print(resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before)
-"""
-
-
-@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="other C libraries have other rules")
-@pytest.mark.parametrize("kept", [True, False])
-def test_freed_memory_is_kept_unless_the_user_decides(kept):
-    """80 MB are 20,000 pages of 4 kB, and 1,200 of 64 kB."""
-    ended = run_python("-c", _PAGES, **({} if kept else {"MALLOC_TOP_PAD_": "131072"}))
-    assert ended.returncode == 0, ended.stderr
-    assert (int(ended.stdout) < 600) == kept
 
 
 SLURM = {"JOB_ID": "79", "STEP_NODELIST": "node001", "PROCID": "0", "LOCALID": "0"}
