@@ -19,6 +19,7 @@ from ml_collections import config_flags
 from jaxgan import cli
 from jaxgan.cli import MODULES, WORKDIR, complain, config_argument
 from jaxgan.common.errors import DISK_FULL, UserError
+from jaxgan.common.large_pages import use_large_pages
 from jaxgan.config import files as config_files
 
 CONFIG = config_flags.DEFINE_config_file(
@@ -120,5 +121,6 @@ def parse_flags(argv: list[str], own: Sequence[flags.FlagHolder] = (WORKDIR, MOD
 
 
 if __name__ == "__main__":
+    use_large_pages()
     cli.start_command()
     app.run(main, flags_parser=parse_flags)

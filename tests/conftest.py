@@ -104,6 +104,7 @@ def command_environment(**extra: str) -> dict[str, str]:
     flags = f"{_PLAIN_FLAGS} {_FAST_COMPILES}".strip()
     # UTF-8 in any locale, as `run_python` reads it.
     own = {"XLA_FLAGS": flags, "PYTHONPATH": str(ROOT), "PYTHONUTF8": "1"}
+    own["GLIBC_TUNABLES"] = ""  # A choice of one's own: no command starts twice.
     environment = {**os.environ, **own, **extra}
     if "TFDS_DATA_DIR" not in extra:
         environment.pop("TFDS_DATA_DIR", None)

@@ -4,7 +4,8 @@ python experiments/speed/compare.py [A "E1, paper" …] [--rounds=5] [--seconds=
 
 The figures hold only if nothing else runs. Each framework has its own process, which waits while
 another one trains. PyTorch runs in several forms, of which the fastest counts: eager, eager with
-images and kernels in memory as NHWC, and torch.compile. (accelerator.py does it for accelerators.)
+images and kernels in memory as NHWC, and torch.compile. All have memory in large pages, as
+`jaxgan.main` has. (accelerator.py compares on accelerators.)
 """
 
 import argparse
@@ -20,6 +21,8 @@ import time
 from typing import Any
 
 from systems import SYSTEMS, load_config
+
+from jaxgan.common.large_pages import SETTING
 
 HERE = pathlib.Path(__file__).parent
 FORMS = ("eager", "channels_last", "default")
@@ -46,7 +49,7 @@ class Worker:
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL if form in TITLES else None,
             text=True,
-            env=os.environ | environment,
+            env=os.environ | SETTING | environment,
         )
         self.start = self.megabytes = self.flops = 0.0
 
