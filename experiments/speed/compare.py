@@ -5,7 +5,7 @@ python experiments/speed/compare.py [A "E1, paper" …] [--rounds=5] [--seconds=
 The figures hold only if nothing else runs. Each framework has its own process, which waits while
 another one trains. PyTorch runs in several forms, of which the fastest counts: eager, eager with
 images and kernels in memory as NHWC, and torch.compile. All have memory in large pages, as
-`jaxgan.main` has. (accelerator.py compares on accelerators.)
+`jaxgan.main` has, unless GLIBC_TUNABLES is set. (accelerator.py compares on accelerators.)
 """
 
 import argparse
@@ -49,7 +49,7 @@ class Worker:
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL if form in TITLES else None,
             text=True,
-            env=os.environ | SETTING | environment,
+            env=SETTING | os.environ | environment,
         )
         self.start = self.megabytes = self.flops = 0.0
 

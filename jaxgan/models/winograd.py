@@ -6,7 +6,9 @@ filter and d the n inputs, y = A' [(G g) * (B' d)] (their eq. 6), nested for the
 With channels, each of a tile's n n multiplications is a matrix product over all tiles. A
 convolution of stride s is one of stride 1 on maps whose channels are the s s pixels of a block.
 
-Whole step of infogan:mnist,document on one core: 485 -> 350 ms; of dcgan:size=64: 22.7 -> 16.1 s.
+Whole step on one core, with the memory of its temporaries kept: infogan:mnist,document 485 ->
+350 ms, dcgan:size=64 22.7 -> 16.1 s. The form depends on the batch, too (`_FEWEST_TILES`): the same
+image in batches of 8 and of 64 may differ by rounding.
 """
 
 import functools
@@ -22,7 +24,7 @@ from jaxgan.models.cpu import materialize
 
 Pairs = Sequence[tuple[int, int]]
 
-# The points at which polynomials of n coefficients are evaluated, without the last one, infinity.
+# The points at which polynomials of n coefficients are evaluated; the last, infinity, is left out.
 # Of the small fractions that were tried these round least: in float32, 2e-6 of the result for
 # m = r = 4, where direct sums have 3e-7 and a GPU's TensorFloat-32 5e-4.
 _POINTS = {
@@ -31,10 +33,10 @@ _POINTS = {
     6: (0, 1, -1, -2, 1 / 2),
     7: (0, 1, -1, 2, -3 / 2, 1 / 3),
 }
-# It pays off where it saves so many multiplications: the transforms cost some, too. 4x4 of stride 2
-# would save 2.0, and the whole step of infogan:mnist,paper would take 1 % longer.
+# How many times fewer the multiplications must be to pay for the transforms. For 4x4 of stride 2
+# from 14x14 it is 2.0, and the whole step of infogan:mnist,paper would take 1 to 5 % longer.
 _LEAST_SAVING = 2.2
-# For fewer channels the transforms, for fewer tiles those of the kernel, take the time.
+# With fewer channels the transforms take the time, with fewer tiles those of the kernel.
 _FEWEST_CHANNELS, _FEWEST_TILES = 64, 64
 
 
@@ -92,11 +94,8 @@ def transposed_tiling(
     first: Sequence[int],
     sizes: Sequence[int],
 ) -> Tiling | None:
-    """The same for `transposed`, whose arguments these are, x and kernel by their shapes."""
-    blocks = [
-        end - begin
-        for begin, end in (_blocks(*axis) for axis in zip(strides, first, sizes, strict=True))
-    ]
+    """The same for `transposed`; its arguments, with the shapes of x and of the kernel."""
+    blocks = [_blocks(*axis)[1] for axis in zip(strides, first, sizes, strict=True)]
     return _find_tiling(shape[0], kernel, strides, blocks, shape[1] * shape[2])
 
 
@@ -109,17 +108,17 @@ def _find_tiling(
     taps = -(-size // stride)
     if size != width or stride != other or stride > 2 or taps < 2:
         return None
+    if min(kernel[2:]) < _FEWEST_CHANNELS or min(sizes) < 1:
+        return None
     tilings = [
         Tiling(m, taps, stride, (-(-sizes[0] // m), -(-sizes[1] // m)))
         for m in (2, 3, 4)
         if m + taps - 1 in _POINTS
     ]
     best = min(tilings, key=lambda tiling: tiling.multiplications, default=None)
-    if best is None or min(kernel[2:]) < _FEWEST_CHANNELS:
+    if best is None or batch * best.tiles[0] * best.tiles[1] < _FEWEST_TILES:
         return None
-    saving = pixels * size * size / best.multiplications
-    few = batch * best.tiles[0] * best.tiles[1] < _FEWEST_TILES
-    return None if few or saving < _LEAST_SAVING else best
+    return best if pixels * size * size >= _LEAST_SAVING * best.multiplications else None
 
 
 def output_sizes(
@@ -193,8 +192,9 @@ def transposed(
 
 
 def _blocks(stride: int, start: int, size: int) -> tuple[int, int]:
-    """The first block of a transposed convolution's result, and the one after the last."""
-    return -start // stride, -((start - size) // stride)
+    """The first block of a transposed convolution's result, and the number of its blocks."""
+    begin = -start // stride
+    return begin, -((start - size) // stride) - begin
 
 
 def _folded_image(x: jax.Array, padding: Pairs, tiling: Tiling) -> jax.Array:

@@ -37,20 +37,51 @@ def test_training_starts_with_large_pages(tmp_path, module):
     assert second == f"{process.pid} glibc.malloc.hugetlb=1"
 
 
-@pytest.mark.parametrize(
-    ("words", "setting"),
-    [
-        (["-m", "jaxgan.main", "--config=infogan"], ""),
-        (["-m", "pdb", "-m", "jaxgan.main"], None),
-        (["train.py", "jaxgan.main"], None),
-        ([], None),
-    ],
-    ids=["the user's setting", "a debugger", "another program", "a console"],
-)
-def test_other_programs_and_settings_stay(monkeypatch, words, setting):
-    monkeypatch.setattr(sys, "orig_argv", ["python", *words])
+@pytest.fixture
+def started(monkeypatch):
+    """The command lines that are started again."""
+    found = []
+    monkeypatch.setattr(os, "execve", lambda program, words, environment: found.append(words))
     monkeypatch.delenv("GLIBC_TUNABLES", raising=False)
+    return found
+
+
+@pytest.mark.parametrize(
+    ("words", "again"),
+    [
+        (["-X", "dev", "-m", "jaxgan.main", "--config=infogan"], True),
+        (["-u", "/usr/bin/jaxgan", "train"], True),
+        (["-m", "jaxgan", "train"], True),
+        (["-m", "pdb", "-m", "jaxgan.main"], False),
+        (["/usr/bin/coverage", "run", "-m", "jaxgan.main"], False),
+        (["train.py", "jaxgan"], False),
+        (["-c", "import jaxgan"], False),
+        ([], False),
+    ],
+    ids=str,
+)
+def test_only_the_command_itself_starts_again(monkeypatch, started, words, again):
+    monkeypatch.setattr(sys, "orig_argv", ["python", *words])
+    large_pages.use_large_pages()
+    assert started == ([[sys.executable, *words]] if again else [])
+
+
+@pytest.mark.parametrize(
+    ("setting", "library"),
+    [("", ("glibc", "2.36")), (None, ("glibc", "2.31")), (None, ("", ""))],
+    ids=["the user's setting", "an older glibc", "another library"],
+)
+def test_nothing_starts_again_for_nothing(monkeypatch, started, setting, library):
+    monkeypatch.setattr(sys, "orig_argv", ["python", "-m", "jaxgan.main"])
+    monkeypatch.setattr(platform, "libc_ver", lambda: library)
     if setting is not None:
         monkeypatch.setenv("GLIBC_TUNABLES", setting)
-    monkeypatch.setattr(os, "execv", lambda *_: pytest.fail("started again"))
+    large_pages.use_large_pages()
+    assert not started
+
+
+def test_training_goes_on_where_nothing_can_be_started(monkeypatch):
+    monkeypatch.setattr(sys, "orig_argv", ["python", "-m", "jaxgan.main"])
+    monkeypatch.setattr(sys, "executable", "/nowhere/python")
+    monkeypatch.delenv("GLIBC_TUNABLES", raising=False)
     large_pages.use_large_pages()
