@@ -224,13 +224,15 @@ def _by_rows(x: Any, kernel: Any, strides: Any, padding: Any) -> jax.Array:
 
 
 def _tiling(x: Any, kernel: Any, strides: Any, padding: Any) -> winograd.Tiling | None:
-    if not (_may_rewrite(kernel) and _rounds_little(x)):
+    """How Winograd's form divides a convolution's output; None where another form is as good."""
+    if not (_may_rewrite(kernel) and _is_precise(x)):
         return None
     return winograd.conv_tiling(x.shape, kernel.shape, strides, padding)
 
 
-def _rounds_little(x: Any) -> bool:
-    """Winograd's transforms lose some 30 roundings: too many for bfloat16."""
+def _is_precise(x: Any) -> bool:
+    """Whether Winograd's form is accurate enough: its error, some 30 roundings, is a tenth of the
+    result in bfloat16."""
     return x.dtype in (jnp.float32, jnp.float64)
 
 
@@ -239,7 +241,7 @@ def _transposed(x: Any, kernel: Any, strides: Any, first: Any, sizes: Any) -> ja
     if not _may_rewrite(kernel):
         return None
     tiling = winograd.transposed_tiling(x.shape, kernel.shape, strides, first, sizes)
-    if tiling and _rounds_little(x):
+    if tiling and _is_precise(x):
         return winograd.transposed(x, kernel, first, sizes, tiling)
     return _by_taps(x, kernel, strides, first, sizes) if _use_taps(x, kernel, strides) else None
 
